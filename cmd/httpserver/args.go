@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// This file reads the command line the way Python's argparse does: options and
+// port in any order, -bADDRESS, --bind=ADDRESS, unambiguous abbreviations, --.
+
+// options are what the command line says.
+type options struct {
+	bind      string
+	directory string
+	protocol  string
+	port      int
+	timeout   time.Duration
+	quiet     bool
+	help      bool
+}
+
+const usage = `usage: httpserver [-h] [-b ADDRESS] [-d DIRECTORY] [-p VERSION]
+                  [--timeout SECONDS] [-q] [port]
+`
+
+const help = usage + `
+Serve the files of a directory over HTTP.
+
+positional arguments:
+  port                  bind to this port, 0 for a free one (default: 8000)
+
+options:
+  -h, --help            show this help message and exit
+  -b, --bind ADDRESS    bind to this address (default: all interfaces)
+  -d, --directory DIRECTORY
+                        serve this directory (default: current directory)
+  -p, --protocol VERSION
+                        conform to this HTTP version: HTTP/1.0, or HTTP/1.1
+                        with persistent connections (default: HTTP/1.0)
+  --timeout SECONDS     close connections that are silent for so long, 0 for
+                        never (default: 60)
+  -q, --quiet           do not log requests
+`
+
+// An option is one that the command line may have.
+type option struct {
+	names []string // long, short
+	set   func(o *options, value string) error
+	flag  bool // it takes no value
+}
+
+func (o *option) String() string {
+	names := slices.Clone(o.names)
+	slices.Reverse(names)
+	return strings.Join(names, "/")
+}
+
+var known = []option{
+	{names: []string{"--help", "-h"}, flag: true, set: func(o *options, _ string) error { o.help = true; return nil }},
+	{names: []string{"--bind", "-b"}, set: func(o *options, v string) error { o.bind = v; return nil }},
+	{names: []string{"--directory", "-d"}, set: func(o *options, v string) error { o.directory = v; return nil }},
+	{names: []string{"--protocol", "-p"}, set: (*options).setProtocol},
+	{names: []string{"--timeout"}, set: (*options).setTimeout},
+	{names: []string{"--quiet", "-q"}, flag: true, set: func(o *options, _ string) error { o.quiet = true; return nil }},
+}
+
+func (o *options) setProtocol(v string) error {
+	if v != "HTTP/1.0" && v != "HTTP/1.1" {
+		return fmt.Errorf("invalid choice: '%s' (choose from HTTP/1.0, HTTP/1.1)", v)
+	}
+	o.protocol = v
+	return nil
+}
+
+func (o *options) setTimeout(v string) error {
+	seconds, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(seconds >= 0 && seconds < math.MaxInt64/float64(time.Second)) {
+		return fmt.Errorf("invalid number of seconds: '%s'", v)
+	}
+	o.timeout = time.Duration(seconds * float64(time.Second))
+	return nil
+}
+
+func (o *options) setPort(v string) error {
+	port, err := strconv.Atoi(v)
+	if err != nil {
+		return fmt.Errorf("argument port: invalid int value: '%s'", v)
+	}
+	if port < 0 || port > 65535 {
+		return fmt.Errorf("argument port: %d is not in 0-65535", port)
+	}
+	o.port = port
+	return nil
+}
+
+// parseArgs reads the arguments. After -h, what follows does not matter.
+func parseArgs(args []string) (*options, error) {
+	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute}
+	var positional []string
+	for len(args) > 0 && !o.help {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			positional = append(positional, args...)
+			break
+		}
+		if !isOption(arg) {
+			positional = append(positional, arg)
+			continue
+		}
+		var err error
+		if args, err = o.parseOption(arg, args); err != nil {
+			return nil, err
+		}
+	}
+	if o.help {
+		return o, nil
+	}
+	if len(positional) > 0 {
+		if err := o.setPort(positional[0]); err != nil {
+			return nil, err
+		}
+	}
+	if len(positional) > 1 {
+		return nil, fmt.Errorf("unrecognized arguments: %s", strings.Join(positional[1:], " "))
+	}
+	return o, nil
+}
+
+// isOption tells an option from a positional argument or a value; a negative
+// number is none.
+func isOption(arg string) bool {
+	if len(arg) < 2 || arg[0] != '-' {
+		return false
+	}
+	_, err := strconv.ParseFloat(arg, 64)
+	return err != nil
+}
+
+// parseOption reads one option, or several short ones in one argument, and
+// gives the arguments after it and its value.
+func (o *options) parseOption(arg string, args []string) ([]string, error) {
+	opt, value, hasValue, err := findOption(arg)
+	if err != nil {
+		return nil, err
+	}
+	if opt.flag {
+		if hasValue && strings.HasPrefix(arg, "--") {
+			return nil, fmt.Errorf("argument %v: ignored explicit argument '%s'", opt, value)
+		}
+		if err := opt.set(o, ""); err != nil || !hasValue {
+			return args, err
+		}
+		return o.parseOption("-"+value, args) // -qb127.0.0.1
+	}
+	if !hasValue {
+		if len(args) == 0 || isOption(args[0]) {
+			return nil, fmt.Errorf("argument %v: expected one argument", opt)
+		}
+		value, args = args[0], args[1:]
+	}
+	if err := opt.set(o, value); err != nil {
+		return nil, fmt.Errorf("argument %v: %w", opt, err)
+	}
+	return args, nil
+}
+
+// findOption finds the option that an argument names, and the value in it.
+func findOption(arg string) (opt *option, value string, hasValue bool, err error) {
+	name := arg
+	if strings.HasPrefix(arg, "--") {
+		name, value, hasValue = strings.Cut(arg, "=")
+	} else if len(arg) > 2 {
+		name, value, hasValue = arg[:2], strings.TrimPrefix(arg[2:], "="), true
+	}
+	var matches []*option
+	var spelled []string
+	for i := range known {
+		long := known[i].names[0]
+		if slices.Contains(known[i].names, name) {
+			return &known[i], value, hasValue, nil
+		}
+		if len(name) > 2 && strings.HasPrefix(long, name) {
+			matches, spelled = append(matches, &known[i]), append(spelled, long)
+		}
+	}
+	switch len(matches) {
+	case 0:
+		return nil, "", false, errors.New("unrecognized arguments: " + arg)
+	case 1:
+		return matches[0], value, hasValue, nil
+	}
+	return nil, "", false, fmt.Errorf("ambiguous option: %s could match %s", name, strings.Join(spelled, ", "))
+}

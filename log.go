@@ -1,0 +1,138 @@
+package httpserver
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// This file holds what log lines are made of: their escaping, Python's way of
+// quoting text, and the date strings of log lines and header fields.
+
+const (
+	httpTimeFormat = "Mon, 02 Jan 2006 15:04:05 GMT" // IMF-fixdate, RFC 9110 section 5.6.7
+	logTimeFormat  = "02/Jan/2006 15:04:05"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// appendEscaped appends s so that it can neither end a log line nor steer a
+// terminal: C0 and C1 controls and DEL as \xNN, a backslash doubled. UTF-8 text
+// stays; a byte that is not UTF-8 is taken as Latin-1.
+func appendEscaped(dst []byte, s string) []byte {
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			i++
+			switch {
+			case c < ' ' || c == 0x7f:
+				dst = append(dst, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
+			case c == '\\':
+				dst = append(dst, '\\', '\\')
+			default:
+				dst = append(dst, c)
+			}
+			continue
+		}
+		r, n := decodeRune(s[i:])
+		i += n
+		if r < 0xa0 {
+			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
+		} else {
+			dst = utf8.AppendRune(dst, r)
+		}
+	}
+	return dst
+}
+
+// decodeRune is utf8.DecodeRuneInString with a byte that is not UTF-8 taken as
+// Latin-1.
+func decodeRune(s string) (r rune, n int) {
+	r, n = utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && n == 1 {
+		r = rune(s[0])
+	}
+	return r, n
+}
+
+// quote writes s as Python's repr does, which is how error messages show what
+// a client sent.
+func quote(s string) string {
+	q := byte('\'')
+	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
+		q = '"'
+	}
+	dst := append(make([]byte, 0, len(s)+2), q)
+	for i := 0; i < len(s); {
+		r, n := decodeRune(s[i:])
+		i += n
+		switch {
+		case r == rune(q) || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r == '\t':
+			dst = append(dst, '\\', 't')
+		case r == '\n':
+			dst = append(dst, '\\', 'n')
+		case r == '\r':
+			dst = append(dst, '\\', 'r')
+		case unicode.IsPrint(r):
+			dst = utf8.AppendRune(dst, r)
+		case r < 0x100:
+			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
+		case r < 0x10000:
+			dst = append(dst, '\\', 'u')
+			dst = append(dst, hex(r, 4)...)
+		default:
+			dst = append(dst, '\\', 'U')
+			dst = append(dst, hex(r, 8)...)
+		}
+	}
+	return string(append(dst, q))
+}
+
+func hex(r rune, width int) string {
+	s := strconv.FormatInt(int64(r), 16)
+	return strings.Repeat("0", width-len(s)) + s
+}
+
+// dateStrings are the two forms of one second.
+type dateStrings struct {
+	second    int64
+	http, log string
+}
+
+func makeDateStrings(t time.Time) *dateStrings {
+	return &dateStrings{
+		second: t.Unix(),
+		http:   t.UTC().Format(httpTimeFormat),
+		log:    t.Local().Format(logTimeFormat),
+	}
+}
+
+// parseHTTPDate reads the three forms of an HTTP-date (RFC 9110 section 5.6.7).
+// A two-digit year more than fifty years ahead of now is in the past.
+func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
+	for _, layout := range [...]string{httpTimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
+		t, err := time.Parse(layout, s)
+		if err != nil {
+			continue
+		}
+		if layout[0:6] == "Monday" {
+			t = t.AddDate(pivotYear(t.Year()%100, now.Year())-t.Year(), 0, 0)
+		}
+		return t, true
+	}
+	return time.Time{}, false
+}
+
+// pivotYear gives the latest year that ends in the two digits and is at most
+// fifty years after now.
+func pivotYear(digits, now int) int {
+	year := now - now%100 + 100 + digits
+	for year > now+50 {
+		year -= 100
+	}
+	return year
+}

@@ -1,0 +1,140 @@
+package httpserver
+
+import (
+	"path"
+	"strings"
+)
+
+// This file holds the way from a request target to a path: one decoded, cleaned
+// form that decides everything, and the names that Windows gives a meaning.
+
+// cleanPath gives the path of a request target: without authority and query,
+// percent-decoded once, dot segments resolved, rooted, with a slash at its end
+// if the target's path has one there. It is not ok with a NUL.
+func cleanPath(target string) (clean string, ok bool) {
+	raw := targetPath(target)
+	decoded := unquote(raw)
+	if strings.IndexByte(decoded, 0) >= 0 {
+		return "", false
+	}
+	clean = path.Clean("/" + decoded)
+	if strings.HasSuffix(raw, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean, true
+}
+
+// targetPath cuts the path out of a request target, as it was sent.
+func targetPath(target string) string {
+	target, _ = cutQuery(target)
+	if target == "" || target[0] == '/' {
+		return target
+	}
+	if _, rest, ok := splitAbsolute(target); ok {
+		return "/" + strings.TrimLeft(rest, "/")
+	}
+	return "/" + target
+}
+
+// cutQuery cuts a target at its query, which comes with its question mark. A
+// fragment, which no client should send, is dropped.
+func cutQuery(target string) (rest, query string) {
+	target, _, _ = strings.Cut(target, "#")
+	if i := strings.IndexByte(target, '?'); i >= 0 {
+		return target[:i], target[i:]
+	}
+	return target, ""
+}
+
+// unquote decodes %XX once. What is no such sequence stays.
+func unquote(s string) string {
+	i := strings.IndexByte(s, '%')
+	if i < 0 {
+		return s
+	}
+	decoded := append(make([]byte, 0, len(s)), s[:i]...)
+	for ; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+			decoded = append(decoded, fromHex(s[i+1])<<4|fromHex(s[i+2]))
+			i += 2
+		} else {
+			decoded = append(decoded, s[i])
+		}
+	}
+	return string(decoded)
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+func fromHex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+var (
+	nameBytes     = byteSet("_.-~/")                   // what Python's quote leaves as it is
+	locationBytes = byteSet("_.-~/:?#[]@!$&'()*+,;=%") // what a URI may hold, RFC 3986
+)
+
+// quoteName writes a file name as a relative link.
+func quoteName(name string) string { return percentEncode(name, nameBytes) }
+
+// quoteTarget writes a request target as a URI: what may not stand in one, such
+// as a backslash or a control, is percent-encoded.
+func quoteTarget(target string) string { return percentEncode(target, locationBytes) }
+
+func percentEncode(s string, keep *[256]bool) string {
+	const digits = "0123456789ABCDEF"
+	encoded := make([]byte, 0, len(s)+8)
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; keep[c] {
+			encoded = append(encoded, c)
+		} else {
+			encoded = append(encoded, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(encoded)
+}
+
+// localPath puts a cleaned path below a directory. It is not ok where a part of
+// the path would be more than a name to the system.
+func localPath(directory, clean string, windows bool) (name string, ok bool) {
+	if windows {
+		for part := range strings.SplitSeq(clean, "/") {
+			if !windowsName(part) {
+				return "", false
+			}
+		}
+	}
+	if directory == "" {
+		directory = "."
+	}
+	return strings.TrimSuffix(directory, "/") + clean, true
+}
+
+// windowsName tells whether Windows takes s as the name of a file in a folder
+// and as nothing else: no drive letter, stream, separator or wildcard, no end
+// that it would cut off, and no device.
+func windowsName(s string) bool {
+	if strings.ContainsAny(s, `\:*?"<>|`) || strings.ContainsFunc(s, isControl) || strings.IndexByte(s, '\t') >= 0 {
+		return false
+	}
+	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, " ") {
+		return false
+	}
+	stem, _, _ := strings.Cut(s, ".")
+	stem = strings.ToUpper(strings.TrimRight(stem, " "))
+	switch stem {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$":
+		return false
+	}
+	port, isPort := strings.CutPrefix(stem, "COM")
+	if !isPort {
+		port, isPort = strings.CutPrefix(stem, "LPT")
+	}
+	return !isPort || !(len(port) == 1 && '0' <= port[0] && port[0] <= '9' || port == "¹" || port == "²" || port == "³")
+}

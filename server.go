@@ -1,0 +1,627 @@
+package httpserver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// An HTTPServer accepts connections and serves them one after another. One
+// made by NewHTTPServer is ready; another needs Listener and NewHandler. The
+// fields are set before it serves and not changed after that.
+//
+// Python: HTTPServer, a socketserver.TCPServer.
+type HTTPServer struct {
+	// Listener gives the connections: any will do, such as one of package net,
+	// or tls.NewListener around it. NewHTTPServer sets it.
+	Listener net.Listener
+
+	// NewHandler is called once a connection and returns a new handler for it;
+	// it is never called twice at once. Python: RequestHandlerClass.
+	NewHandler func() Handler
+
+	ServerName string // "" means the host of Listener; never looked up in the DNS
+	ServerPort int    // 0 means the port of Listener
+
+	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means for ever
+	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
+	MaxConnections int           // ThreadingHTTPServer: further ones wait in the listener's queue; 0 means no limit
+	Stderr         io.Writer     // log lines, one a Write, never two at once; nil means os.Stderr
+
+	VerifyRequest  func(conn net.Conn) bool       // false turns the connection away; nil accepts every one
+	ProcessRequest func(conn net.Conn)            // serves a connection; nil: FinishRequest, then ShutdownRequest
+	HandleError    func(conn net.Conn, err error) // told of what a handler did not handle; nil: PrintError
+	ServiceActions func()                         // called by ServeForever after each connection and every PollInterval
+	HandleTimeout  func()                         // called by HandleRequest when Timeout has passed
+
+	newMu sync.Mutex // held by NewHandler
+	logMu sync.Mutex // held by a Write to Stderr
+	dates atomic.Pointer[dateStrings]
+	shut  atomic.Bool // Shutdown or Close was called
+
+	mu       sync.Mutex
+	conns    map[net.Conn]*connState
+	hijacked map[net.Conn]bool // those that ShutdownRequest is yet to be asked to close
+	pending  chan accepted     // an Accept that outlived its time limit
+	closeErr error             // of the listener
+	slots    chan struct{}     // holds MaxConnections tokens
+	closing  chan struct{}     // closed when shut is set
+	drained  chan struct{}     // closed when shut is set and conns is empty
+	done     chan struct{}     // closed when Shutdown or Close has ended
+}
+
+// A ThreadingHTTPServer is an HTTPServer that serves each connection in a
+// goroutine of its own, so that a slow client keeps nobody waiting.
+//
+// Python: ThreadingHTTPServer.
+type ThreadingHTTPServer struct{ HTTPServer }
+
+// NewHTTPServer listens on a TCP address, host:port. An empty host is all
+// interfaces, IPv6 and IPv4; port 0 is one that is free. Connections queue from
+// then on. The error says what to do.
+func NewHTTPServer(addr string, newHandler func() Handler) (*HTTPServer, error) {
+	s := new(HTTPServer)
+	return s, s.listen(addr, newHandler)
+}
+
+// NewThreadingHTTPServer is NewHTTPServer for a ThreadingHTTPServer.
+func NewThreadingHTTPServer(addr string, newHandler func() Handler) (*ThreadingHTTPServer, error) {
+	s := new(ThreadingHTTPServer)
+	return s, s.listen(addr, newHandler)
+}
+
+func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
+	if newHandler == nil {
+		return errors.New("httpserver: newHandler is nil; New[T] of a handler type T makes one")
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return listenError(addr, err)
+	}
+	s.Listener, s.NewHandler = l, newHandler
+	s.ServerName, s.ServerPort = s.host(), s.port()
+	return nil
+}
+
+// listenError says in one sentence what is wrong with an address.
+func listenError(addr string, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = " (another program listens there; choose another port, or 0 for a free one)"
+	case errors.Is(err, syscall.EACCES):
+		hint = " (ports below 1024 need privileges)"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = " (no interface of this machine has that address)"
+	}
+	var op *net.OpError
+	var sys *os.SyscallError
+	if errors.As(err, &sys) {
+		err = sys.Err
+	} else if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("httpserver: listen on %s: %w%s", addr, err, hint)
+}
+
+// Addr gives the listener's address, nil without a listener.
+func (s *HTTPServer) Addr() net.Addr {
+	if s.Listener == nil {
+		return nil
+	}
+	return s.Listener.Addr()
+}
+
+// host gives ServerName or what it stands for.
+func (s *HTTPServer) host() string {
+	if s.ServerName != "" || s.Listener == nil {
+		return s.ServerName
+	}
+	return strings.TrimPrefix(hostOf(s.Listener.Addr()), "-")
+}
+
+// port gives ServerPort or what it stands for, 0 where there are no ports.
+func (s *HTTPServer) port() int {
+	if s.ServerPort != 0 || s.Listener == nil {
+		return s.ServerPort
+	}
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	n, _ := strconv.Atoi(port)
+	return n
+}
+
+// URL gives an address to reach the server at from this machine, such as
+// "http://127.0.0.1:8000", without a slash at the end. Where the server listens
+// on all interfaces that is the loopback one; where there are no ports, as on a
+// unix socket, it is "http://localhost".
+func (s *HTTPServer) URL() string {
+	if s.Listener == nil {
+		return "http://localhost"
+	}
+	host, port, err := net.SplitHostPort(s.Listener.Addr().String())
+	if err != nil {
+		return "http://localhost"
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		if host = "127.0.0.1"; ip != nil && ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// ServeForever serves connections until Shutdown or Close, and returns
+// ErrServerClosed once that has ended. Errors of Accept that pass, such as too
+// many open files, are waited out; any other is returned.
+func (s *HTTPServer) ServeForever() error { return s.serve(false) }
+
+// ServeForever is HTTPServer.ServeForever with a goroutine for each connection.
+func (s *ThreadingHTTPServer) ServeForever() error { return s.serve(true) }
+
+// HandleRequest waits for one connection and serves it. If Timeout passes
+// before, it calls HandleTimeout and returns nil.
+func (s *HTTPServer) HandleRequest() error { return s.handleRequest(false) }
+
+// HandleRequest is HTTPServer.HandleRequest with a goroutine for the
+// connection, for which it does not wait.
+func (s *ThreadingHTTPServer) HandleRequest() error { return s.handleRequest(true) }
+
+func (s *HTTPServer) serve(threading bool) error {
+	var poll time.Duration
+	if s.ServiceActions != nil {
+		poll = cmp.Or(s.PollInterval, 500*time.Millisecond)
+	}
+	for {
+		conn, err := s.accept(poll)
+		if err == nil {
+			s.process(conn, threading)
+		} else if err != os.ErrDeadlineExceeded {
+			return s.acceptFailed(err)
+		}
+		if s.ServiceActions != nil {
+			s.ServiceActions()
+		}
+	}
+}
+
+func (s *HTTPServer) handleRequest(threading bool) error {
+	conn, err := s.accept(s.Timeout)
+	switch {
+	case err == nil:
+		s.process(conn, threading)
+	case err != os.ErrDeadlineExceeded:
+		return s.acceptFailed(err)
+	case s.HandleTimeout != nil:
+		s.HandleTimeout()
+	}
+	return nil
+}
+
+// acceptFailed gives the error to return when no connection can come any more.
+func (s *HTTPServer) acceptFailed(err error) error {
+	if !s.shut.Load() {
+		return err
+	}
+	<-s.done
+	return ErrServerClosed
+}
+
+// prepare completes a server that may be a literal.
+func (s *HTTPServer) prepare() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns != nil {
+		return
+	}
+	s.conns, s.hijacked = make(map[net.Conn]*connState), make(map[net.Conn]bool)
+	s.closing, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	if s.MaxConnections > 0 {
+		s.slots = make(chan struct{}, s.MaxConnections)
+	}
+}
+
+// accepted is what Accept returned.
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// accept waits for a connection, and for a slot for it; for os.ErrDeadlineExceeded
+// after the time limit, if that is not 0.
+func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
+	if s.Listener == nil || s.NewHandler == nil {
+		return nil, errors.New("httpserver: the server needs Listener and NewHandler")
+	}
+	s.prepare()
+	var expired <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	if s.slots != nil {
+		select {
+		case s.slots <- struct{}{}:
+		case <-expired:
+			return nil, os.ErrDeadlineExceeded
+		case <-s.closing:
+			return nil, net.ErrClosed
+		}
+	}
+	conn, err := s.acceptWithin(expired)
+	if err != nil && s.slots != nil {
+		<-s.slots
+	}
+	return conn, err
+}
+
+// acceptWithin waits for a connection until expired. An Accept that is under
+// way then is taken up by the next call, or by Shutdown.
+func (s *HTTPServer) acceptWithin(expired <-chan time.Time) (net.Conn, error) {
+	s.mu.Lock()
+	pending := s.pending
+	if pending == nil && expired != nil && !s.shut.Load() {
+		pending = make(chan accepted, 1)
+		s.pending = pending
+		go s.acceptPending(pending)
+	}
+	s.mu.Unlock()
+	if pending == nil {
+		return s.acceptPatiently()
+	}
+	select {
+	case a := <-pending:
+		s.mu.Lock()
+		s.pending = nil
+		s.mu.Unlock()
+		return a.conn, a.err
+	case <-expired:
+		return nil, os.ErrDeadlineExceeded
+	case <-s.closing:
+		return nil, net.ErrClosed
+	}
+}
+
+func (s *HTTPServer) acceptPending(pending chan<- accepted) {
+	conn, err := s.acceptPatiently()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shut.Load() {
+		closeAccepted(accepted{conn, err})
+	} else {
+		pending <- accepted{conn, err}
+	}
+}
+
+func closeAccepted(a accepted) {
+	if a.conn != nil {
+		a.conn.Close()
+	}
+}
+
+// acceptPatiently accepts a connection and waits out errors that pass.
+func (s *HTTPServer) acceptPatiently() (net.Conn, error) {
+	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
+		conn, err := s.Listener.Accept()
+		if err == nil || s.shut.Load() || !passes(err) {
+			return conn, err
+		}
+		if delay == 5*time.Millisecond {
+			s.writeLog(fmt.Appendf(nil, "httpserver: accept: %s; trying again\n", reason(err)))
+		}
+		select {
+		case <-time.After(delay):
+		case <-s.closing:
+		}
+	}
+}
+
+// passes tells whether Accept may work again after err: what the system says of
+// one connection or of its resources passes, what it says of the listener not.
+func passes(err error) bool {
+	var temporary interface{ Temporary() bool }
+	if errors.As(err, &temporary) && temporary.Temporary() {
+		return true
+	}
+	var errno syscall.Errno
+	return errors.As(err, &errno) && errno != syscall.EBADF && errno != syscall.EINVAL && errno != syscall.ENOTSOCK
+}
+
+// process serves a connection, in a goroutine of its own if threading.
+func (s *HTTPServer) process(conn net.Conn, threading bool) {
+	if threading {
+		go s.serveConn(conn)
+	} else {
+		s.serveConn(conn)
+	}
+}
+
+// serveConn serves a connection to its end.
+func (s *HTTPServer) serveConn(conn net.Conn) {
+	if s.slots != nil {
+		defer func() { <-s.slots }()
+	}
+	defer s.catch(conn, nil)
+	state, _ := s.register(conn)
+	if state == nil {
+		conn.Close()
+		return
+	}
+	defer s.forget(state)
+	switch {
+	case s.VerifyRequest != nil && !s.VerifyRequest(conn):
+		s.ShutdownRequest(conn)
+	case s.ProcessRequest != nil:
+		s.ProcessRequest(conn)
+	default:
+		defer s.ShutdownRequest(conn) // also when the handler ends its goroutine
+		s.FinishRequest(conn)
+	}
+}
+
+// FinishRequest makes a handler and lets it serve the connection, which stays
+// open. A panic of the handler goes to HandleError. A ProcessRequest calls it
+// with the connection, or with one that it put around it.
+func (s *HTTPServer) FinishRequest(conn net.Conn) {
+	state, isNew := s.register(conn)
+	if state == nil {
+		return
+	}
+	if isNew {
+		defer s.forget(state)
+	}
+	h := s.newHandler(conn, state)
+	defer h.Finish()
+	defer s.catch(conn, h)
+	h.Setup()
+	h.Handle()
+}
+
+func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
+	s.newMu.Lock()
+	defer s.newMu.Unlock()
+	h := s.NewHandler()
+	bind(h, s, conn, state)
+	return h
+}
+
+// catch, deferred, ends a connection on which a handler or, without one, a hook
+// panicked.
+func (s *HTTPServer) catch(conn net.Conn, h Handler) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	err := &PanicError{Value: v, Stack: debug.Stack()}
+	if h != nil {
+		apologize(h)
+	} else {
+		conn.Close()
+	}
+	if s.HandleError != nil {
+		s.HandleError(conn, err)
+	} else {
+		s.PrintError(conn, err)
+	}
+}
+
+// apologize answers 500 if no answer has been begun. What was begun and held
+// back is dropped; that this fails as well is possible and told by no one.
+func apologize(h Handler) {
+	defer func() { _ = recover() }()
+	b := h.base()
+	b.state.linger = true
+	if !b.out.sent && b.out.err == nil {
+		h.SendError(500, "", "")
+	}
+}
+
+// lingerTime is how long a connection is read after its last response, so that
+// the client gets to read that.
+const lingerTime = 2 * time.Second
+
+// ShutdownRequest closes a connection, unless its handler hijacked it. Where
+// the client may still be sending, it first ends its own side and reads on for
+// up to two seconds: closing at once would take the response from the client
+// (RFC 9112 section 9.6).
+func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
+	s.prepare()
+	s.mu.Lock()
+	state := s.conns[conn]
+	hijacked := s.hijacked[conn]
+	delete(s.hijacked, conn)
+	s.mu.Unlock()
+	if hijacked {
+		return
+	}
+	if c, ok := conn.(interface{ CloseWrite() error }); ok && (state == nil || state.linger) && c.CloseWrite() == nil {
+		conn.SetReadDeadline(time.Now().Add(lingerTime))
+		io.Copy(io.Discard, conn)
+	}
+	conn.Close()
+}
+
+// PrintError writes err to Stderr, with the stack if it is a *PanicError.
+// Python: BaseServer.handle_error.
+func (s *HTTPServer) PrintError(conn net.Conn, err error) {
+	line := append([]byte("httpserver: connection from "), hostOf(conn.RemoteAddr())...)
+	line = append(line, ": "...)
+	line = appendEscaped(line, strings.TrimPrefix(err.Error(), "httpserver: "))
+	line = append(line, '\n')
+	var p *PanicError
+	if errors.As(err, &p) {
+		line = append(line, p.Stack...)
+	}
+	s.writeLog(line)
+}
+
+// writeLog writes whole lines to Stderr.
+func (s *HTTPServer) writeLog(line []byte) {
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	if s.Stderr != nil {
+		s.Stderr.Write(line)
+	} else {
+		os.Stderr.Write(line)
+	}
+}
+
+// now gives the present second as text.
+func (s *HTTPServer) now() *dateStrings {
+	t := time.Now()
+	d := s.dates.Load()
+	if d == nil || d.second != t.Unix() {
+		d = makeDateStrings(t)
+		s.dates.Store(d)
+	}
+	return d
+}
+
+// Shutdown stops accepting, closes idle connections, and waits until the
+// requests under way are answered, which tell their clients that the connection
+// closes. If ctx ends before, they go on and its error is returned; Close ends
+// them. A handler that calls Shutdown waits for itself unless it does so in
+// another goroutine. Hijacked connections are not waited for.
+func (s *HTTPServer) Shutdown(ctx context.Context) error {
+	for _, state := range s.stop() {
+		if state.phase.CompareAndSwap(connIdle, connClosed) {
+			state.conn.Close()
+		}
+	}
+	defer s.end()
+	select {
+	case <-s.drained:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close stops accepting and closes all connections but hijacked ones, at once.
+// Handlers are not waited for. The error is the listener's.
+func (s *HTTPServer) Close() error {
+	for _, state := range s.stop() {
+		state.conn.Close()
+	}
+	s.end()
+	return s.closeErr
+}
+
+// stop stops accepting and gives the connections that are left.
+func (s *HTTPServer) stop() []*connState {
+	s.prepare()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.shut.Swap(true) {
+		close(s.closing)
+		if s.Listener != nil {
+			s.closeErr = s.Listener.Close()
+		}
+		select {
+		case a := <-s.pending:
+			closeAccepted(a)
+		default:
+		}
+		s.checkDrained()
+	}
+	states := make([]*connState, 0, len(s.conns))
+	for _, state := range s.conns {
+		states = append(states, state)
+	}
+	return states
+}
+
+// end lets ServeForever return.
+func (s *HTTPServer) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.done:
+	default:
+		close(s.done)
+	}
+}
+
+// A connState is what the server knows of a connection.
+type connState struct {
+	server *HTTPServer
+	conn   net.Conn
+	phase  atomic.Int32
+	linger bool // bytes of the client may be unread; the serving goroutine's
+}
+
+// Phases of a connection. Shutdown may close it while it is idle.
+const (
+	connActive = iota
+	connIdle
+	connClosed
+)
+
+// enter goes from active to idle or back. It is false if the server has closed
+// the connection or is about to.
+func (c *connState) enter(phase int32) bool {
+	if !c.phase.CompareAndSwap(connActive+connIdle-phase, phase) {
+		return false
+	}
+	return phase == connActive || !c.closing()
+}
+
+// closing tells whether this request is to be the connection's last.
+func (c *connState) closing() bool { return c.server.shut.Load() }
+
+// register gives the state of a connection, a new one if it is not known, or nil
+// if a new one comes too late.
+func (s *HTTPServer) register(conn net.Conn) (state *connState, isNew bool) {
+	s.prepare()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state = s.conns[conn]; state != nil || s.shut.Load() {
+		return state, false
+	}
+	state = &connState{server: s, conn: conn}
+	s.conns[conn] = state
+	return state, true
+}
+
+// hijack forgets a connection, but for the ShutdownRequest that is to spare it.
+func (c *connState) hijack() {
+	s := c.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hijacked[c.conn] = true
+	delete(s.conns, c.conn)
+	s.checkDrained()
+}
+
+// forget ends what register began.
+func (s *HTTPServer) forget(state *connState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns[state.conn] == state {
+		delete(s.conns, state.conn)
+	}
+	s.checkDrained()
+}
+
+// checkDrained tells Shutdown when the last connection has gone.
+func (s *HTTPServer) checkDrained() {
+	if !s.shut.Load() || len(s.conns) > 0 {
+		return
+	}
+	select {
+	case <-s.drained:
+	default:
+		close(s.drained)
+	}
+}

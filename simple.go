@@ -1,0 +1,381 @@
+package httpserver
+
+import (
+	"cmp"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// This file holds the serving of files: from a request target to a name, from
+// a name to a file or a directory, from there to a response.
+
+// A FileHandler is a Handler that serves files, by embedding SimpleHandler. Its
+// methods are documented there; SimpleHandler calls them on the outermost type.
+type FileHandler interface {
+	Handler
+	SendHead() (body io.ReadCloser, ok bool)
+	ListDirectory(name string) (body io.ReadCloser, ok bool)
+	TranslatePath(path string) string
+	GuessType(name string) string
+	CopyFile(dst io.Writer, src io.Reader) error
+
+	simple() *SimpleHandler
+}
+
+// A SimpleHandler answers GET and HEAD with the files below a directory. The
+// zero value serves the current directory, follows symbolic links, and lists
+// directories that have no index page.
+//
+// Python: SimpleHTTPRequestHandler.
+type SimpleHandler struct {
+	BaseRequestHandler
+
+	// Directory is what "/" stands for; "" means the current directory.
+	Directory string
+
+	// FS is served instead of Directory, if it is set. It opens names that are
+	// UTF-8 alone, as io/fs asks for.
+	FS fs.FS
+
+	// IndexPages are served for a directory, the first one that is a file; nil
+	// means index.html, index.htm. Python: index_pages.
+	IndexPages []string
+
+	// ExtensionsMap gives content types by suffix, such as ".html", in lower
+	// case; nil means DefaultExtensionsMap. What it lacks is looked up in a table
+	// of the package. Python: extensions_map.
+	ExtensionsMap map[string]string
+
+	// DefaultContentType is of files whose suffix says nothing; "" means
+	// application/octet-stream.
+	DefaultContentType string
+
+	// ExtraResponseHeaders are added to responses 200, 206 and 304 that have no
+	// field of that name. Python: extra_response_headers.
+	ExtraResponseHeaders []Field
+}
+
+func (h *SimpleHandler) simple() *SimpleHandler { return h }
+
+// files gives the outermost value.
+func (h *SimpleHandler) files() FileHandler {
+	if f, ok := h.Self().(FileHandler); ok {
+		return f
+	}
+	return h
+}
+
+// VersionString is that of BaseRequestHandler with SimpleHTTP/0.6 for an empty
+// ServerVersion.
+func (h *SimpleHandler) VersionString() string { return h.versionString("SimpleHTTP/0.6") }
+
+// DoGET sends a file or a listing. Python: do_GET.
+func (h *SimpleHandler) DoGET() {
+	self := h.files()
+	body, ok := self.SendHead()
+	if !ok || body == nil {
+		return
+	}
+	defer body.Close()
+	if err := self.CopyFile(h.WFile, body); err != nil && h.out.err == nil {
+		self.LogError("Sending %s: %v", h.Path, err)
+	}
+}
+
+// DoHEAD sends the head that DoGET would send. Python: do_HEAD.
+func (h *SimpleHandler) DoHEAD() {
+	if body, ok := h.files().SendHead(); ok && body != nil {
+		body.Close()
+	}
+}
+
+// EndHeaders is that of BaseRequestHandler after the ExtraResponseHeaders.
+func (h *SimpleHandler) EndHeaders() {
+	if code := h.out.code; code == 200 || code == 206 || code == 304 {
+		for _, field := range h.ExtraResponseHeaders {
+			if !h.out.hasField(field.Name) {
+				h.files().SendHeader(field.Name, field.Value)
+			}
+		}
+	}
+	h.BaseRequestHandler.EndHeaders()
+}
+
+// SendHead sends the head of the response to GET or HEAD. If ok, the body is to
+// follow, from a reader that the caller closes; if not, all has been said: a
+// redirect, an error, 304. Python: send_head.
+func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
+	self := h.files()
+	name := self.TranslatePath(h.Path)
+	f, info := h.open(name)
+	if info != nil && info.IsDir() {
+		if f != nil {
+			f.Close()
+		}
+		if !strings.HasSuffix(targetPath(h.Path), "/") {
+			h.redirectToSlash()
+			return nil, false
+		}
+		if f, info, name = h.openIndex(name); f == nil {
+			return self.ListDirectory(name)
+		}
+	}
+	if f == nil {
+		self.SendError(404, "File not found", "")
+		return nil, false
+	}
+	return h.sendFileHead(f, info, name)
+}
+
+// sendFileHead sends the head for an open file, or 304.
+func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (io.ReadCloser, bool) {
+	self := h.files()
+	if h.notModified(info.ModTime()) {
+		f.Close()
+		self.SendResponse(304, "")
+		h.endHeadersHeld()
+		return nil, false
+	}
+	body := &fileBody{f, info.Size()}
+	self.SendResponse(200, "")
+	self.SendHeader("Content-type", self.GuessType(name))
+	self.SendHeader("Content-Length", strconv.FormatInt(body.n, 10))
+	if modified := info.ModTime(); !modified.IsZero() {
+		self.SendHeader("Last-Modified", self.DateTimeString(past(modified)))
+	}
+	h.endHeadersHeld()
+	return body, true
+}
+
+// past gives t, or now if that is earlier: Last-Modified is never later than
+// Date (RFC 9110 section 8.8.2.1).
+func past(t time.Time) time.Time {
+	if now := time.Now(); t.After(now) {
+		return now
+	}
+	return t
+}
+
+// notModified applies If-Modified-Since, which If-None-Match puts out of force
+// (RFC 9110 section 13.1.3).
+func (h *SimpleHandler) notModified(modified time.Time) bool {
+	since, ok := h.Headers.Lookup("If-Modified-Since")
+	if !ok || modified.IsZero() {
+		return false
+	}
+	if _, ok := h.Headers.Lookup("If-None-Match"); ok {
+		return false
+	}
+	t, ok := parseHTTPDate(since, time.Now())
+	return ok && !past(modified).Truncate(time.Second).After(t)
+}
+
+// redirectToSlash sends the client to the same path with a slash at its end, so
+// that relative links in the directory work.
+func (h *SimpleHandler) redirectToSlash() {
+	_, query := cutQuery(h.Path)
+	self := h.files()
+	self.SendResponse(301, "")
+	self.SendHeader("Location", quoteTarget(targetPath(h.Path)+"/"+query))
+	self.SendHeader("Content-Length", "0")
+	h.endHeadersHeld()
+}
+
+// open opens a regular file, or tells with a nil file that name is a directory
+// or, with info nil too, nothing that can be sent. A name with a slash at its
+// end is a directory.
+func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := h.openFile(name)
+	if err != nil {
+		info, err := h.stat(name)
+		if err != nil || !info.IsDir() {
+			return nil, nil
+		}
+		return nil, info
+	}
+	info, err := f.Stat()
+	switch {
+	case err == nil && info.IsDir():
+		f.Close()
+		return nil, info
+	case err == nil && info.Mode().IsRegular() && !strings.HasSuffix(name, "/"):
+		return f, info
+	}
+	f.Close()
+	return nil, nil
+}
+
+// openFile opens a name without waiting for what is at the other end of a FIFO.
+func (h *SimpleHandler) openFile(name string) (fs.File, error) {
+	if h.FS != nil {
+		return h.FS.Open(fsName(name))
+	}
+	f, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0)
+	if err != nil {
+		return nil, err // a nil *os.File would be no nil fs.File
+	}
+	return f, nil
+}
+
+func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
+	if h.FS != nil {
+		return fs.Stat(h.FS, fsName(name))
+	}
+	return os.Stat(name)
+}
+
+// fsName writes a name as io/fs asks for it.
+func fsName(name string) string {
+	return cmp.Or(strings.Trim(name, "/"), ".")
+}
+
+// openIndex opens a directory's index page. Without one, the name is the
+// directory's.
+func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string) {
+	pages := h.IndexPages
+	if pages == nil {
+		pages = []string{"index.html", "index.htm"}
+	}
+	for _, page := range pages {
+		page = strings.TrimSuffix(name, "/") + "/" + page
+		if f, info := h.open(page); f != nil {
+			return f, info, page
+		}
+	}
+	return nil, nil, name
+}
+
+// ListDirectory sends the head of a listing, and gives the page. A directory
+// that cannot be read is 404. Python: list_directory.
+func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
+	self := h.files()
+	entries, err := h.readDirectory(name)
+	if err != nil {
+		self.SendError(404, "No permission to list directory", "")
+		return nil, false
+	}
+	shown, _ := cleanPath(h.Path)
+	page := listingPage(shown, entries)
+	self.SendResponse(200, "")
+	self.SendHeader("Content-type", "text/html; charset=utf-8")
+	self.SendHeader("Content-Length", strconv.Itoa(len(page)))
+	h.endHeadersHeld()
+	return io.NopCloser(strings.NewReader(page)), true
+}
+
+// readDirectory gives the entries of a directory in the order of the listing.
+func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
+	var read []fs.DirEntry
+	var err error
+	if h.FS != nil {
+		read, err = fs.ReadDir(h.FS, fsName(name))
+	} else {
+		read, err = os.ReadDir(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]listingEntry, len(read))
+	for i, e := range read {
+		entries[i] = listingEntry{name: e.Name(), dir: e.IsDir(), link: e.Type()&fs.ModeSymlink != 0}
+		if entries[i].link {
+			info, err := h.stat(strings.TrimSuffix(name, "/") + "/" + e.Name())
+			entries[i].dir = err == nil && info.IsDir()
+		}
+	}
+	sortEntries(entries)
+	return entries, nil
+}
+
+// TranslatePath gives the name of the file for a request target: below
+// Directory in the system's spelling or, with FS, as io/fs has it; with a slash
+// at its end if the target's path has one. A target that can name no file is "".
+// Python: translate_path.
+func (h *SimpleHandler) TranslatePath(path string) string {
+	clean, ok := cleanPath(path)
+	if !ok {
+		return ""
+	}
+	if h.FS != nil {
+		return cmp.Or(clean[1:], "./")
+	}
+	name, ok := localPath(h.Directory, clean, runtime.GOOS == "windows")
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// GuessType gives the content type for a file name: by its suffix, as it is and
+// in lower case, from ExtensionsMap, then from the package's table, which is the
+// same on every machine; else DefaultContentType. Python: guess_type.
+func (h *SimpleHandler) GuessType(name string) string {
+	base := path.Base(name)
+	suffix := path.Ext(strings.TrimLeft(base, "."))
+	extensions := h.ExtensionsMap
+	if extensions == nil {
+		extensions = defaultExtensions
+	}
+	lower := strings.ToLower(suffix)
+	for _, s := range [...]string{suffix, lower} {
+		if t, ok := extensions[s]; ok {
+			return t
+		}
+	}
+	return cmp.Or(contentTypes[lower], h.DefaultContentType, "application/octet-stream")
+}
+
+// CopyFile copies src to dst, by the fastest way that both have.
+// Python: copyfile.
+func (h *SimpleHandler) CopyFile(dst io.Writer, src io.Reader) error {
+	_, err := io.Copy(dst, src)
+	return err
+}
+
+// A fileBody is an open file, of which as much can be read as its head said.
+type fileBody struct {
+	fs.File
+	n int64 // bytes left
+}
+
+func (b *fileBody) Read(p []byte) (int, error) {
+	if b.n <= 0 {
+		return 0, io.EOF
+	}
+	n, err := b.File.Read(p[:min(int64(len(p)), b.n)])
+	b.n -= int64(n)
+	return n, err
+}
+
+// WriteTo is what io.Copy calls.
+func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
+	if out, ok := w.(*responseWriter); ok {
+		n, err = out.sendFile(b.File, b.n)
+	} else {
+		n, err = io.Copy(w, io.LimitReader(b.File, b.n))
+	}
+	b.n -= n
+	return n, err
+}
+
+// hasField tells whether the head that is being built has a field.
+func (w *responseWriter) hasField(name string) bool {
+	if w.head == nil {
+		return false
+	}
+	lines := strings.Split(string(*w.head), "\r\n")
+	return slices.ContainsFunc(lines[1:], func(line string) bool {
+		got, _, _ := strings.Cut(line, ":")
+		return strings.EqualFold(got, name)
+	})
+}
