@@ -1,0 +1,411 @@
+package httpserver_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"httpserver"
+)
+
+var update = flag.Bool("update", false, "rewrite the responses and logs in testdata")
+
+// The transcripts in testdata hold what a client sends, what it gets, and what
+// is logged meanwhile. A case looks like this:
+//
+//	=== its name
+//	protocol HTTP/1.1
+//	-- request --
+//	GET / HTTP/1.1\r\n
+//	\r\n
+//	-- response --
+//	HTTP/1.1 200 OK\r\n
+//	-- log --
+//	client - - [date] "GET / HTTP/1.1" 200 -
+//
+// Line ends of the file mean nothing in a request or a response; bytes are
+// escaped as in Go, and \{a*100} is a hundred times a. The client sends the
+// request at once, then ends its side of the connection.
+type transcript struct {
+	name, protocol         string
+	request, response, log string // escaped
+}
+
+const (
+	requestMark  = "-- request --\n"
+	responseMark = "-- response --\n"
+	logMark      = "-- log --\n"
+)
+
+func readTranscripts(t *testing.T, file string) (head string, cases []transcript) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(data), "=== ")
+	for _, part := range parts[1:] {
+		c := transcript{protocol: "HTTP/1.0"}
+		options, rest, _ := strings.Cut(part, requestMark)
+		c.request, rest, _ = strings.Cut(rest, responseMark)
+		c.response, c.log, _ = strings.Cut(rest, logMark)
+		c.log = strings.TrimRight(c.log, "\n")
+		c.name, options, _ = strings.Cut(options, "\n")
+		if _, version, ok := strings.Cut(options, "protocol "); ok {
+			c.protocol = strings.TrimSpace(version)
+		}
+		cases = append(cases, c)
+	}
+	return parts[0], cases
+}
+
+func writeTranscripts(t *testing.T, file, head string, cases []transcript) {
+	t.Helper()
+	b := bytes.NewBufferString(head)
+	for _, c := range cases {
+		fmt.Fprintf(b, "=== %s\n", c.name)
+		if c.protocol != "HTTP/1.0" {
+			fmt.Fprintf(b, "protocol %s\n", c.protocol)
+		}
+		fmt.Fprintf(b, "%s%s%s%s%s%s\n\n", requestMark, c.request, responseMark, c.response, logMark, c.log)
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var repeated = regexp.MustCompile(`\\\{(.+?)\*(\d+)\}`)
+
+func unescape(t *testing.T, s string) string {
+	t.Helper()
+	s = repeated.ReplaceAllStringFunc(s, func(m string) string {
+		sub := repeated.FindStringSubmatch(m)
+		n, _ := strconv.Atoi(sub[2])
+		return strings.Repeat(sub[1], n)
+	})
+	s = strings.ReplaceAll(strings.ReplaceAll(s, "\n", ""), `"`, `\"`)
+	raw, err := strconv.Unquote(`"` + s + `"`)
+	if err != nil {
+		t.Fatalf("bad escape in %.80q: %v", s, err)
+	}
+	return raw
+}
+
+// collapse writes long runs of one character as unescape reads them.
+func collapse(s string) string {
+	var b strings.Builder
+	for s != "" {
+		n := 1
+		for n < len(s) && s[n] == s[0] {
+			n++
+		}
+		if n >= 100 {
+			fmt.Fprintf(&b, `\{%s*%d}`, s[:1], n)
+		} else {
+			b.WriteString(s[:n])
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+func escape(s string) string {
+	quoted := strconv.Quote(s)
+	quoted = strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+	quoted = strings.ReplaceAll(quoted, `\n`, "\\n\n")
+	if quoted != "" && !strings.HasSuffix(quoted, "\n") {
+		quoted += "\n"
+	}
+	return collapse(quoted)
+}
+
+// wireHandler answers the transcripts. What changes from run to run is fixed.
+type wireHandler struct{ httpserver.SimpleHandler }
+
+func (h *wireHandler) LogDateTimeString() string { return "date" }
+func (h *wireHandler) AddressString() string     { return "client" }
+
+func (h *wireHandler) DateTimeString(t time.Time) string {
+	if t.IsZero() {
+		return "now"
+	}
+	return h.SimpleHandler.DateTimeString(t)
+}
+
+func (h *wireHandler) HandleExpect100() bool {
+	if h.Headers.Get("X-Refuse") == "" {
+		return h.SimpleHandler.HandleExpect100()
+	}
+	h.SendError(417, "", "")
+	return false
+}
+
+// DoPOST answers with the body it got.
+func (h *wireHandler) DoPOST() {
+	body, err := io.ReadAll(h.RFile)
+	if err != nil {
+		h.SendError(400, "", err.Error())
+		return
+	}
+	h.answer(fmt.Sprintf("%d bytes: %.32s\n", len(body), body))
+}
+
+// DoPUT leaves the body unread.
+func (h *wireHandler) DoPUT() {
+	h.SendResponse(204, "")
+	h.EndHeaders()
+}
+
+// DoDELETE gives no length.
+func (h *wireHandler) DoDELETE() {
+	h.SendResponse(200, "")
+	h.EndHeaders()
+	io.WriteString(h.WFile, "gone")
+}
+
+// DoPATCH does not keep to the length it gave.
+func (h *wireHandler) DoPATCH() {
+	h.SendResponse(200, "")
+	h.SendHeader("Content-Length", "10")
+	h.EndHeaders()
+	io.WriteString(h.WFile, "short")
+}
+
+func (h *wireHandler) DoOPTIONS() { h.answer(h.Path + " at " + h.Headers.Get("Host") + "\n") }
+
+func (h *wireHandler) Method(name string) func() {
+	switch name {
+	case "SPAM":
+		return func() { h.answer("spam\n") }
+	case "KEEP":
+		return func() {
+			h.SendResponse(200, "fine\r\nX-Not: a header")
+			h.SendHeader("connection", "Keep-Alive")
+			h.SendHeader("Content-Length", "0")
+			h.EndHeaders()
+		}
+	case "CLOSE":
+		return func() {
+			h.SendResponse(200, "")
+			h.SendHeader("Connection", "foo, Close")
+			h.SendHeader("Content-Length", "0")
+			h.EndHeaders()
+		}
+	case "NOTHING":
+		return func() {}
+	case "UNENDED":
+		return func() { h.SendResponse(200, "") }
+	case "RAW":
+		return func() { io.WriteString(h.WFile, "HTTP/1.1 200 raw\nas: told\n\n") }
+	case "UNKNOWN":
+		return func() { h.SendError(599, "", "") }
+	case "EMPTY":
+		return func() { h.SendError(204, "", "") }
+	case "HEADERS":
+		return func() { h.answer(fmt.Sprintf("%q\n", h.Headers)) }
+	case "PANIC":
+		return func() { panic("boom") }
+	case "INJECT":
+		return func() { h.SendResponse(200, ""); h.SendHeader("X", "a\r\nb") }
+	case "CUT":
+		return func() {
+			h.SendResponse(200, "")
+			h.SendHeader("Content-Length", "10")
+			h.EndHeaders()
+			io.WriteString(h.WFile, "begun")
+			panic("boom")
+		}
+	}
+	return nil
+}
+
+func (h *wireHandler) answer(body string) {
+	h.SendResponse(200, "")
+	h.SendHeader("Content-Length", strconv.Itoa(len(body)))
+	h.EndHeaders()
+	io.WriteString(h.WFile, body)
+}
+
+// A logBuffer collects log lines.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// start serves with a ThreadingHTTPServer that set may change before. It is shut
+// down at the end of the test.
+func start(t testing.TB, newHandler func() httpserver.Handler, set func(*httpserver.HTTPServer)) (*httpserver.ThreadingHTTPServer, *logBuffer) {
+	t.Helper()
+	s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", newHandler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(logBuffer)
+	s.Stderr = log
+	if set != nil {
+		set(&s.HTTPServer)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.ServeForever() }()
+	t.Cleanup(func() {
+		s.Close()
+		if err := <-served; err != httpserver.ErrServerClosed {
+			t.Errorf("ServeForever: %v", err)
+		}
+	})
+	return s, log
+}
+
+// dial connects to a server; the connection fails after ten seconds.
+func dial(t testing.TB, addr net.Addr) net.Conn {
+	t.Helper()
+	conn, err := net.Dial(addr.Network(), addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// exchange sends raw bytes, ends the client's side, and gives all that comes.
+func exchange(t testing.TB, addr net.Addr, request string) string {
+	t.Helper()
+	conn := dial(t, addr)
+	sent := make(chan struct{})
+	go func() {
+		io.WriteString(conn, request)
+		conn.(interface{ CloseWrite() error }).CloseWrite()
+		close(sent)
+	}()
+	response, err := io.ReadAll(conn)
+	if err != nil {
+		t.Errorf("after %.200q: %v", response, err)
+	}
+	conn.Close()
+	<-sent
+	return string(response)
+}
+
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	site := makeSite(t)
+	for _, file := range files {
+		head, cases := readTranscripts(t, file)
+		for i := range cases {
+			c := &cases[i]
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.name, func(t *testing.T) {
+				response, log := replay(t, site, c)
+				if *update {
+					c.response, c.log = response, log
+					return
+				}
+				if response != c.response {
+					t.Errorf("response:\n%swant:\n%s", response, c.response)
+				}
+				if log != c.log {
+					t.Errorf("log:\n%s\nwant:\n%s", log, c.log)
+				}
+			})
+		}
+		if *update {
+			writeTranscripts(t, file, head, cases)
+		}
+	}
+}
+
+// replay serves one transcript's request and gives response and log, escaped.
+func replay(t *testing.T, site string, c *transcript) (response, log string) {
+	t.Helper()
+	newHandler := func() httpserver.Handler {
+		h := new(wireHandler)
+		h.Directory, h.ProtocolVersion = site, c.protocol
+		h.ServerVersion, h.SysVersion = "Test/1", "x"
+		h.ErrorMessageFormat = "%(code)d %(message)s: %(explain)s\n"
+		return h
+	}
+	s, lines := start(t, newHandler, func(s *httpserver.HTTPServer) {
+		s.HandleError = func(_ net.Conn, err error) {
+			var p *httpserver.PanicError
+			if !errors.As(err, &p) || !bytes.Contains(p.Stack, []byte("wire_test.go")) {
+				t.Errorf("HandleError got %v", err)
+			}
+			fmt.Fprintln(s.Stderr, err)
+		}
+	})
+	response = exchange(t, s.Addr(), unescape(t, c.request))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	return escape(response), collapse(strings.TrimRight(lines.String(), "\n"))
+}
+
+// siteTime is when the files of makeSite were changed.
+var siteTime = time.Date(2020, 2, 29, 12, 34, 56, 789, time.UTC)
+
+// makeSite makes the files that the transcripts ask for.
+func makeSite(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"hello.txt":              "hello, world\n",
+		"empty":                  "",
+		"page.HTML":              "<p>page\n",
+		"a b&c<d>\"e'f#g%h?.txt": "odd\n",
+		"naïve.txt":              "utf-8\n",
+		"index/index.html":       "<p>index\n",
+		"index/index.htm":        "<p>not this one\n",
+		"htm/index.htm":          "<p>htm\n",
+		"list/B.txt":             "B\n",
+		"list/a.txt":             "a\n",
+		"list/c&d":               "c\n",
+		"list/sub/x":             "x\n",
+		"list/.hidden":           "h\n",
+		"notafile/index.html/x":  "x\n",
+		"notafile/y":             "y\n",
+	} {
+		name = filepath.Join(dir, filepath.FromSlash(name))
+		if strings.ContainsAny(name, `<>"?`) && filepath.Separator == '\\' {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, siteTime, siteTime); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
