@@ -1,5 +1,12 @@
 package httpserver
 
+import (
+	"bytes"
+	"io"
+	"net"
+	"time"
+)
+
 // What tests see of the inside.
 
 var (
@@ -33,3 +40,24 @@ func ParseFields(block string) (Header, int) {
 	}
 	return fields, 0
 }
+
+// ReadChunked decodes a chunked body and gives what comes after it.
+func ReadChunked(wire []byte) (body, rest []byte, err error) {
+	var none time.Duration
+	in := connReader{conn: memoryConn{r: bytes.NewReader(wire)}, timeout: &none}
+	var b bodyReader
+	b.reset(&in, chunked)
+	if body, err = io.ReadAll(&b); err != nil {
+		return nil, nil, err
+	}
+	rest, err = io.ReadAll(io.MultiReader(bytes.NewReader(in.buffered()), in.conn))
+	return body, rest, err
+}
+
+// A memoryConn is a connection of which only Read works.
+type memoryConn struct {
+	net.Conn
+	r io.Reader
+}
+
+func (c memoryConn) Read(p []byte) (int, error) { return c.r.Read(p) }

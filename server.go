@@ -466,8 +466,12 @@ func (s *HTTPServer) PrintError(conn net.Conn, err error) {
 	s.writeLog(line)
 }
 
-// writeLog writes whole lines to Stderr.
+// writeLog writes whole lines to Stderr. Handlers without a server have it too.
 func (s *HTTPServer) writeLog(line []byte) {
+	if s == nil {
+		os.Stderr.Write(line)
+		return
+	}
 	s.logMu.Lock()
 	defer s.logMu.Unlock()
 	if s.Stderr != nil {
@@ -477,9 +481,12 @@ func (s *HTTPServer) writeLog(line []byte) {
 	}
 }
 
-// now gives the present second as text.
+// now gives the present second as text. Handlers without a server have it too.
 func (s *HTTPServer) now() *dateStrings {
 	t := time.Now()
+	if s == nil {
+		return makeDateStrings(t)
+	}
 	d := s.dates.Load()
 	if d == nil || d.second != t.Unix() {
 		d = makeDateStrings(t)

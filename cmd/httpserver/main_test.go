@@ -209,8 +209,8 @@ func (p *process) wantExit(t *testing.T, code int, stdout, stderr string) {
 // needSignals skips a test where a process cannot be sent a signal.
 func needSignals(t *testing.T) {
 	t.Helper()
-	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" {
-		t.Skipf("%s has no way to send SIGINT or SIGTERM to one process", runtime.GOOS)
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no way to send SIGINT or SIGTERM to a process")
 	}
 }
 
@@ -326,6 +326,10 @@ func TestAllInterfaces(t *testing.T) {
 	if p.banner == v6 {
 		p.addr = "[::1]:" + port
 		p.idle(t)
+	}
+	p.Process.Kill()
+	if _, stdout, _ := p.wait(t); stdout != "" {
+		t.Errorf("stdout after the banner, which is no terminal: %q", stdout)
 	}
 }
 

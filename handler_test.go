@@ -1,0 +1,551 @@
+package httpserver_test
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"httpserver"
+)
+
+// counter overrides every method of ScriptHandler's parents and counts calls.
+type counter struct {
+	httpserver.SimpleHandler
+	mu    *sync.Mutex
+	calls map[string]int
+}
+
+func (h *counter) count(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls[name]++
+}
+
+func (h *counter) DoGET()     { h.count("DoGET"); h.SimpleHandler.DoGET() }
+func (h *counter) DoHEAD()    { h.count("DoHEAD"); h.SimpleHandler.DoHEAD() }
+func (h *counter) DoPOST()    { h.count("DoPOST"); h.SimpleHandler.DoPOST() }
+func (h *counter) DoPUT()     { h.count("DoPUT"); h.SimpleHandler.DoPUT() }
+func (h *counter) DoPATCH()   { h.count("DoPATCH"); h.SimpleHandler.DoPATCH() }
+func (h *counter) DoDELETE()  { h.count("DoDELETE"); h.SimpleHandler.DoDELETE() }
+func (h *counter) DoOPTIONS() { h.count("DoOPTIONS"); h.SimpleHandler.DoOPTIONS() }
+func (h *counter) DoCONNECT() { h.count("DoCONNECT"); h.SimpleHandler.DoCONNECT() }
+func (h *counter) DoTRACE()   { h.count("DoTRACE"); h.SimpleHandler.DoTRACE() }
+func (h *counter) Setup()     { h.count("Setup"); h.SimpleHandler.Setup() }
+func (h *counter) Handle()    { h.count("Handle"); h.SimpleHandler.Handle() }
+func (h *counter) Finish()    { h.count("Finish"); h.SimpleHandler.Finish() }
+func (h *counter) HandleOneRequest() {
+	h.count("HandleOneRequest")
+	h.SimpleHandler.HandleOneRequest()
+}
+func (h *counter) Method(name string) func() {
+	h.count("Method")
+	return h.SimpleHandler.Method(name)
+}
+func (h *counter) ParseRequest() bool {
+	h.count("ParseRequest")
+	return h.SimpleHandler.ParseRequest()
+}
+func (h *counter) HandleExpect100() bool {
+	h.count("HandleExpect100")
+	return h.SimpleHandler.HandleExpect100()
+}
+func (h *counter) SendError(code int, message, explain string) {
+	h.count("SendError")
+	h.SimpleHandler.SendError(code, message, explain)
+}
+func (h *counter) SendResponse(code int, message string) {
+	h.count("SendResponse")
+	h.SimpleHandler.SendResponse(code, message)
+}
+func (h *counter) SendResponseOnly(code int, message string) {
+	h.count("SendResponseOnly")
+	h.SimpleHandler.SendResponseOnly(code, message)
+}
+func (h *counter) SendHeader(name, value string) {
+	h.count("SendHeader")
+	h.SimpleHandler.SendHeader(name, value)
+}
+func (h *counter) EndHeaders()   { h.count("EndHeaders"); h.SimpleHandler.EndHeaders() }
+func (h *counter) FlushHeaders() { h.count("FlushHeaders"); h.SimpleHandler.FlushHeaders() }
+func (h *counter) LogRequest(code int, size int64) {
+	h.count("LogRequest")
+	h.SimpleHandler.LogRequest(code, size)
+}
+func (h *counter) LogError(format string, args ...any) {
+	h.count("LogError")
+	h.SimpleHandler.LogError(format, args...)
+}
+func (h *counter) LogMessage(format string, args ...any) {
+	h.count("LogMessage")
+	h.SimpleHandler.LogMessage(format, args...)
+}
+func (h *counter) VersionString() string {
+	h.count("VersionString")
+	return h.SimpleHandler.VersionString()
+}
+func (h *counter) DateTimeString(t time.Time) string {
+	h.count("DateTimeString")
+	return h.SimpleHandler.DateTimeString(t)
+}
+func (h *counter) LogDateTimeString() string {
+	h.count("LogDateTimeString")
+	return h.SimpleHandler.LogDateTimeString()
+}
+func (h *counter) AddressString() string {
+	h.count("AddressString")
+	return h.SimpleHandler.AddressString()
+}
+func (h *counter) SendHead() (io.ReadCloser, bool) {
+	h.count("SendHead")
+	return h.SimpleHandler.SendHead()
+}
+func (h *counter) ListDirectory(name string) (io.ReadCloser, bool) {
+	h.count("ListDirectory")
+	return h.SimpleHandler.ListDirectory(name)
+}
+func (h *counter) TranslatePath(path string) string {
+	h.count("TranslatePath")
+	return h.SimpleHandler.TranslatePath(path)
+}
+func (h *counter) GuessType(name string) string {
+	h.count("GuessType")
+	return h.SimpleHandler.GuessType(name)
+}
+func (h *counter) CopyFile(dst io.Writer, src io.Reader) error {
+	h.count("CopyFile")
+	return h.SimpleHandler.CopyFile(dst, src)
+}
+
+// TestNoCallBypassesAnOverride sends one request and names the methods that must
+// have been called for it, and how often.
+func TestNoCallBypassesAnOverride(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	connection := "Setup Handle HandleOneRequest ParseRequest Finish "
+	logged := "LogMessage LogDateTimeString AddressString "
+	response := "SendResponse SendResponseOnly LogRequest VersionString DateTimeString EndHeaders FlushHeaders SendHeader SendHeader " + logged
+	page := "SendError LogError SendHeader SendHeader SendHeader " + logged + response
+	for request, want := range map[string]string{
+		"GET /hello.txt HTTP/1.0\r\n\r\n":  "DoGET SendHead TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader DateTimeString " + response,
+		"HEAD /hello.txt HTTP/1.0\r\n\r\n": "DoHEAD SendHead TranslatePath GuessType SendHeader SendHeader SendHeader DateTimeString " + response,
+		"GET /list/ HTTP/1.0\r\n\r\n":      "DoGET SendHead TranslatePath ListDirectory CopyFile SendHeader SendHeader " + response,
+		"GET /list HTTP/1.0\r\n\r\n":       "DoGET SendHead TranslatePath SendHeader SendHeader " + response,
+		"GET /nope HTTP/1.0\r\n\r\n":       "DoGET SendHead TranslatePath " + page,
+		"GET / HTTP/2.0\r\n\r\n":           "SendError LogError SendHeader SendHeader SendHeader " + logged + strings.Replace(response, "FlushHeaders", "", 1),
+		"GET / HTTP/1.0\r\nbad\r\n\r\n":    page,
+		"SPAM / HTTP/1.0\r\n\r\n":          "Method " + page,
+		"POST / HTTP/1.0\r\n\r\n":          "DoPOST " + page,
+		"PUT / HTTP/1.0\r\n\r\n":           "DoPUT " + page,
+		"PATCH / HTTP/1.0\r\n\r\n":         "DoPATCH " + page,
+		"DELETE / HTTP/1.0\r\n\r\n":        "DoDELETE " + page,
+		"OPTIONS / HTTP/1.0\r\n\r\n":       "DoOPTIONS " + page,
+		"CONNECT x:1 HTTP/1.0\r\n\r\n":     "DoCONNECT " + page,
+		"TRACE / HTTP/1.0\r\n\r\n":         "DoTRACE " + page,
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n1": "HandleExpect100 SendResponseOnly EndHeaders FlushHeaders DoPOST " + page,
+	} {
+		var mu sync.Mutex
+		calls := make(map[string]int)
+		s, _ := start(t, func() httpserver.Handler {
+			h := &counter{mu: &mu, calls: calls}
+			h.Directory = site
+			if strings.Contains(request, "HTTP/1.1") {
+				h.ProtocolVersion = "HTTP/1.1"
+			}
+			return h
+		}, nil)
+		exchange(t, s.Addr(), request)
+		s.Shutdown(t.Context())
+		wanted := make(map[string]int)
+		for _, name := range strings.Fields(connection + want) {
+			wanted[name]++
+		}
+		if !maps.Equal(calls, wanted) {
+			t.Errorf("%q:\n got %v\nwant %v", request, calls, wanted)
+		}
+	}
+}
+
+// overridden replaces methods without calling those it hides.
+type overridden struct{ httpserver.SimpleHandler }
+
+func (h *overridden) EndHeaders() {
+	h.SendHeader("Access-Control-Allow-Origin", "*")
+	h.SimpleHandler.EndHeaders()
+}
+func (h *overridden) VersionString() string       { return "mine" }
+func (h *overridden) GuessType(string) string     { return "text/mine" }
+func (h *overridden) AddressString() string       { return "someone\x1b" }
+func (h *overridden) TranslatePath(string) string { return h.Directory + "/hello.txt" }
+func (h *overridden) CopyFile(w io.Writer, r io.Reader) error {
+	data, err := io.ReadAll(r)
+	io.WriteString(w, strings.ToUpper(string(data)))
+	return err
+}
+
+func TestOverriding(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	s, log := start(t, func() httpserver.Handler {
+		h := new(overridden)
+		h.Directory = site
+		return h
+	}, nil)
+	got := exchange(t, s.Addr(), "GET /anything HTTP/1.0\r\n\r\n")
+	for _, want := range []string{"\r\nServer: mine\r\n", "\r\nContent-type: text/mine\r\n", "\r\nAccess-Control-Allow-Origin: *\r\n\r\nHELLO, WORLD\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+	if !strings.HasPrefix(log.String(), "someone\\x1b - - [") {
+		t.Errorf("log %q", log)
+	}
+}
+
+type nilEmbedded struct{ *httpserver.BaseRequestHandler }
+
+type hidden struct{ httpserver.SimpleHandler }
+
+func (h *hidden) GuessType(name string, again bool) string { return "" }
+
+func TestBindPanics(t *testing.T) {
+	t.Parallel()
+	same := new(httpserver.BaseRequestHandler)
+	for name, c := range map[string]struct {
+		newHandler func() httpserver.Handler
+		want       string
+	}{
+		"nil embedded": {httpserver.New[nilEmbedded], "embed the handler by value"},
+		"nil":          {func() httpserver.Handler { return nil }, "embed the handler by value"},
+		"hidden":       {httpserver.New[hidden], "one of its methods has another signature"},
+		"same":         {func() httpserver.Handler { return same }, "return a new one for each connection"},
+	} {
+		s, log := start(t, c.newHandler, nil)
+		for range 2 {
+			_, r := send(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+			io.ReadAll(r)
+		}
+		s.Shutdown(t.Context())
+		if !strings.Contains(log.String(), c.want) {
+			t.Errorf("%s: log %s", name, log)
+		}
+	}
+}
+
+// unset answers with what a handler has before and after it is served.
+type unset struct{ httpserver.BaseRequestHandler }
+
+func (h *unset) DoGET() {
+	body := fmt.Sprintf("%T %v %s %s %s %v", h.Self(), h.Server.Addr(), h.ClientAddress.Network(), h.Connection.RemoteAddr().Network(), h.RequestVersion, h.CloseConnection)
+	h.SendResponse(200, "")
+	h.SendHeader("Content-Length", fmt.Sprint(len(body)))
+	h.EndHeaders()
+	io.WriteString(h.WFile, body)
+}
+
+func TestInstanceVariables(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[unset], nil)
+	got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+	if want := fmt.Sprintf("\r\n\r\n*httpserver_test.unset %v tcp tcp HTTP/1.0 true", s.Addr()); !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if want := "Server: BaseHTTP/0.6 Go/" + strings.TrimPrefix(runtime.Version(), "go") + "\r\n"; !strings.Contains(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	h := new(httpserver.BaseRequestHandler)
+	if h.Self() != httpserver.Handler(h) || h.Method("SPAM") != nil || h.AddressString() != "-" {
+		t.Error("a handler that is not served is not its own")
+	}
+}
+
+// early sends its head, and the body once it is told to.
+type early struct {
+	httpserver.BaseRequestHandler
+	proceed chan struct{}
+}
+
+func (h *early) DoGET() {
+	h.SendResponse(200, "")
+	h.FlushHeaders()
+	<-h.proceed
+	h.SendHeader("X-Later", "yes")
+	h.EndHeaders()
+	<-h.proceed
+	io.WriteString(h.WFile, "one")
+	<-h.proceed
+	io.WriteString(h.WFile, "two")
+}
+
+// What EndHeaders, FlushHeaders and Write were given has left when they return.
+func TestNothingIsHeldBack(t *testing.T) {
+	t.Parallel()
+	proceed := make(chan struct{})
+	s, _ := start(t, func() httpserver.Handler { return &early{proceed: proceed} }, nil)
+	_, r := send(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+	for _, want := range []string{"HTTP/1.0 200 OK\r\n", "X-Later: yes\r\n", "one", "two"} {
+		for got := ""; !strings.HasSuffix(got, want); {
+			c, err := r.ReadByte()
+			if err != nil {
+				t.Fatalf("got %q before %q: %v", got, want, err)
+			}
+			got += string(c)
+		}
+		if want == "HTTP/1.0 200 OK\r\n" {
+			r.ReadString('\n')
+			r.ReadString('\n')
+		}
+		if want == "X-Later: yes\r\n" {
+			r.ReadString('\n')
+		}
+		if want != "two" {
+			if n := r.Buffered(); n > 0 {
+				t.Errorf("%d bytes came with %q", n, want)
+			}
+			proceed <- struct{}{}
+		}
+	}
+}
+
+// tunnel answers CONNECT by echoing lines until one is empty.
+type tunnel struct{ httpserver.BaseRequestHandler }
+
+func (h *tunnel) DoCONNECT() {
+	h.SendResponseOnly(200, "")
+	h.EndHeaders()
+	conn, r := h.Hijack()
+	go func() {
+		defer conn.Close()
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil || line == "\n" {
+				return
+			}
+			io.WriteString(conn, line)
+		}
+	}()
+}
+
+func TestHijack(t *testing.T) {
+	t.Parallel()
+	for _, wrap := range []bool{false, true} {
+		s, _ := start(t, httpserver.New[tunnel], func(s *httpserver.HTTPServer) {
+			if wrap {
+				s.ProcessRequest = func(conn net.Conn) {
+					w := &wrapped{Conn: conn}
+					s.FinishRequest(w)
+					s.ShutdownRequest(w)
+				}
+			}
+		})
+		conn, r := send(t, s.Addr(), "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\nfirst\n")
+		expect := func(want string) {
+			t.Helper()
+			if got, err := r.ReadString('\n'); got != want {
+				t.Fatalf("got %q, %v; want %q", got, err, want)
+			}
+		}
+		expect("HTTP/1.0 200 OK\r\n")
+		expect("\r\n")
+		expect("first\n")
+		if err := s.Shutdown(t.Context()); err != nil { // does not wait for it
+			t.Error(err)
+		}
+		s.Close() // nor closes it
+		io.WriteString(conn, "second\n")
+		expect("second\n")
+		io.WriteString(conn, "\n")
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("after the tunnel's end: %v", err)
+		}
+	}
+}
+
+// exiting ends its goroutine, as t.FailNow in a handler does.
+type exiting struct{ httpserver.BaseRequestHandler }
+
+func (h *exiting) DoGET() { runtime.Goexit() }
+
+func TestGoexitClosesConnection(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[exiting], nil)
+	if got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n"); got != "" {
+		t.Errorf("got %q", got)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestErrorPage(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{
+		"": "\r\n\r\n" + strings.NewReplacer("%(code)d", "404", "%(code)s", "404", "%(message)s", "&lt;m&gt; &amp; \"q\"", "%(explain)s", "&lt;e&gt;").Replace(httpserver.DefaultErrorMessage),
+		"%(code)d %(code)s %(message)s %(explain)s %% %%(code)d %(nope)s %": "404 404 &lt;m&gt; &amp; \"q\" &lt;e&gt; % %(code)d %(nope)s %",
+	} {
+		s, log := start(t, func() httpserver.Handler {
+			h := new(erring)
+			h.ErrorMessageFormat = format
+			if format != "" {
+				h.ErrorContentType = "text/plain"
+			}
+			return h
+		}, nil)
+		got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+		if !strings.HasSuffix(got, want) || strings.Contains(got, "text/plain") != (format != "") {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if !strings.HasPrefix(got, "HTTP/1.0 404 <m> & \"q\"\r\n") || !strings.Contains(log.String(), "] code 404, message <m> & \"q\"\n") {
+			t.Errorf("got %q, log %q", got, log)
+		}
+	}
+}
+
+type erring struct{ httpserver.BaseRequestHandler }
+
+func (h *erring) DoGET() { h.SendError(404, `<m> & "q"`, "<e>") }
+
+func TestStatusText(t *testing.T) {
+	t.Parallel()
+	known := 0
+	for code := -1; code <= httpserver.StatusTableLength; code++ {
+		phrase, explain, ok := httpserver.StatusText(code)
+		if ok != (phrase != "") || ok != (explain != "") {
+			t.Errorf("%d: %q, %q, %v", code, phrase, explain, ok)
+		}
+		if ok {
+			known++
+		}
+	}
+	if phrase, _, _ := httpserver.StatusText(418); known != 62 || phrase != "I'm a Teapot" {
+		t.Errorf("%d codes, 418 is %q", known, phrase)
+	}
+}
+
+func TestHeader(t *testing.T) {
+	t.Parallel()
+	h := httpserver.Header{{"A", "1"}, {"b", ""}, {"a", "2"}}
+	if v, ok := h.Lookup("B"); v != "" || !ok {
+		t.Error("b is there")
+	}
+	if _, ok := h.Lookup("c"); ok || h.Get("a") != "1" || h.Get("c") != "" || h.Values("c") != nil {
+		t.Error("Lookup, Get, Values")
+	}
+	if v := h.Values("a"); !slices.Equal(v, []string{"1", "2"}) {
+		t.Errorf("Values %q", v)
+	}
+}
+
+func TestEscaping(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain é 漢 \U0001f600":   "plain é 漢 \U0001f600",
+		"\x00\t\n\r\x1b[31m\x7f": `\x00\x09\x0a\x0d\x1b[31m\x7f`,
+		`C:\n "q"`:               `C:\\n "q"`,
+		"\u0085\u009b":           `\x85\x9b`,
+		"\x85\x9b\xe9\xff":       `\x85\x9béÿ`,
+		"\xc3(":                  `Ã(`,
+		"\ufffd\u00a0":           "\ufffd\u00a0",
+	} {
+		if got := string(httpserver.AppendEscaped(nil, in)); got != want {
+			t.Errorf("AppendEscaped(%q) = %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{ // as Python's repr prints them
+		"":                 `''`,
+		"a'b":              `"a'b"`,
+		`a"b`:              `'a"b'`,
+		`a'"b`:             `'a\'"b'`,
+		"\\\t\n\r\x00\x7f": `'\\\t\n\r\x00\x7f'`,
+		"é\xe9\xa0 \x85":   `'éé\xa0 \x85'`,
+		"\u2028\U000e0001": `'\u2028\U000e0001'`,
+	} {
+		if got := httpserver.Quote(in); got != want {
+			t.Errorf("Quote(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestParseHTTPDate(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for in, want := range map[string]string{
+		"Sun, 06 Nov 1994 08:49:37 GMT":    "1994-11-06T08:49:37Z",
+		"Sunday, 06-Nov-94 08:49:37 GMT":   "1994-11-06T08:49:37Z",
+		"Sun Nov  6 08:49:37 1994":         "1994-11-06T08:49:37Z",
+		"Tuesday, 01-Jan-76 00:00:00 GMT":  "2076-01-01T00:00:00Z",
+		"Saturday, 01-Jan-77 00:00:00 GMT": "1977-01-01T00:00:00Z",
+		"Tuesday, 29-Feb-00 00:00:00 GMT":  "2000-02-29T00:00:00Z",
+		"Sun, 06 Nov 1994 08:49:37 UTC":    "",
+		"06 Nov 1994 08:49:37 GMT":         "",
+		"":                                 "",
+	} {
+		got := ""
+		if d, ok := httpserver.ParseHTTPDate(in, now); ok {
+			got = d.Format(time.RFC3339)
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestDateTimeString(t *testing.T) {
+	t.Parallel()
+	h := new(httpserver.BaseRequestHandler)
+	zone := time.FixedZone("", 3600)
+	if got := h.DateTimeString(time.Date(1994, 11, 6, 9, 49, 37, 0, zone)); got != "Sun, 06 Nov 1994 08:49:37 GMT" {
+		t.Error(got)
+	}
+	for _, check := range []struct {
+		got, layout string
+		zone        *time.Location
+	}{
+		{h.DateTimeString(time.Time{}), "Mon, 02 Jan 2006 15:04:05 GMT", time.UTC},
+		{h.LogDateTimeString(), "02/Jan/2006 15:04:05", time.Local},
+	} {
+		got, err := time.ParseInLocation(check.layout, check.got, check.zone)
+		if err != nil || time.Since(got).Abs() > time.Minute {
+			t.Errorf("%q: %v", check.got, err)
+		}
+	}
+}
+
+// Log lines come whole, one a Write, however many goroutines write them.
+func TestLogLinesAreWhole(t *testing.T) {
+	t.Parallel()
+	var busy sync.Mutex
+	lines := 0
+	s, _ := start(t, httpserver.New[httpserver.BaseRequestHandler], func(s *httpserver.HTTPServer) {
+		s.Stderr = writerFunc(func(p []byte) (int, error) {
+			if !busy.TryLock() {
+				t.Error("two Writes at once")
+				return 0, nil
+			}
+			defer busy.Unlock()
+			if lines++; strings.Count(string(p), "\n") != 1 || p[len(p)-1] != '\n' || !strings.HasPrefix(string(p), "127.0.0.1 - - [") {
+				t.Errorf("wrote %q", p)
+			}
+			return len(p), nil
+		})
+	})
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() { exchange(t, s.Addr(), "GET /\x01 HTTP/1.0\r\n\r\n") })
+	}
+	wg.Wait()
+	s.Shutdown(t.Context())
+	if lines != 32 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -1,0 +1,695 @@
+package httpserver_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"httpserver"
+)
+
+// hello answers GET; DoPOST waits for release after its head was read.
+type hello struct {
+	httpserver.BaseRequestHandler
+	entered, release chan struct{}
+}
+
+func (h *hello) DoGET() {
+	h.SendResponse(200, "")
+	h.SendHeader("Content-Length", "6")
+	h.EndHeaders()
+	io.WriteString(h.WFile, "hello\n")
+}
+
+func (h *hello) DoPOST() {
+	h.entered <- struct{}{}
+	<-h.release
+	h.DoGET()
+}
+
+func persistent(entered, release chan struct{}) func() httpserver.Handler {
+	return func() httpserver.Handler {
+		h := &hello{entered: entered, release: release}
+		h.ProtocolVersion = "HTTP/1.1"
+		return h
+	}
+}
+
+const (
+	getHello  = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	postHello = "POST / HTTP/1.1\r\nHost: x\r\n\r\n"
+)
+
+// readResponse reads one response with its body.
+func readResponse(t *testing.T, r *bufio.Reader) (*http.Response, string) {
+	t.Helper()
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// send writes a request on a new connection, whose answers it gives.
+func send(t *testing.T, addr net.Addr, request string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	conn := dial(t, addr)
+	io.WriteString(conn, request)
+	return conn, bufio.NewReader(conn)
+}
+
+func TestHTTPServerServesInTurn(t *testing.T) {
+	t.Parallel()
+	s, err := httpserver.NewHTTPServer("127.0.0.1:0", httpserver.New[hello])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Stderr = io.Discard
+	served := make(chan error)
+	go func() { served <- s.ServeForever() }()
+	first := dial(t, s.Addr()) // says nothing, and so keeps the second waiting
+	second, r := send(t, s.Addr(), getHello)
+	second.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := r.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the second connection was answered before the first had ended: %v", err)
+	}
+	second.SetReadDeadline(time.Now().Add(10 * time.Second))
+	first.Close()
+	if _, body := readResponse(t, r); body != "hello\n" {
+		t.Errorf("got %q", body)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != httpserver.ErrServerClosed {
+		t.Error(err)
+	}
+}
+
+func TestThreadingServesAtOnce(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[hello], nil)
+	dial(t, s.Addr())
+	_, r := send(t, s.Addr(), getHello)
+	if _, body := readResponse(t, r); body != "hello\n" {
+		t.Errorf("got %q", body)
+	}
+}
+
+func TestHandleRequest(t *testing.T) {
+	t.Parallel()
+	s, err := httpserver.NewHTTPServer("127.0.0.1:0", httpserver.New[hello])
+	if err != nil {
+		t.Fatal(err)
+	}
+	timeouts := 0
+	s.Stderr = io.Discard
+	s.HandleTimeout = func() { timeouts++ }
+	s.Timeout = time.Millisecond
+	for range 2 { // the second takes up the Accept of the first
+		if err := s.HandleRequest(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if timeouts != 2 {
+		t.Errorf("HandleTimeout was called %d times", timeouts)
+	}
+	s.Timeout = 10 * time.Second
+	_, r := send(t, s.Addr(), getHello)
+	if err := s.HandleRequest(); err != nil {
+		t.Fatal(err)
+	}
+	readResponse(t, r)
+	s.Close()
+	if err := s.HandleRequest(); err != httpserver.ErrServerClosed {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestHooks(t *testing.T) {
+	t.Parallel()
+	var verified, processed, actions atomic.Int32
+	failed := make(chan error, 1)
+	var s *httpserver.ThreadingHTTPServer
+	s, _ = start(t, func() httpserver.Handler {
+		if verified.Load() == 3 {
+			panic("no handler")
+		}
+		return new(hello)
+	}, func(s *httpserver.HTTPServer) {
+		s.VerifyRequest = func(net.Conn) bool { return verified.Add(1) != 1 }
+		s.ProcessRequest = func(conn net.Conn) {
+			processed.Add(1)
+			s.FinishRequest(conn)
+			s.ShutdownRequest(conn)
+		}
+		s.HandleError = func(_ net.Conn, err error) { failed <- err }
+		s.PollInterval = time.Millisecond
+		s.ServiceActions = func() { actions.Add(1) }
+	})
+	refused := func(what string) {
+		_, r := send(t, s.Addr(), getHello)
+		if got, err := io.ReadAll(r); len(got) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a connection %s got %q, %v", what, got, err)
+		}
+	}
+	refused("that was turned away")
+	if got := exchange(t, s.Addr(), getHello); !strings.HasSuffix(got, "hello\n") {
+		t.Errorf("got %q", got)
+	}
+	refused("without a handler")
+	var p *httpserver.PanicError
+	if err := <-failed; !errors.As(err, &p) || p.Value != "no handler" || len(p.Stack) == 0 {
+		t.Errorf("HandleError got %v", err)
+	}
+	if processed.Load() != 2 {
+		t.Errorf("ProcessRequest was called %d times", processed.Load())
+	}
+	for before := actions.Load(); actions.Load() < before+3; {
+		runtime.Gosched()
+	}
+}
+
+// A wrapped connection is one that a ProcessRequest put around another. Its
+// type cannot be a map key by value, so it is a pointer.
+type wrapped struct {
+	net.Conn
+	written atomic.Int64
+}
+
+func (w *wrapped) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.written.Add(int64(n))
+	return n, err
+}
+
+func TestProcessRequestWraps(t *testing.T) {
+	t.Parallel()
+	written := make(chan int64, 1)
+	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
+		s.ProcessRequest = func(conn net.Conn) {
+			w := &wrapped{Conn: conn}
+			s.FinishRequest(w)
+			s.ShutdownRequest(w)
+			written <- w.written.Load()
+		}
+	})
+	if got := exchange(t, s.Addr(), getHello); int64(len(got)) != <-written {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPrintError(t *testing.T) {
+	t.Parallel()
+	log := new(logBuffer)
+	s := &httpserver.HTTPServer{Stderr: log}
+	conn, other := net.Pipe()
+	defer conn.Close()
+	defer other.Close()
+	s.PrintError(conn, errors.New("a\nb"))
+	s.PrintError(conn, &httpserver.PanicError{Value: "boom", Stack: []byte("the stack\n")})
+	want := "httpserver: connection from pipe: a\\x0ab\nhttpserver: connection from pipe: panic in a handler: boom\nthe stack\n"
+	if log.String() != want {
+		t.Errorf("got %q", log.String())
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ network, addr, url, name string }{
+		{"tcp", "127.0.0.1:0", "http://127.0.0.1:", "127.0.0.1"},
+		{"tcp4", ":0", "http://127.0.0.1:", "0.0.0.0"},
+		{"tcp6", "[::1]:0", "http://[::1]:", "::1"},
+		{"tcp6", "[::]:0", "http://[::1]:", "::"},
+		{"unix", filepath.Join(t.TempDir(), "s"), "http://localhost", ""},
+	} {
+		l, err := net.Listen(c.network, c.addr)
+		if err != nil {
+			t.Logf("skipping %s %s: %v", c.network, c.addr, err)
+			continue
+		}
+		s := &httpserver.HTTPServer{Listener: l}
+		if url := s.URL(); !strings.HasPrefix(url, c.url) || s.Addr() != l.Addr() {
+			t.Errorf("%s: URL %s", c.addr, url)
+		}
+		s.Close()
+	}
+	s, err := httpserver.NewHTTPServer(":0", httpserver.New[hello])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, port, _ := net.SplitHostPort(s.Addr().String()); fmt.Sprint(s.ServerPort) != port || s.ServerName == "" {
+		t.Errorf("ServerName %q, ServerPort %d for %v", s.ServerName, s.ServerPort, s.Addr())
+	}
+	if s.ServerName == "::" { // dual stack
+		conn, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", s.ServerPort))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for addr, want := range map[string]string{
+		l.Addr().String(): "address already in use (another program",
+		"192.0.2.1:0":     "cannot assign requested address (no interface",
+		"127.0.0.1":       "missing port in address",
+	} {
+		_, err := httpserver.NewHTTPServer(addr, httpserver.New[hello])
+		if err == nil || !strings.HasPrefix(err.Error(), "httpserver: listen on "+addr+": ") ||
+			runtime.GOOS == "linux" && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	_, err = httpserver.NewHTTPServer(l.Addr().String(), httpserver.New[hello])
+	if !errors.Is(err, syscall.EADDRINUSE) && runtime.GOOS == "linux" {
+		t.Errorf("the cause is lost: %v", err)
+	}
+	if _, err := httpserver.NewHTTPServer("127.0.0.1:0", nil); err == nil {
+		t.Error("no error without a handler")
+	}
+	if err := new(httpserver.HTTPServer).ServeForever(); err == nil {
+		t.Error("no error without a listener")
+	}
+}
+
+// A flakyListener fails to accept a few times.
+type flakyListener struct {
+	net.Listener
+	failures atomic.Int32
+	err      error
+}
+
+func (l *flakyListener) Accept() (net.Conn, error) {
+	if l.failures.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", l.err)}
+	}
+	return l.Listener.Accept()
+}
+
+func TestAcceptErrorsPass(t *testing.T) {
+	t.Parallel()
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ECONNABORTED} {
+		l := &flakyListener{err: errno}
+		l.failures.Store(4)
+		s, log := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
+			l.Listener = s.Listener
+			s.Listener = l
+		})
+		if got := exchange(t, s.Addr(), getHello); !strings.HasSuffix(got, "hello\n") {
+			t.Errorf("got %q", got)
+		}
+		if n := strings.Count(log.String(), errno.Error()); n != 1 {
+			t.Errorf("%v was logged %d times:\n%s", errno, n, log)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	s := &httpserver.HTTPServer{Listener: l, NewHandler: httpserver.New[hello]}
+	if err := s.ServeForever(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a listener that somebody closed: %v", err)
+	}
+}
+
+func TestMaxConnections(t *testing.T) {
+	t.Parallel()
+	var running, most atomic.Int32
+	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
+		s.MaxConnections = 2
+		s.ProcessRequest = func(conn net.Conn) {
+			if n := running.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			s.FinishRequest(conn)
+			running.Add(-1)
+			s.ShutdownRequest(conn)
+		}
+	})
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() { exchange(t, s.Addr(), getHello) })
+	}
+	wg.Wait()
+	if most.Load() > 2 {
+		t.Errorf("%d connections at once", most.Load())
+	}
+}
+
+// A pipeListener is a listener in memory.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
+
+func TestListeners(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	files := func() httpserver.Handler {
+		h := new(httpserver.SimpleHandler)
+		h.Directory, h.ProtocolVersion = site, "HTTP/1.1"
+		h.Timeout = 10 * time.Second
+		return h
+	}
+	big := strings.Repeat("0123456789abcdef", 1<<16)
+	if err := os.WriteFile(filepath.Join(site, "big"), []byte(big), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	fetch := func(t *testing.T, conn net.Conn) {
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		r := bufio.NewReader(conn)
+		for path, want := range map[string]string{"/hello.txt": "hello, world\n", "/big": big} {
+			io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			if _, body := readResponse(t, r); body != want {
+				t.Errorf("%s: %d bytes", path, len(body))
+			}
+		}
+		conn.Close()
+	}
+	t.Run("unix", func(t *testing.T) {
+		l, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
+		if err != nil {
+			t.Skip("no unix sockets: ", err)
+		}
+		s, log := start(t, files, func(s *httpserver.HTTPServer) { s.Listener.Close(); s.Listener = l })
+		fetch(t, dial(t, s.Addr()))
+		if !strings.HasPrefix(log.String(), "- - - [") {
+			t.Errorf("log: %s", log)
+		}
+	})
+	t.Run("memory", func(t *testing.T) {
+		l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+		start(t, files, func(s *httpserver.HTTPServer) { s.Listener.Close(); s.Listener = l })
+		client, server := net.Pipe()
+		l.conns <- server
+		fetch(t, client)
+	})
+	t.Run("tls", func(t *testing.T) {
+		pair := httptest.NewTLSServer(nil) // for its certificate
+		defer pair.Close()
+		config := &tls.Config{Certificates: pair.TLS.Certificates}
+		s, log := start(t, files, func(s *httpserver.HTTPServer) { s.Listener = tls.NewListener(s.Listener, config) })
+		dial(t, s.Addr()) // a client that never begins the handshake
+		io.WriteString(dial(t, s.Addr()), "GET / HTTP/1.0\r\n\r\n")
+		conn, err := tls.Dial("tcp", s.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetch(t, conn)
+		for !strings.Contains(log.String(), "Connection failed: tls: ") {
+			runtime.Gosched() // until the failed handshake is logged
+		}
+	})
+}
+
+// resources counts the goroutines and descriptors of this process.
+func resources(t *testing.T) (goroutines, descriptors int) {
+	t.Helper()
+	if entries, err := os.ReadDir("/proc/self/fd"); err == nil {
+		descriptors = len(entries)
+	}
+	return runtime.NumGoroutine(), descriptors
+}
+
+// TestShutdownAndClose runs alone, as it counts.
+func TestShutdownAndClose(t *testing.T) {
+	goroutines, descriptors := resources(t)
+	for _, graceful := range []bool{true, false} {
+		entered, release := make(chan struct{}), make(chan struct{})
+		s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", persistent(entered, release))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Stderr = io.Discard
+		served := make(chan error)
+		go func() { served <- s.ServeForever() }()
+
+		var conns []net.Conn
+		open := func(request string) *bufio.Reader {
+			conn, r := send(t, s.Addr(), request)
+			conns = append(conns, conn)
+			return r
+		}
+		idle := []*bufio.Reader{open(getHello), open("")}
+		readResponse(t, idle[0])
+		busy := open(postHello)
+		<-entered
+
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() {
+				if graceful {
+					ended <- s.Shutdown(t.Context())
+				} else {
+					ended <- s.Close()
+				}
+			}()
+		}
+		for i, r := range idle {
+			if _, err := r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("idle connection %d was not closed: %v", i, err)
+			}
+		}
+		if graceful {
+			select {
+			case err := <-ended:
+				t.Errorf("Shutdown did not wait: %v", err)
+			default:
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			if err := s.Shutdown(ctx); err != context.DeadlineExceeded {
+				t.Errorf("Shutdown gave %v after its time", err)
+			}
+			cancel()
+			close(release)
+			if response, body := readResponse(t, busy); body != "hello\n" || !response.Close {
+				t.Errorf("request under way got %v %q", response, body)
+			}
+		} else {
+			if _, err := busy.ReadByte(); err == nil {
+				t.Error("Close left a connection open")
+			}
+			close(release)
+		}
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-served; err != httpserver.ErrServerClosed {
+			t.Errorf("ServeForever: %v", err)
+		}
+		for _, conn := range conns {
+			conn.Close()
+		}
+	}
+	var g, d int
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+		if g, d = resources(t); g <= goroutines && d <= descriptors {
+			return
+		}
+	}
+	t.Errorf("goroutines %d -> %d, descriptors %d -> %d", goroutines, g, descriptors, d)
+}
+
+// TestPendingAcceptEnds runs alone, as it counts.
+func TestPendingAcceptEnds(t *testing.T) {
+	goroutines, _ := resources(t)
+	s, err := httpserver.NewHTTPServer("127.0.0.1:0", httpserver.New[hello])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Timeout = time.Millisecond
+	s.HandleRequest()
+	conn := dial(t, s.Addr())
+	s.Close()
+	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a connection that nobody took up was left open: %v", err)
+	}
+	conn.Close()
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines were %d", runtime.NumGoroutine(), goroutines)
+		}
+	}
+}
+
+func TestCloseBeforeServing(t *testing.T) {
+	t.Parallel()
+	s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[hello])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if err := s.ServeForever(); err != httpserver.ErrServerClosed {
+		t.Error(err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTimeouts(t *testing.T) {
+	t.Parallel()
+	s, log := start(t, func() httpserver.Handler {
+		h := new(wireHandler)
+		h.ProtocolVersion, h.Timeout = "HTTP/1.1", 100*time.Millisecond
+		return h
+	}, nil)
+	for name, request := range map[string]string{
+		"nothing":        "",
+		"half a line":    "GET /",
+		"half a head":    "GET / HTTP/1.1\r\nHost: x\r\n",
+		"half a body":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n123",
+		"half a chunk":   "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5",
+		"no more for us": "SPAM / HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin := time.Now()
+			_, r := send(t, s.Addr(), request)
+			if _, err := io.ReadAll(r); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took < 90*time.Millisecond || took > 8*time.Second {
+				t.Errorf("closed after %v", took)
+			}
+		})
+	}
+	// A head that arrives byte by byte has its timeout as a total.
+	conn, r := send(t, s.Addr(), "GET / HTTP/1.1\r\n")
+	stop := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				io.WriteString(conn, "a")
+			case <-stop:
+				return
+			}
+		}
+	}()
+	if _, err := io.ReadAll(r); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a slow head was waited for")
+	}
+	close(stop)
+	if n := strings.Count(log.String(), "Request timed out"); n != 4 {
+		t.Errorf("%d timeouts logged:\n%s", n, log)
+	}
+}
+
+// A client that does not read is given up, one that reads slowly is not.
+func TestWriteTimeout(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const size = 64 << 20
+	f, err := os.Create(filepath.Join(dir, "big"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Truncate(size)
+	f.Close()
+	s, log := start(t, func() httpserver.Handler {
+		h := new(httpserver.SimpleHandler)
+		h.Directory, h.Timeout = dir, 200*time.Millisecond
+		return h
+	}, nil)
+	send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
+	slow, r := send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
+	slow.(*net.TCPConn).SetReadBuffer(64 << 10)
+	for begin := time.Now(); time.Since(begin) < 700*time.Millisecond; {
+		if _, err := io.CopyN(io.Discard, r, 256<<10); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	if n, err := io.Copy(io.Discard, r); err != nil || n < size/2 {
+		t.Errorf("the slow reader got %d bytes, %v", n, err)
+	}
+	for begin := time.Now(); !strings.Contains(log.String(), "Response timed out"); runtime.Gosched() {
+		if time.Since(begin) > 8*time.Second {
+			t.Fatalf("no timeout logged:\n%s", log)
+		}
+	}
+}
+
+// A client gets to read why it was refused although it goes on sending.
+func TestLingeringClose(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[hello], nil)
+	for range 20 {
+		request := "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n" + strings.Repeat("x", 8000000)
+		if got := exchange(t, s.Addr(), request); !strings.HasPrefix(got, "HTTP/1.0 501 ") {
+			t.Fatalf("got %q", got)
+		}
+	}
+}
+
+func TestClientGoesAway(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "big"), make([]byte, 32<<20), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s, log := start(t, func() httpserver.Handler {
+		h := new(httpserver.SimpleHandler)
+		h.Directory = dir
+		return h
+	}, nil)
+	conn, r := send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
+	r.ReadByte()
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+	for begin := time.Now(); strings.Count(log.String(), "\n") < 2; runtime.Gosched() {
+		if time.Since(begin) > 8*time.Second {
+			t.Fatalf("log:\n%s", log)
+		}
+	}
+	s.Shutdown(t.Context())
+	if lines := strings.Split(log.String(), "\n"); len(lines) != 3 || !strings.Contains(lines[1], "Connection lost: ") {
+		t.Errorf("log:\n%s", log)
+	}
+}

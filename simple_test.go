@@ -1,0 +1,516 @@
+package httpserver_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"httpserver"
+)
+
+//go:embed testdata/files.txt
+var embedded embed.FS
+
+// serveFiles serves with a SimpleHandler that set has changed.
+func serveFiles(t *testing.T, set func(*httpserver.SimpleHandler)) *httpserver.ThreadingHTTPServer {
+	t.Helper()
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(httpserver.SimpleHandler)
+		set(h)
+		return h
+	}, nil)
+	return s
+}
+
+// get gives the head and the body of the answer to a GET.
+func get(t *testing.T, s *httpserver.ThreadingHTTPServer, target string) (head, body string) {
+	t.Helper()
+	head, body, ok := strings.Cut(exchange(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"), "\r\n\r\n")
+	if !ok {
+		t.Fatalf("%s: no head", target)
+	}
+	return head + "\r\n", body
+}
+
+var linkRE = regexp.MustCompile(`<li><a href="([^"]*)">([^<]*)</a></li>`)
+
+// links gives the href and text of each link in a listing.
+func links(page string) (pairs [][2]string) {
+	for _, m := range linkRE.FindAllStringSubmatch(page, -1) {
+		pairs = append(pairs, [2]string{html.UnescapeString(m[1]), html.UnescapeString(m[2])})
+	}
+	return pairs
+}
+
+func TestFS(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{
+		"hello.txt":      {Data: []byte("hello\n"), ModTime: siteTime},
+		"sub/index.html": {Data: []byte("<p>index\n")},
+		"list/a b":       {Data: []byte("a\n")},
+		"list/B/x":       {},
+		"big":            {Data: bytes.Repeat([]byte("0123456789"), 10000)},
+		"device":         {Mode: fs.ModeDevice},
+	}
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
+	if err := z.AddFS(fstest.MapFS{"hello.txt": files["hello.txt"], "sub/index.html": files["sub/index.html"], "list/a b": files["list/a b"], "list/B/x": files["list/B/x"], "big": files["big"]}); err != nil {
+		t.Fatal(err)
+	}
+	z.Close()
+	zipped, err := zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, zipped); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for name, fsys := range map[string]fs.FS{"map": files, "zip": zipped, "root": root.FS(), "dir": os.DirFS(dir)} {
+		t.Run(name, func(t *testing.T) {
+			s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = fsys })
+			for target, want := range map[string]string{
+				"/hello.txt":         "hello\n",
+				"/sub/":              "<p>index\n",
+				"/sub/../hello.txt":  "hello\n",
+				"//hello.txt":        "hello\n",
+				"/../../hello%2etxt": "hello\n",
+				"/big":               string(files["big"].Data),
+			} {
+				if head, body := get(t, s, target); body != want || !strings.HasPrefix(head, "HTTP/1.0 200 ") {
+					t.Errorf("%s: %.200s%.200s", target, head, body)
+				}
+			}
+			for target, want := range map[string]string{
+				"/sub":        "HTTP/1.0 301 Moved Permanently\r\n",
+				"/nope":       "HTTP/1.0 404 File not found\r\n",
+				"/hello.txt/": "HTTP/1.0 404 File not found\r\n",
+				"/a\xff":      "HTTP/1.0 404 File not found\r\n",
+				"/device":     "HTTP/1.0 404 File not found\r\n",
+				"/%00":        "HTTP/1.0 404 File not found\r\n",
+			} {
+				if head, _ := get(t, s, target); !strings.HasPrefix(head, want) {
+					t.Errorf("%s: %s", target, head)
+				}
+			}
+			_, page := get(t, s, "/list/")
+			if got := links(page); !slices.Equal(got, [][2]string{{"a%20b", "a b"}, {"B/", "B/"}}) {
+				t.Errorf("links %q", got)
+			}
+		})
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = embedded })
+	if head, body := get(t, s, "/testdata/files.txt"); strings.Contains(head, "Last-Modified") || len(body) < 1000 {
+		t.Errorf("a file without a time: %s", head)
+	}
+}
+
+// TestOddNames lists, links and opens whatever the system has names for.
+func TestOddNames(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	names := []string{"a b", "%41", "#?", "<i>&amp;", `"'`, "a:b", "javascript:x", "..x", " lead", "-d", "é", "漢\u202e字", "a;b=c,d+e", `back\slash`, "~", "line\nend", "tab\t", "http:", "*"}
+	if runtime.GOOS == "linux" {
+		names = append(names, "latin\xe9", "\xff\xfe")
+	}
+	made := 0
+	for _, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o666); err == nil {
+			made++
+		}
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
+	base, _ := url.Parse(s.URL() + "/")
+	_, page := get(t, s, "/")
+	found := links(page)
+	if len(found) != made || made < 10 {
+		t.Fatalf("%d links for %d files:\n%s", len(found), made, page)
+	}
+	for _, link := range found {
+		u, err := base.Parse(link[0])
+		if err != nil || u.Host != base.Host {
+			t.Errorf("link %q leads to %v, %v", link[0], u, err)
+			continue
+		}
+		if _, body := get(t, s, u.RequestURI()); body != link[1] {
+			t.Errorf("link %q of %q opens %q", link[0], link[1], body)
+		}
+	}
+}
+
+func symlink(t *testing.T, target, name string) {
+	t.Helper()
+	if err := os.Symlink(target, name); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+}
+
+func TestSymbolicLinks(t *testing.T) {
+	t.Parallel()
+	outside, dir := makeSite(t), t.TempDir()
+	symlink(t, outside, filepath.Join(dir, "d"))
+	symlink(t, filepath.Join(outside, "hello.txt"), filepath.Join(dir, "f"))
+	symlink(t, "nowhere", filepath.Join(dir, "x"))
+	symlink(t, "loop", filepath.Join(dir, "loop"))
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
+	_, page := get(t, s, "/")
+	if got := links(page); !slices.Equal(got, [][2]string{{"d/", "d@"}, {"f", "f@"}, {"loop", "loop@"}, {"x", "x@"}}) {
+		t.Errorf("links %q", got)
+	}
+	if _, body := get(t, s, "/d/hello.txt"); body != "hello, world\n" {
+		t.Errorf("through a link: %q", body)
+	}
+	for _, target := range []string{"/x", "/loop", "/f/"} {
+		if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 404 ") {
+			t.Errorf("%s: %s", target, head)
+		}
+	}
+
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	s = serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = root.FS() })
+	for _, target := range []string{"/f", "/d/hello.txt"} {
+		if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 404 ") {
+			t.Errorf("%s outside the root: %s", target, head)
+		}
+	}
+}
+
+// What is no regular file is not opened for reading, or not waited for.
+func TestSpecialFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := exec.Command("mkfifo", filepath.Join(dir, "fifo")).Run(); err != nil {
+		t.Skip("no FIFO here: ", err)
+	}
+	symlink(t, "/dev/tty", filepath.Join(dir, "tty"))
+	symlink(t, "/dev/zero", filepath.Join(dir, "zero"))
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
+	for _, target := range []string{"/fifo", "/tty", "/zero", "/fifo/"} {
+		if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 404 File not found\r\n") {
+			t.Errorf("%s: %s", target, head)
+		}
+	}
+}
+
+func TestNoPermission(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() <= 0 {
+		t.Skip("a superuser, or Windows, may read everything")
+	}
+	dir := makeSite(t)
+	for name, mode := range map[string]fs.FileMode{"list": 0o300, "hello.txt": 0, "index": 0o100} {
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.Chmod(filepath.Join(dir, name), 0o700) })
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
+	for target, want := range map[string]string{
+		"/list":      "301 Moved Permanently",
+		"/list/":     "404 No permission to list directory",
+		"/hello.txt": "404 File not found",
+		"/index/":    "200 OK",
+	} {
+		if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 "+want+"\r\n") {
+			t.Errorf("%s: %s", target, head)
+		}
+	}
+}
+
+// A directory that fails to list is 404 also where nobody lacks permission.
+func TestListingFails(t *testing.T) {
+	t.Parallel()
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = unlistable{} })
+	if head, _ := get(t, s, "/"); !strings.HasPrefix(head, "HTTP/1.0 404 No permission to list directory\r\n") {
+		t.Error(head)
+	}
+}
+
+type unlistable struct{}
+
+func (unlistable) Open(string) (fs.File, error) {
+	f, err := fstest.MapFS{}.Open(".")
+	return struct{ fs.File }{f}, err
+}
+
+func TestFields(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.Directory = site
+		h.IndexPages = []string{"nope", "x", "page.HTML"}
+		h.ExtensionsMap = map[string]string{".HTML": "text/exact", ".txt": "text/x"}
+		h.DefaultContentType = "text/default"
+		h.ExtraResponseHeaders = []httpserver.Field{{Name: "X-One", Value: "1"}, {Name: "content-TYPE", Value: "no"}}
+	})
+	for target, want := range map[string][]string{
+		"/":          {"Content-type: text/exact\r\n", "X-One: 1\r\n"},
+		"/list/sub/": {"Content-type: text/default\r\n"},
+		"/hello.txt": {"Content-type: text/x\r\n", "X-One: 1\r\n"},
+		"/empty":     {"Content-type: text/default\r\n", "Content-Length: 0\r\n"},
+		"/list/":     {"Content-type: text/html; charset=utf-8\r\n", "X-One: 1\r\n"},
+	} {
+		head, _ := get(t, s, target)
+		for _, line := range want {
+			if !strings.Contains(head, "\r\n"+line) {
+				t.Errorf("%s: %q is not in %q", target, line, head)
+			}
+		}
+		if strings.Contains(head, "content-TYPE") {
+			t.Errorf("%s: doubled field in %q", target, head)
+		}
+	}
+	for _, target := range []string{"/list", "/nope"} {
+		if head, _ := get(t, s, target); strings.Contains(head, "X-One") {
+			t.Errorf("%s: %s", target, head)
+		}
+	}
+	s = serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.Directory = filepath.Join(site, "index")
+		h.IndexPages, h.ExtensionsMap = []string{}, map[string]string{}
+	})
+	if _, body := get(t, s, "/"); !strings.Contains(body, "Directory listing for /<") {
+		t.Errorf("no index pages: %s", body)
+	}
+}
+
+func TestGuessType(t *testing.T) {
+	t.Parallel()
+	h := new(httpserver.SimpleHandler)
+	for name, want := range map[string]string{
+		"a.html": "text/html", "a.HTM": "text/html", "a.css": "text/css", "a.js": "text/javascript", "a.mjs": "text/javascript",
+		"a.json": "application/json", "a.wasm": "application/wasm", "a.svg": "image/svg+xml", "a.avif": "image/avif",
+		"a.webp": "image/webp", "a.woff2": "font/woff2", "a.md": "text/markdown", "a.csv": "text/csv", "a.xml": "text/xml",
+		"a.pdf": "application/pdf", "a.mp4": "video/mp4", "a.webm": "video/webm", "a.txt": "text/plain", "a.png": "image/png",
+		"a.jpeg": "image/jpeg", "a.gif": "image/gif", "a.ico": "image/vnd.microsoft.icon",
+		"a.tar.gz": "application/gzip", "a.html.gz": "application/gzip", "a.Z": "application/octet-stream", "a.bz2": "application/x-bzip2", "a.XZ": "application/x-xz",
+		"a": "application/octet-stream", ".html": "application/octet-stream", "..html": "application/octet-stream", ".a.html": "text/html", "a.": "application/octet-stream",
+		"x.html/a": "application/octet-stream", "a.unknown": "application/octet-stream", "": "application/octet-stream",
+	} {
+		if got := h.GuessType(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+	m := httpserver.DefaultExtensionsMap()
+	m[".gz"] = "changed"
+	if got := h.GuessType("a.gz"); got != "application/gzip" || len(m) != 4 {
+		t.Errorf("DefaultExtensionsMap gives the package's own map: %s", got)
+	}
+}
+
+func TestTranslatePath(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]string{
+		"/": "/", "": "/", "*": "/*", "/a": "/a", "/a/": "/a/", "/a//b": "/a/b", "/a/./b/": "/a/b/", "/a/../b": "/b",
+		"/../..": "/", "/../../": "/", "/a?b/": "/a", "/a/?b": "/a/", "/a#b": "/a", "/a#?": "/a", "/%2e%2e/a": "/a", "/a%2fb": "/a/b", "/a%2f": "/a",
+		"/a/..": "/", "/a/.": "/a", "/%61%zz%4": "/a%zz%4", "/%2561": "/%61", "/a%00b": "<none>", "/\xff%FF": "/\xff\xff",
+		"http://x/a/": "/a/", "http://x": "/", "http://x?y": "/", "http://x//a": "/a", "/a%3Fb%23": "/a?b#", `/..\..\a`: `/..\..\a`,
+	} {
+		got, ok := httpserver.CleanPath(target)
+		if !ok {
+			got = "<none>"
+		}
+		if got != want {
+			t.Errorf("CleanPath(%q) = %q, want %q", target, got, want)
+		}
+	}
+	for _, c := range []struct {
+		directory, clean string
+		windows          bool
+		want             string
+	}{
+		{"", "/", false, "./"}, {"", "/a/", false, "./a/"}, {"/", "/", false, "/"}, {"/", "/a", false, "/a"}, {"/d/", "/a", false, "/d/a"}, {"d", "/a/b", false, "d/a/b"},
+		{"/d", `/..\a`, false, `/d/..\a`}, {"/d", "/CON", false, "/d/CON"}, {"/d", "/a:b", false, "/d/a:b"},
+		{`C:\d`, "/a/b", true, `C:\d/a/b`}, {`C:\d`, "/", true, `C:\d/`}, {`C:\d`, `/..\a`, true, ""}, {`C:\d`, "/C:/x", true, ""}, {`C:\d`, "/a/NUL.txt/b", true, ""},
+	} {
+		if got, ok := httpserver.LocalPath(c.directory, c.clean, c.windows); got != c.want || ok != (c.want != "") {
+			t.Errorf("LocalPath(%q, %q, %v) = %q", c.directory, c.clean, c.windows, got)
+		}
+	}
+	h := &httpserver.SimpleHandler{Directory: "/d"}
+	if got := h.TranslatePath("/a%20b/../c/?x"); got != "/d/c/" {
+		t.Error(got)
+	}
+	h = &httpserver.SimpleHandler{FS: embedded}
+	for target, want := range map[string]string{"/": "./", "/a": "a", "/a/": "a/", "/%00": ""} {
+		if got := h.TranslatePath(target); got != want {
+			t.Errorf("TranslatePath(%q) = %q with FS", target, got)
+		}
+	}
+}
+
+func TestWindowsNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"C:", "c:x", "x:", `a\b`, `\\host`, "file.txt:stream", "file::$DATA", "CON", "con", "Con.txt", "CON .txt", "nul", "NUL.tar.gz", "PRN", "AUX", "COM1", "com9.log", "LPT0", "COM¹", "lpt³.x",
+		"CONIN$", "conout$", "CLOCK$", "trailing.", "trailing ", "a. .", "...", "a*", "a?", `a"`, "<a", "a>", "a|b", "a\x01", "tab\t", "del\x7f"} {
+		if httpserver.WindowsName(name) {
+			t.Errorf("%q is taken for a plain name", name)
+		}
+	}
+	for _, name := range []string{"", "a", "a.txt", ".hidden", "CONSOLE", "COM", "COM10", "COMX", "LPT", "nul_", "x.CON", "é", "a b", "~1", "COM1x"} {
+		if !httpserver.WindowsName(name) {
+			t.Errorf("%q is refused", name)
+		}
+	}
+}
+
+func TestQuoting(t *testing.T) {
+	t.Parallel()
+	if got := httpserver.QuoteName("a/B9_.-~ %\"<é\xff:"); got != "a/B9_.-~%20%25%22%3C%C3%A9%FF%3A" {
+		t.Error(got)
+	}
+	for in, want := range map[string]string{`/\evil`: "/%5Cevil", "/\x01": "/%01", "/a%20?x=[y]": "/a%20?x=[y]", "/é\xff\"<>^`{|}": "/%C3%A9%FF%22%3C%3E%5E%60%7B%7C%7D"} {
+		if got := httpserver.QuoteTarget(in); got != want {
+			t.Errorf("QuoteTarget(%q) = %q", in, got)
+		}
+	}
+}
+
+func TestFutureFile(t *testing.T) {
+	t.Parallel()
+	dir := makeSite(t)
+	future := time.Now().Add(24 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "hello.txt"), future, future); err != nil {
+		t.Fatal(err)
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
+	head, _ := get(t, s, "/hello.txt")
+	field := func(name string) time.Time {
+		_, rest, _ := strings.Cut(head, "\r\n"+name+": ")
+		value, _, _ := strings.Cut(rest, "\r\n")
+		d, ok := httpserver.ParseHTTPDate(value, time.Now())
+		if !ok {
+			t.Fatalf("%s in %q", name, head)
+		}
+		return d
+	}
+	if field("Last-Modified").After(field("Date").Add(time.Second)) {
+		t.Errorf("Last-Modified is later than Date: %s", head)
+	}
+}
+
+// A changingFS has one file whose content is shorter or longer than it says.
+type changingFS int
+
+func (n changingFS) Open(name string) (fs.File, error) {
+	f, err := fstest.MapFS{"f": {Data: make([]byte, 10)}}.Open(name)
+	return &changingFile{f, int(n)}, err
+}
+
+type changingFile struct {
+	fs.File
+	left int
+}
+
+func (f *changingFile) Read(p []byte) (int, error) {
+	if f.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), f.left)
+	f.left -= n
+	return n, nil
+}
+
+func TestFileChangesSize(t *testing.T) {
+	t.Parallel()
+	request := "GET /f HTTP/1.1\r\nHost: x\r\n\r\n"
+	for n, responses := range map[int]int{3: 1, 10: 2, 99: 2, 0: 1} {
+		s := serveFiles(t, func(h *httpserver.SimpleHandler) {
+			h.FS, h.ProtocolVersion = changingFS(n), "HTTP/1.1"
+		})
+		got := exchange(t, s.Addr(), request+request)
+		if c := strings.Count(got, "HTTP/1.1 200 OK\r\n"); c != responses {
+			t.Errorf("%d bytes of 10: %d responses:\n%q", n, c, got)
+		}
+		if body := got[strings.Index(got, "\r\n\r\n")+4:]; responses == 1 && len(body) != n {
+			t.Errorf("%d bytes of 10: body %q", n, body)
+		}
+	}
+}
+
+// TestMirror follows every link from the top of a tree and compares all files.
+func TestMirror(t *testing.T) {
+	t.Parallel()
+	tree := filepath.Join(runtime.GOROOT(), "src", "net")
+	if _, err := os.Stat(tree); err != nil {
+		t.Skip("no Go sources here: ", err)
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory, h.IndexPages = tree, []string{} })
+	got := make(map[string]bool)
+	var follow func(dir string)
+	follow = func(dir string) {
+		_, page := get(t, s, dir)
+		for _, link := range links(page) {
+			target := dir + link[0]
+			if strings.HasSuffix(link[0], "/") {
+				follow(target)
+				continue
+			}
+			name, _ := url.PathUnescape(target)
+			want, err := os.ReadFile(filepath.Join(tree, filepath.FromSlash(name)))
+			if _, body := get(t, s, target); err != nil || body != string(want) {
+				t.Errorf("%s: %d bytes, want %d, %v", target, len(body), len(want), err)
+			}
+			got[path.Clean(name)] = true
+		}
+	}
+	follow("/")
+	files := 0
+	err := filepath.WalkDir(tree, func(name string, d fs.DirEntry, err error) error {
+		if d.Type().IsRegular() {
+			files++
+		}
+		return err
+	})
+	if err != nil || len(got) != files || files < 100 {
+		t.Errorf("%d of %d files, %v", len(got), files, err)
+	}
+}
+
+// A body that SendHead gives and a CopyFile that fails are the user's to change.
+type failing struct{ httpserver.SimpleHandler }
+
+func (h *failing) CopyFile(io.Writer, io.Reader) error { return errors.New("no\nway") }
+
+func TestCopyFileFails(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	s, log := start(t, func() httpserver.Handler {
+		h := new(failing)
+		h.Directory, h.ProtocolVersion = site, "HTTP/1.1"
+		return h
+	}, nil)
+	request := "GET /hello.txt HTTP/1.1\r\nHost: x\r\n\r\n"
+	if got := exchange(t, s.Addr(), request+request); strings.Count(got, "HTTP/1.1 200") != 1 || !strings.HasSuffix(got, "\r\n\r\n") {
+		t.Errorf("got %q", got)
+	}
+	if want := fmt.Sprintf(`Sending /hello.txt: no\x0away`); !strings.Contains(log.String(), want) {
+		t.Errorf("log %q", log)
+	}
+}
