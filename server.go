@@ -1,3 +1,63 @@
+// Package httpserver is Python's http.server for Go: servers on a net.Listener,
+// handlers to embed and override, and a command that serves a directory.
+//
+// A program that greets whoever asks:
+//
+//	type hello struct{ httpserver.BaseRequestHandler }
+//
+//	func (h *hello) DoGET() {
+//		h.SendResponse(200, "")
+//		h.SendHeader("Content-Type", "text/plain")
+//		h.EndHeaders()
+//		fmt.Fprintf(h.WFile, "hello from %s\n", h.Path)
+//	}
+//
+//	func main() {
+//		server, err := httpserver.NewThreadingHTTPServer(":8000", httpserver.New[hello])
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		log.Fatal(server.ServeForever())
+//	}
+//
+// With New[httpserver.SimpleHandler] in its place the program serves the files
+// below the current directory. The function given to the server may set fields:
+//
+//	func() httpserver.Handler { return &httpserver.SimpleHandler{Directory: "public"} }
+//
+// # Overriding
+//
+// A handler embeds BaseRequestHandler or SimpleHandler by value and overrides
+// methods. The server hands the outermost value to the embedded ones, and they
+// call each other's methods through it, as Python's classes do: an EndHeaders
+// that adds a field and then calls the embedded EndHeaders sees every response.
+// Methods for GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, CONNECT and TRACE
+// are DoGET and so on; Method gives those for other names.
+//
+// # Concurrency
+//
+// A handler belongs to one connection and is used by one goroutine. HTTPServer
+// serves one connection after another; ThreadingHTTPServer has a goroutine for
+// each. The fields of a server are fixed once it serves. Shutdown, Close, Addr
+// and URL may be called from anywhere.
+//
+// # Security
+//
+// A request that two readers could understand differently is refused with 400
+// and ends its connection: see RFC 9112 section 11. A request line and each
+// header line have at most 64 KiB, a header 100 fields and 1 MiB. There is no
+// time limit unless the handler's Timeout sets one. SimpleHandler follows
+// symbolic links, also to what is outside its directory; with the FS of an
+// os.Root it does not. Everybody who can connect can read every file that the
+// server can.
+//
+// # Differences from Python
+//
+// Status lines, fields and their order, links, redirects, log lines, options and
+// exit codes are Python's. Where Python's server breaks a rule of RFC 9110 or
+// RFC 9112, or is unsafe, the rule is kept; the README has the list. Methods that
+// return errors in Go do not here: a failed write ends the connection, and is
+// logged. Bytes that are not UTF-8 stay as they are in strings.
 package httpserver
 
 import (

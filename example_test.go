@@ -1,0 +1,177 @@
+package httpserver_test
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"httpserver"
+)
+
+// greeter is the smallest handler.
+type greeter struct{ httpserver.BaseRequestHandler }
+
+func (h *greeter) DoGET() {
+	body := "hello from " + h.Path + "\n"
+	h.SendResponse(200, "")
+	h.SendHeader("Content-Type", "text/plain")
+	h.SendHeader("Content-Length", fmt.Sprint(len(body)))
+	h.EndHeaders()
+	io.WriteString(h.WFile, body)
+}
+
+func Example() {
+	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[greeter])
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Stderr = io.Discard
+	go server.ServeForever()
+	defer server.Close()
+
+	response, err := http.Get(server.URL() + "/here")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	io.Copy(os.Stdout, response.Body)
+	// Output: hello from /here
+}
+
+// cors lets pages of other sites read the files.
+type cors struct{ httpserver.SimpleHandler }
+
+func (h *cors) EndHeaders() {
+	h.SendHeader("Access-Control-Allow-Origin", "*")
+	h.SimpleHandler.EndHeaders()
+}
+
+// An override of EndHeaders adds a field to every response.
+func ExampleSimpleHandler_EndHeaders() {
+	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[cors])
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Stderr = io.Discard
+	go server.ServeForever()
+	defer server.Close()
+
+	response, err := http.Head(server.URL() + "/go.mod")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(response.Status, response.Header.Get("Access-Control-Allow-Origin"))
+	// Output: 200 OK *
+}
+
+//go:embed LICENSE
+var site embed.FS
+
+// A program carries its files along.
+func ExampleSimpleHandler() {
+	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", func() httpserver.Handler {
+		return &httpserver.SimpleHandler{FS: site, DefaultContentType: "text/plain"}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Stderr = io.Discard
+	go server.ServeForever()
+	defer server.Close()
+
+	response, err := http.Get(server.URL() + "/LICENSE")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	fmt.Println(response.Header.Get("Content-Type"), strings.SplitN(string(text), "\n", 2)[0])
+	// Output: text/plain BSD 3-Clause License
+}
+
+// spam answers a method that HTTP does not have.
+type spam struct{ httpserver.BaseRequestHandler }
+
+func (h *spam) Method(name string) func() {
+	if name == "SPAM" {
+		return h.DoSPAM
+	}
+	return h.BaseRequestHandler.Method(name)
+}
+
+func (h *spam) DoSPAM() {
+	h.SendResponse(204, "Spam, spam, spam")
+	h.EndHeaders()
+}
+
+func ExampleBaseRequestHandler_Method() {
+	server, err := httpserver.NewHTTPServer("127.0.0.1:0", httpserver.New[spam])
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Stderr = io.Discard
+	go server.ServeForever()
+	defer server.Close()
+
+	request, _ := http.NewRequest("SPAM", server.URL(), nil)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(response.Status)
+	// Output: 204 Spam, spam, spam
+}
+
+// On an interrupt, requests under way are finished.
+func ExampleHTTPServer_Shutdown() {
+	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[greeter])
+	if err != nil {
+		log.Fatal(err)
+	}
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	go func() {
+		<-interrupted.Done()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		server.Shutdown(ctx)
+		server.Close() // what Shutdown has not seen end
+	}()
+	stop() // as an interrupt would
+	fmt.Println(server.ServeForever())
+	// Output: httpserver: server closed
+}
+
+// broken is a fixture: a server that sends what no server should.
+type broken struct{ httpserver.BaseRequestHandler }
+
+func (h *broken) DoGET() {
+	conn, _ := h.Hijack()
+	defer conn.Close()
+	io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort")
+}
+
+// A test suite sees how its client takes a body that is cut short.
+func ExampleBaseRequestHandler_Hijack() {
+	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[broken])
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Stderr = io.Discard
+	go server.ServeForever()
+	defer server.Close()
+
+	response, err := http.Get(server.URL())
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = io.ReadAll(response.Body)
+	fmt.Println(err)
+	// Output: unexpected EOF
+}
