@@ -146,7 +146,7 @@ func (p *process) dial(t *testing.T, text string) net.Conn {
 	return conn
 }
 
-// idle makes a connection that is idle after one request.
+// idle makes a connection that, with HTTP/1.1, is idle after one request.
 func (p *process) idle(t *testing.T) net.Conn {
 	t.Helper()
 	conn := p.dial(t, getHello)
