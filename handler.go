@@ -264,7 +264,8 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 // isGone tells whether err is how a client ends a connection.
 func isGone(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, wsaECONNRESET) || errors.Is(err, wsaECONNABORTED)
 }
 
 // readRequestLine reads the request line, and with it the header if that came
@@ -285,7 +286,8 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 	}
 	if err != nil {
 		h.CloseConnection = true
-		return len(h.in.buffered()) > 0 && h.readFailed(err)
+		h.RequestLine = string(h.in.buffered())
+		return h.RequestLine != "" && h.readFailed(err)
 	}
 	n := len(trimEnd(line))
 	if size := h.in.headSize(len(line)); size > 0 {
@@ -320,16 +322,28 @@ func (h *BaseRequestHandler) readFailed(err error) bool {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		h.Self().LogError("Request timed out")
 	default:
-		h.Self().LogError("Connection lost: %s", reason(err))
+		h.logLost(err)
 	}
 	return false
 }
 
+// logLost logs that the client has gone, unless it is the server that closed
+// the connection.
+func (h *BaseRequestHandler) logLost(err error) {
+	if !errors.Is(err, net.ErrClosed) {
+		h.Self().LogError("Connection lost: %s", reason(err))
+	}
+}
+
 // reason is what the system said, without the addresses around it.
 func reason(err error) string {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno.Error()
+	var op *net.OpError
+	var sys *os.SyscallError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	if errors.As(err, &sys) {
+		err = sys.Err
 	}
 	return err.Error()
 }
@@ -467,7 +481,7 @@ func (h *BaseRequestHandler) endRequest() {
 		h.logWriteError()
 	} else if h.body.err != nil && h.body.err != io.EOF {
 		h.broken = true
-		h.Self().LogError("Request body: %s", reason(h.body.err))
+		h.logBodyError()
 	}
 	if h.broken || !h.CloseConnection && !h.out.complete() {
 		h.CloseConnection = true
@@ -483,11 +497,17 @@ func (h *BaseRequestHandler) endRequest() {
 	}
 }
 
+func (h *BaseRequestHandler) logBodyError() {
+	if !errors.Is(h.body.err, net.ErrClosed) {
+		h.Self().LogError("Request body: %s", reason(h.body.err))
+	}
+}
+
 func (h *BaseRequestHandler) logWriteError() {
 	if errors.Is(h.out.err, os.ErrDeadlineExceeded) {
 		h.Self().LogError("Response timed out")
 	} else {
-		h.Self().LogError("Connection lost: %s", reason(h.out.err))
+		h.logLost(h.out.err)
 	}
 }
 

@@ -76,15 +76,12 @@ func (r *requestLine) simple() bool { return r.version == "" }
 // version is what the answer should be sent in, "" if that is not known yet.
 func parseRequestLine(line string) (r requestLine, err *statusError) {
 	words, n := splitWords(line)
-	if strings.ContainsFunc(line, isControl) {
-		return r, badRequest("Bad request syntax", line)
-	}
 	if n >= 3 {
 		if err := r.parseVersion(words[3]); err != nil {
 			return r, err
 		}
 	}
-	if n != 2 && n != 3 {
+	if n != 2 && n != 3 || strings.ContainsFunc(line, isControl) {
 		return r, badRequest("Bad request syntax", line)
 	}
 	if n == 2 && words[0] != "GET" {

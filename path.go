@@ -26,7 +26,7 @@ func cleanPath(target string) (clean string, ok bool) {
 
 // targetPath cuts the path out of a request target, as it was sent.
 func targetPath(target string) string {
-	target, _ = cutQuery(target)
+	target, _ = cutPath(target)
 	if target == "" || target[0] == '/' {
 		return target
 	}
@@ -36,11 +36,10 @@ func targetPath(target string) string {
 	return "/" + target
 }
 
-// cutQuery cuts a target at its query, which comes with its question mark. A
-// fragment, which no client should send, is dropped.
-func cutQuery(target string) (rest, query string) {
-	target, _, _ = strings.Cut(target, "#")
-	if i := strings.IndexByte(target, '?'); i >= 0 {
+// cutPath cuts a target where its path ends: at its query or at a fragment,
+// which no client should send.
+func cutPath(target string) (path, rest string) {
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
 		return target[:i], target[i:]
 	}
 	return target, ""

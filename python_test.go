@@ -132,8 +132,8 @@ var differences = []difference{
 		cases:  []string{"/bytes/", "/bytes/%FF%FE.txt", "/bytes/%ED%B3%BF%ED%B3%BE.txt"},
 	},
 	{
-		reason: "The title of a listing is the path that was listed, without query, fragment and dot segments.",
-		cases:  []string{"/?", "/list/?x", "/list/?", "/list/#x", "/list//", "/./", "/../", "/list/./", "/list/../", "/list/C/../", "/list/../list/", "/%2e%2e/"},
+		reason: "The title of a listing is the path without query and fragment.",
+		cases:  []string{"/?", "/list/?x", "/list/?", "/list/#x"},
 	},
 	{
 		reason: "Messages and log lines show UTF-8 as such; Python takes it for Latin-1.",
@@ -176,8 +176,8 @@ var differences = []difference{
 		until:  pythonVersion{minor: 11},
 	},
 	{
-		reason: "Markdown and WebP have a type, as in Python 3.13.",
-		cases:  []string{"/text.md", "/picture.webp"},
+		reason: "Markdown, RTF and WebP have a type, as in Python 3.13.",
+		cases:  []string{"/text.md", "/text.rtf", "/picture.webp"},
 		until:  pythonVersion{minor: 12},
 	},
 	{
@@ -187,25 +187,6 @@ var differences = []difference{
 	},
 }
 
-// defects are differences without a reason. They are to be mended here.
-var defects = []difference{
-	{
-		reason: "A redirect drops a fragment and keeps an empty query; Python does not.",
-		cases:  []string{"/list#x", "/list?x#y", "/list#x?y", "/list?"},
-	},
-	{
-		reason: "A request line with a control and a version is answered without status line.",
-		cases:  []string{"GET /hello\rtxt HTTP/1.1"},
-	},
-	{
-		reason: "Types are not those of Python, which are application/x-sh and application/xml.",
-		cases:  []string{"/run.sh", "/style.xsl"},
-	},
-	{
-		reason: "RTF is application/rtf; in Python 3.13 it is text/rtf.",
-		cases:  []string{"/text.rtf"},
-	},
-}
 
 // pythonsTried are the versions that the differences were found with. Others may
 // agree in more or in less.
@@ -267,7 +248,7 @@ func (p *python) compare(t *testing.T, name, protocol, theirs, ours string) {
 var redirectField = regexp.MustCompile(`(?m)^Location: .*\n`)
 
 func (p *python) findDifference(name, protocol string) (reason string, ok bool) {
-	for _, d := range slices.Concat(differences, defects) {
+	for _, d := range differences {
 		if (d.protocol == "" || d.protocol == protocol) && d.until.covers(p.pythonVersion) && slices.Contains(d.cases, name) {
 			return d.reason, true
 		}
@@ -285,7 +266,7 @@ func checkDifferences(t *testing.T, exchanges []pythonExchange) {
 		}
 		names[e.name] = true
 	}
-	for _, d := range slices.Concat(differences, defects) {
+	for _, d := range differences {
 		for _, name := range d.cases {
 			if !names[name] {
 				t.Errorf("no exchange is called %q", name)

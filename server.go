@@ -145,7 +145,11 @@ func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
 	if newHandler == nil {
 		return errors.New("httpserver: newHandler is nil; New[T] of a handler type T makes one")
 	}
-	l, err := net.Listen("tcp", addr)
+	network := "tcp"
+	if host, _, _ := net.SplitHostPort(addr); host == "0.0.0.0" {
+		network = "tcp4" // else it would be all interfaces of IPv6, too
+	}
+	l, err := net.Listen(network, addr)
 	if err != nil {
 		return listenError(addr, err)
 	}
@@ -157,23 +161,33 @@ func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
 // listenError says in one sentence what is wrong with an address.
 func listenError(addr string, err error) error {
 	hint := ""
+	var dns *net.DNSError
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE):
 		hint = " (another program listens there; choose another port, or 0 for a free one)"
-	case errors.Is(err, syscall.EACCES):
+	case errors.Is(err, syscall.EACCES) || errors.Is(err, wsaEACCES):
 		hint = " (ports below 1024 need privileges)"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, wsaEADDRNOTAVAIL):
 		hint = " (no interface of this machine has that address)"
+	case errors.As(err, &dns):
+		hint = " (give an address of this machine)"
 	}
 	var op *net.OpError
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
-		err = sys.Err
-	} else if errors.As(err, &op) {
+	if errors.As(err, &op) {
 		err = op.Err
 	}
 	return fmt.Errorf("httpserver: listen on %s: %w%s", addr, err, hint)
 }
+
+// Errors of Windows that package syscall has under these names for other
+// systems alone.
+const (
+	wsaEACCES        = syscall.Errno(10013)
+	wsaEADDRINUSE    = syscall.Errno(10048)
+	wsaEADDRNOTAVAIL = syscall.Errno(10049)
+	wsaECONNABORTED  = syscall.Errno(10053)
+	wsaECONNRESET    = syscall.Errno(10054)
+)
 
 // Addr gives the listener's address, nil without a listener.
 func (s *HTTPServer) Addr() net.Addr {

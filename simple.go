@@ -178,12 +178,16 @@ func (h *SimpleHandler) notModified(modified time.Time) bool {
 }
 
 // redirectToSlash sends the client to the same path with a slash at its end, so
-// that relative links in the directory work.
+// that relative links in the directory work. The query stays, unless it is empty.
 func (h *SimpleHandler) redirectToSlash() {
-	_, query := cutQuery(h.Path)
+	_, rest := cutPath(h.Path)
+	rest = strings.TrimSuffix(rest, "#")
+	if rest == "?" || strings.HasPrefix(rest, "?#") {
+		rest = rest[1:]
+	}
 	self := h.files()
 	self.SendResponse(301, "")
-	self.SendHeader("Location", quoteTarget(targetPath(h.Path)+"/"+query))
+	self.SendHeader("Location", quoteTarget(targetPath(h.Path)+"/"+rest))
 	self.SendHeader("Content-Length", "0")
 	h.endHeadersHeld()
 }
@@ -264,8 +268,7 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 		self.SendError(404, "No permission to list directory", "")
 		return nil, false
 	}
-	shown, _ := cleanPath(h.Path)
-	page := listingPage(shown, entries)
+	page := listingPage(unquote(targetPath(h.Path)), entries)
 	self.SendResponse(200, "")
 	self.SendHeader("Content-type", "text/html; charset=utf-8")
 	self.SendHeader("Content-Length", strconv.Itoa(len(page)))

@@ -82,26 +82,26 @@ func (o *options) setTimeout(v string) error {
 	if err != nil || !(seconds >= 0 && seconds < math.MaxInt64/float64(time.Second)) {
 		return fmt.Errorf("invalid number of seconds: '%s'", v)
 	}
-	o.timeout = time.Duration(seconds * float64(time.Second))
+	o.timeout = time.Duration(math.Ceil(seconds * float64(time.Second)))
 	return nil
 }
 
 func (o *options) setPort(v string) error {
-	port, err := strconv.Atoi(v)
-	if err != nil {
+	port, err := strconv.ParseInt(v, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return fmt.Errorf("argument port: invalid int value: '%s'", v)
 	}
 	if port < 0 || port > 65535 {
-		return fmt.Errorf("argument port: %d is not in 0-65535", port)
+		return fmt.Errorf("argument port: %s is not in 0-65535", v)
 	}
-	o.port = port
+	o.port = int(port)
 	return nil
 }
 
 // parseArgs reads the arguments. After -h, what follows does not matter.
 func parseArgs(args []string) (*options, error) {
 	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute}
-	var positional []string
+	var positional, unknown []string
 	for len(args) > 0 && !o.help {
 		arg := args[0]
 		args = args[1:]
@@ -113,9 +113,14 @@ func parseArgs(args []string) (*options, error) {
 			positional = append(positional, arg)
 			continue
 		}
-		var err error
-		if args, err = o.parseOption(arg, args); err != nil {
+		rest, err := o.parseOption(arg, args)
+		switch {
+		case err == errUnknown:
+			unknown = append(unknown, arg)
+		case err != nil:
 			return nil, err
+		default:
+			args = rest
 		}
 	}
 	if o.help {
@@ -127,7 +132,10 @@ func parseArgs(args []string) (*options, error) {
 		}
 	}
 	if len(positional) > 1 {
-		return nil, fmt.Errorf("unrecognized arguments: %s", strings.Join(positional[1:], " "))
+		unknown = append(unknown, positional[1:]...)
+	}
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("unrecognized arguments: %s", strings.Join(unknown, " "))
 	}
 	return o, nil
 }
@@ -138,9 +146,11 @@ func isOption(arg string) bool {
 	if len(arg) < 2 || arg[0] != '-' {
 		return false
 	}
-	_, err := strconv.ParseFloat(arg, 64)
-	return err != nil
+	whole, fraction, dot := strings.Cut(arg[1:], ".")
+	return strings.Trim(whole+fraction, "0123456789") != "" || whole+fraction == "" || dot && fraction == ""
 }
+
+var errUnknown = errors.New("no such option")
 
 // parseOption reads one option, or several short ones in one argument, and
 // gives the arguments after it and its value.
@@ -150,11 +160,11 @@ func (o *options) parseOption(arg string, args []string) ([]string, error) {
 		return nil, err
 	}
 	if opt.flag {
-		if hasValue && strings.HasPrefix(arg, "--") {
-			return nil, fmt.Errorf("argument %v: ignored explicit argument '%s'", opt, value)
-		}
 		if err := opt.set(o, ""); err != nil || !hasValue {
 			return args, err
+		}
+		if strings.HasPrefix(arg, "--") || value == "" || !isShort(value[0]) {
+			return nil, fmt.Errorf("argument %v: ignored explicit argument '%s'", opt, value)
 		}
 		return o.parseOption("-"+value, args) // -qb127.0.0.1
 	}
@@ -168,6 +178,11 @@ func (o *options) parseOption(arg string, args []string) ([]string, error) {
 		return nil, fmt.Errorf("argument %v: %w", opt, err)
 	}
 	return args, nil
+}
+
+// isShort tells whether -c is an option.
+func isShort(c byte) bool {
+	return slices.ContainsFunc(known, func(o option) bool { return slices.Contains(o.names, "-"+string(rune(c))) })
 }
 
 // findOption finds the option that an argument names, and the value in it.
@@ -191,7 +206,7 @@ func findOption(arg string) (opt *option, value string, hasValue bool, err error
 	}
 	switch len(matches) {
 	case 0:
-		return nil, "", false, errors.New("unrecognized arguments: " + arg)
+		return nil, "", false, errUnknown
 	case 1:
 		return matches[0], value, hasValue, nil
 	}

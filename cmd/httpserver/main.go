@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"httpserver"
 )
@@ -42,15 +43,26 @@ func run(args []string, stdout, stderr io.Writer) int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	addr := net.JoinHostPort(strings.Trim(opts.bind, "[]"), strconv.Itoa(opts.port))
-	server, err := httpserver.NewThreadingHTTPServer(addr, opts.newHandler)
+	host := opts.bind
+	if inner, ok := strings.CutPrefix(host, "["); ok && len(inner) > 1 {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	server, err := httpserver.NewThreadingHTTPServer(net.JoinHostPort(host, strconv.Itoa(opts.port)), opts.newHandler)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintln(stderr, strings.Map(printable, err.Error()))
 		return 1
 	}
 	server.Stderr = stderr
 	announce(stdout, server.Addr())
 	return serve(server, signals, stdout, stderr)
+}
+
+// printable replaces what could steer a terminal or begin another line.
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return '?'
+	}
+	return r
 }
 
 // handler serves the files and, if asked to, logs no requests.
@@ -120,11 +132,13 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 func announce(stdout io.Writer, addr net.Addr) {
 	host, port, _ := net.SplitHostPort(addr.String())
 	fmt.Fprintf(stdout, "Serving HTTP on %s port %s (http://%s/) ...\n", host, port, net.JoinHostPort(host, port))
-	if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() || !isTerminal(stdout) {
+	ip := net.ParseIP(host)
+	if ip == nil || !ip.IsUnspecified() || !isTerminal(stdout) {
 		return
 	}
 	if addrs, err := net.InterfaceAddrs(); err == nil {
-		fmt.Fprintf(stdout, "Open %s\n", strings.Join(reachableURLs(addrs, port), " or "))
+		urls := reachableURLs(addrs, port, ip.To4() != nil)
+		fmt.Fprintf(stdout, "Open %s\n", strings.Join(urls, " or "))
 	}
 }
 
@@ -138,8 +152,8 @@ func isTerminal(w io.Writer) bool {
 }
 
 // reachableURLs gives the addresses to type: of this machine, then those that
-// others can use, IPv4 first as they are shorter.
-func reachableURLs(addrs []net.Addr, port string) []string {
+// others can use, IPv4 first, or only, as they are shorter.
+func reachableURLs(addrs []net.Addr, port string, v4only bool) []string {
 	urls := []string{"http://localhost:" + port + "/"}
 	var v6 []string
 	for _, addr := range addrs {
@@ -150,7 +164,7 @@ func reachableURLs(addrs []net.Addr, port string) []string {
 		url := "http://" + net.JoinHostPort(network.IP.String(), port) + "/"
 		if network.IP.To4() != nil {
 			urls = append(urls, url)
-		} else {
+		} else if !v4only {
 			v6 = append(v6, url)
 		}
 	}

@@ -267,7 +267,9 @@ func TestFailure(t *testing.T) {
 		{"file", []string{"-d", "hello.txt", "0"}, `"hello.txt" is a file`, "-d takes the directory to serve"},
 		{"port in use", []string{"-b", "127.0.0.1", port}, "listen on 127.0.0.1:" + port + ": ", "choose another port, or 0 for a free one"},
 		{"foreign address", []string{"-b", "192.0.2.1", "0"}, "listen on 192.0.2.1:0: ", "no interface of this machine has that address"},
-		{"no address", []string{"-b", "no such host", "0"}, "listen on no such host:0: ", "no such host"},
+		{"no address", []string{"-b", "no such host", "0"}, "listen on no such host:0: ", "no such host (give an address of this machine)"},
+		{"control in an address", []string{"-b", "a\n\x1b", "0"}, "listen on a??:0: ", "no such host"},
+		{"brackets alone", []string{"-b", "[]", "0"}, "listen on []:0: ", ""},
 		{"address with port", []string{"-b", "127.0.0.1:80", "0"}, "listen on [127.0.0.1:80]:0: ", "no such host"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -293,6 +295,7 @@ func TestBanner(t *testing.T) {
 		want string // with N for the port
 	}{
 		{"IPv4", []string{"-b", "127.0.0.1", "0"}, false, "Serving HTTP on 127.0.0.1 port N (http://127.0.0.1:N/) ...\n"},
+		{"all of IPv4", []string{"-b", "0.0.0.0", "0"}, false, "Serving HTTP on 0.0.0.0 port N (http://0.0.0.0:N/) ...\n"},
 		{"IPv6", []string{"-b", "::1", "0"}, true, "Serving HTTP on ::1 port N (http://[::1]:N/) ...\n"},
 		{"IPv6 in brackets", []string{"-b", "[::1]", "0"}, true, "Serving HTTP on ::1 port N (http://[::1]:N/) ...\n"},
 	} {
@@ -336,22 +339,24 @@ func TestAllInterfaces(t *testing.T) {
 func TestReachableURLs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name  string
-		addrs string
-		want  string
+		name   string
+		addrs  string
+		v4only bool
+		want   string
 	}{
-		{"none", "", "http://localhost:80/"},
-		{"loopback", "127.0.0.1/8 ::1/128", "http://localhost:80/"},
-		{"IPv4", "192.0.2.7/24", "http://localhost:80/ http://192.0.2.7:80/"},
-		{"private IPv4", "10.0.0.1/8", "http://localhost:80/ http://10.0.0.1:80/"},
-		{"IPv6", "2001:db8::7/64", "http://localhost:80/ http://[2001:db8::7]:80/"},
-		{"unique local IPv6", "fd00::7/64", "http://localhost:80/ http://[fd00::7]:80/"},
-		{"link-local", "169.254.0.7/16 fe80::7/64", "http://localhost:80/"},
-		{"multicast", "224.0.0.1/4 ff02::1/16", "http://localhost:80/"},
-		{"unspecified", "0.0.0.0/0 ::/0", "http://localhost:80/"},
-		{"IPv4 first", "::1/128 2001:db8::7/64 192.0.2.7/24 fd00::7/64 127.0.0.1/8 10.0.0.1/8",
+		{"none", "", false, "http://localhost:80/"},
+		{"loopback", "127.0.0.1/8 ::1/128", false, "http://localhost:80/"},
+		{"IPv4", "192.0.2.7/24", false, "http://localhost:80/ http://192.0.2.7:80/"},
+		{"private IPv4", "10.0.0.1/8", false, "http://localhost:80/ http://10.0.0.1:80/"},
+		{"IPv6", "2001:db8::7/64", false, "http://localhost:80/ http://[2001:db8::7]:80/"},
+		{"unique local IPv6", "fd00::7/64", false, "http://localhost:80/ http://[fd00::7]:80/"},
+		{"link-local", "169.254.0.7/16 fe80::7/64", false, "http://localhost:80/"},
+		{"multicast", "224.0.0.1/4 ff02::1/16", false, "http://localhost:80/"},
+		{"unspecified", "0.0.0.0/0 ::/0", false, "http://localhost:80/"},
+		{"IPv4 first", "::1/128 2001:db8::7/64 192.0.2.7/24 fd00::7/64 127.0.0.1/8 10.0.0.1/8", false,
 			"http://localhost:80/ http://192.0.2.7:80/ http://10.0.0.1:80/ http://[2001:db8::7]:80/ http://[fd00::7]:80/"},
-		{"of another kind", "example", "http://localhost:80/"},
+		{"IPv4 alone", "2001:db8::7/64 192.0.2.7/24", true, "http://localhost:80/ http://192.0.2.7:80/"},
+		{"of another kind", "example", false, "http://localhost:80/"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -363,7 +368,7 @@ func TestReachableURLs(t *testing.T) {
 					addrs = append(addrs, &net.UnixAddr{Name: s, Net: "unix"})
 				}
 			}
-			if got := strings.Join(reachableURLs(addrs, "80"), " "); got != tt.want {
+			if got := strings.Join(reachableURLs(addrs, "80", tt.v4only), " "); got != tt.want {
 				t.Errorf("%s\ngot  %s\nwant %s", tt.addrs, got, tt.want)
 			}
 		})

@@ -1,0 +1,125 @@
+package httpserver_test
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// readme gives the blocks of the README in a language.
+func readme(t *testing.T, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, m[1])
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("no block of %s in the README", language)
+	}
+	return blocks
+}
+
+func TestReadmePrograms(t *testing.T) {
+	t.Parallel()
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range readme(t, "go") {
+		dir := t.TempDir()
+		mod := "module example\n\ngo 1.25\n\nrequire httpserver v0.0.0\n\nreplace httpserver => " + filepath.ToSlash(root) + "\n"
+		for name, text := range map[string]string{"go.mod": mod, "main.go": program} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		vet := exec.Command("go", "vet", ".")
+		vet.Dir = dir
+		if output, err := vet.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s\n%s", err, output, program)
+		}
+	}
+}
+
+// The commands that start a server are started, on a free port; those of the go
+// tool are only looked at, but for go build.
+func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "httpserver")
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+	started := 0
+	for _, block := range readme(t, "sh") {
+		for line := range strings.Lines(block) {
+			words := strings.Fields(line)
+			switch {
+			case slices.Equal(words, []string{"go", "test", "./..."}):
+			case slices.Equal(words, []string{"go", "build", "./cmd/httpserver"}):
+			case slices.Equal(words, []string{"go", "run", "./cmd/httpserver"}):
+				startCommand(t, binary, []string{"0"})
+				started++
+			case words[0] == "./httpserver":
+				last := len(words) - 1
+				if strings.Trim(words[last], "0123456789") != "" {
+					t.Errorf("no port at the end of %q", line)
+				}
+				words[last] = "0"
+				startCommand(t, binary, words[1:])
+				started++
+			default:
+				t.Errorf("what does %q do?", line)
+			}
+		}
+	}
+	if started < 2 {
+		t.Errorf("%d commands were started", started)
+	}
+}
+
+// startCommand builds the command if need be, starts it, and waits until it
+// serves.
+func startCommand(t *testing.T, binary string, args []string) {
+	t.Helper()
+	if output, err := exec.Command("go", "build", "-o", binary, "./cmd/httpserver").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	cmd := exec.Command(binary, args...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.HasPrefix(line, "Serving HTTP on ") {
+		t.Errorf("%q printed %q, %v", args, line, err)
+	}
+}
+
+// Each difference that the test against Python knows is told to users.
+func TestReadmeDifferences(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "\n## Differences from Python\n")
+	for _, d := range differences {
+		if d.until == (pythonVersion{}) && !strings.Contains(list, "\n- "+d.reason+"\n") {
+			t.Errorf("the README does not say: %s", d.reason)
+		}
+	}
+}
