@@ -133,7 +133,9 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 // nextChunk reads on to the data of the next chunk, or past the last chunk and
 // the trailers, which gives io.EOF. Lines of the framing end in CRLF alone.
 func (b *bodyReader) nextChunk() error {
-	b.conn.beginDeadline()
+	if !b.conn.total {
+		b.conn.beginDeadline()
+	}
 	if b.inChunk {
 		if line, err := b.conn.line(2); err != nil || string(line) != "\r\n" {
 			return chunkError(err)
@@ -217,11 +219,14 @@ func unexpected(err error) error {
 	return err
 }
 
-// drain reads what the handler left, so that the next request can be read.
-// It tells whether the body's end was reached within maxDrain bytes.
+// drain reads what the handler left, so that the next request can be read, with
+// one deadline. It tells whether the body's end was reached within maxDrain bytes.
 func (b *bodyReader) drain() bool {
 	if b.err == nil && b.remaining <= maxDrain {
+		b.conn.total = true
+		b.conn.beginDeadline()
 		io.CopyN(io.Discard, b, maxDrain+1)
+		b.conn.total = false
 	}
 	return b.err == io.EOF
 }

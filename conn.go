@@ -22,6 +22,8 @@ type connReader struct {
 	pooled  *[bufferSize]byte // what buf is, unless it has grown
 	buf     []byte            // unread bytes are buf[r:w]
 	r, w    int
+	full    bool // the last read gave as much as it could: there may be more
+	total   bool // what is read has one deadline, set by beginDeadline
 }
 
 func (c *connReader) buffered() []byte { return c.buf[c.r:c.w] }
@@ -61,6 +63,7 @@ func (c *connReader) fill() error {
 	}
 	n, err := c.conn.Read(c.buf[c.w:])
 	c.w += n
+	c.full = c.w == len(c.buf)
 	if n > 0 {
 		return nil
 	}
@@ -110,8 +113,7 @@ func (c *connReader) headSize(from int) int {
 		if i < 0 {
 			return 0
 		}
-		from += i + 1
-		if i == 0 || i == 1 && unread[from-2] == '\r' {
+		if from += i + 1; i == 0 || i == 1 && unread[from-2] == '\r' {
 			return from
 		}
 	}
@@ -140,12 +142,27 @@ func (c *connReader) headerLines() (string, error) {
 	}
 }
 
-// read reads for a body. Each call has the handler's timeout.
+// blankLine gives the size of an empty line if one is next in the buffer.
+func (c *connReader) blankLine() int {
+	switch unread := c.buffered(); {
+	case len(unread) > 0 && unread[0] == '\n':
+		return 1
+	case len(unread) > 1 && unread[0] == '\r' && unread[1] == '\n':
+		return 2
+	}
+	return 0
+}
+
+// read reads for a body. Each call has the handler's timeout, unless total.
 func (c *connReader) read(p []byte) (int, error) {
 	if c.r == c.w {
-		c.beginDeadline()
+		if !c.total {
+			c.beginDeadline()
+		}
 		if len(p) >= bufferSize {
-			return c.conn.Read(p)
+			n, err := c.conn.Read(p)
+			c.full = n == len(p)
+			return n, err
 		}
 		if err := c.fill(); err != nil {
 			return 0, err

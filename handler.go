@@ -136,19 +136,21 @@ type BaseRequestHandler struct {
 	// is set by ParseRequest, and by SendHeader of a Connection field.
 	CloseConnection bool
 
-	self     Handler
-	state    *connState
-	in       connReader
-	body     bodyReader
-	out      responseWriter
-	line     requestLine
-	rawLine  string // request line as read
-	rawRest  string // header lines as read, if they came with it
-	haveRest bool
-	address  string // of AddressString
-	broken   bool   // nothing more can be read as a request
-	expects  bool   // the client waits for 100 Continue
-	hijacked bool
+	self      Handler
+	state     *connState
+	in        connReader
+	body      bodyReader
+	out       responseWriter
+	line      requestLine
+	rawLine   string // request line as read
+	rawRest   string // header lines as read, if they came with it
+	haveRest  bool
+	address   string // AddressString of addressOf
+	addressOf net.Addr
+	version   string // of versionString
+	broken    bool   // nothing more can be read as a request
+	expects   bool   // the client waits for 100 Continue
+	hijacked  bool
 }
 
 func (h *BaseRequestHandler) base() *BaseRequestHandler { return h }
@@ -183,7 +185,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 // pointer that nobody set.
 func baseOf(h Handler) (b *BaseRequestHandler) {
 	defer func() {
-		if recover(); b == nil {
+		if _ = recover(); b == nil { // following the pointer panics, or leads nowhere
 			panic(fmt.Sprintf("httpserver: NewHandler returned a %T without a handler in it; embed the handler by value", h))
 		}
 	}()
@@ -233,24 +235,37 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 	h.endRequest()
 }
 
-// awaitRequest waits for the first byte of a request. Without a request the
-// connection is idle and holds no buffer.
+// awaitRequest waits for the first byte of a request, passing over empty lines
+// before it (RFC 9112 section 2.2). Without a request the connection is idle and
+// holds no buffer.
 func (h *BaseRequestHandler) awaitRequest() bool {
-	if len(h.in.buffered()) > 0 {
-		return true
+	for blank := 0; ; {
+		for n := h.in.blankLine(); n > 0 && blank < maxFields; n = h.in.blankLine() {
+			h.in.consume(n)
+			blank++
+		}
+		if len(h.in.buffered()) > 0 {
+			return true
+		}
+		h.in.release()
+		h.in.beginDeadline()
+		if !h.state.idle() {
+			return false
+		}
+		err := h.in.fill()
+		if !h.state.wake() {
+			return false
+		}
+		if err != nil {
+			h.logNoRequest(err)
+			return false
+		}
 	}
-	h.in.release()
-	h.in.beginDeadline()
-	if !h.state.enter(connIdle) {
-		return false
-	}
-	err := h.in.fill()
-	if !h.state.enter(connActive) {
-		return false
-	}
+}
+
+// logNoRequest logs why there is no request, unless that is how connections end.
+func (h *BaseRequestHandler) logNoRequest(err error) {
 	switch {
-	case err == nil:
-		return true
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		if h.RequestLine == "" { // else a persistent connection fell idle
 			h.Self().LogError("Request timed out")
@@ -258,7 +273,6 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 	case !isGone(err):
 		h.Self().LogError("Connection failed: %v", err)
 	}
-	return false
 }
 
 // isGone tells whether err is how a client ends a connection.
@@ -269,18 +283,16 @@ func isGone(err error) bool {
 }
 
 // readRequestLine reads the request line, and with it the header if that came
-// along. Empty lines before it are passed over (RFC 9112 section 2.2).
+// along.
 func (h *BaseRequestHandler) readRequestLine() bool {
 	h.RequestLine, h.Command, h.RequestVersion = "", "", ""
 	h.rawLine, h.rawRest, h.haveRest = "", "", false
 	if h.in.headSize(0) == 0 {
+		h.state.reading()
 		h.in.beginDeadline()
+		h.state.limitReading()
 	}
 	line, err := h.in.line(maxLine)
-	for blank := 0; err == nil && len(trimEnd(line)) == 0 && blank < maxFields; blank++ {
-		h.in.consume(len(line))
-		line, err = h.in.line(maxLine)
-	}
 	if err == errLineLimit {
 		return h.refuse(&statusError{code: 414})
 	}
@@ -366,6 +378,7 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 		h.Path = h.Path[1:] // or a redirect to it would lead to another host
 	}
 	if h.line.simple() {
+		h.state.read()
 		return true
 	}
 	return h.parseHeader() && h.checkExpect()
@@ -382,6 +395,7 @@ func (h *BaseRequestHandler) parseHeader() bool {
 		if err != nil {
 			return h.readFailed(err)
 		}
+		h.state.read()
 	}
 	fields, err := parseFields(h.Headers, h.rawRest)
 	if err == nil {
@@ -408,11 +422,16 @@ func (h *BaseRequestHandler) replaceHost() {
 		return
 	}
 	authority, _, ok := splitAbsolute(h.Path)
+	if !ok {
+		return
+	}
 	for i := range h.Headers {
-		if ok && strings.EqualFold(h.Headers[i].Name, "Host") {
+		if strings.EqualFold(h.Headers[i].Name, "Host") {
 			h.Headers[i].Value = authority
+			return
 		}
 	}
+	h.Headers = append(h.Headers, Field{"Host", authority})
 }
 
 // wantsMore tells whether the connection may persist: the client's wish by
@@ -489,12 +508,24 @@ func (h *BaseRequestHandler) endRequest() {
 	if h.out.code != 0 && !h.out.ended && h.out.err == nil {
 		h.Self().LogError("%s returned without EndHeaders", h.Command)
 	}
-	if !h.CloseConnection && (h.expects && h.body.err == nil || !h.body.drain()) {
+	if !h.CloseConnection && !h.drained() {
 		h.CloseConnection = true
 	}
 	if h.CloseConnection {
-		h.state.linger = h.broken || h.body.err != io.EOF || len(h.in.buffered()) > 0
+		h.state.linger = h.broken || h.body.err != io.EOF || len(h.in.buffered()) > 0 || h.in.full
 	}
+}
+
+// drained tells whether the request's body has been read to its end, which may
+// take some reading. A client that still waits for 100 Continue may never send
+// it, and a server that shuts down does not ask for it.
+func (h *BaseRequestHandler) drained() bool {
+	if h.body.err != nil || h.expects || h.state.closing() {
+		return h.body.err == io.EOF
+	}
+	h.state.reading()
+	defer h.state.read()
+	return h.body.drain()
 }
 
 func (h *BaseRequestHandler) logBodyError() {
@@ -650,6 +681,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 	}
 	w.appendHead("\r\n")
 	w.ended = true
+	w.hold = w.hold && w.code >= 200
 	h.Self().FlushHeaders()
 	if w.code < 200 && w.code != 101 {
 		h.expects = h.expects && w.code != 100
@@ -706,8 +738,12 @@ var sysVersion = "Go/" + strings.TrimPrefix(runtime.Version(), "go")
 // Python: version_string.
 func (h *BaseRequestHandler) VersionString() string { return h.versionString("BaseHTTP/0.6") }
 
+// versionString is made once for a connection.
 func (h *BaseRequestHandler) versionString(server string) string {
-	return cmp.Or(h.ServerVersion, server) + " " + cmp.Or(h.SysVersion, sysVersion)
+	if h.version == "" {
+		h.version = cmp.Or(h.ServerVersion, server) + " " + cmp.Or(h.SysVersion, sysVersion)
+	}
+	return h.version
 }
 
 // DateTimeString gives a time as header fields have it, now for the zero time.
@@ -726,15 +762,15 @@ func (h *BaseRequestHandler) LogDateTimeString() string { return h.Server.now().
 // AddressString gives the client's address without its port, "-" if it has
 // none, as on a unix socket. No name is looked up. Python: address_string.
 func (h *BaseRequestHandler) AddressString() string {
-	if h.address == "" {
-		h.address = hostOf(h.ClientAddress)
+	if h.address == "" || h.addressOf != h.ClientAddress {
+		h.address, h.addressOf = hostOf(h.ClientAddress), h.ClientAddress
 	}
 	return h.address
 }
 
 // hostOf gives the host of an address, "-" if it has none.
 func hostOf(addr net.Addr) string {
-	if a, ok := addr.(*net.TCPAddr); ok {
+	if a, ok := addr.(*net.TCPAddr); ok && a.AddrPort().IsValid() {
 		return a.AddrPort().Addr().Unmap().String()
 	}
 	if addr == nil {

@@ -1,8 +1,6 @@
 package httpserver
 
-import (
-	"strings"
-)
+import "strings"
 
 // This file holds the head of a request: the ordered Header, and the parsers
 // of the request line and the header fields (RFC 9112 sections 3 and 5).
@@ -54,7 +52,7 @@ func hasToken(list, token string) bool {
 	for list != "" {
 		var item string
 		item, list, _ = strings.Cut(list, ",")
-		if strings.EqualFold(strings.Trim(item, " \t"), token) {
+		if strings.EqualFold(trimSpace(item), token) {
 			return true
 		}
 	}
@@ -258,24 +256,11 @@ func parseField(line string) (Field, bool) {
 		return Field{}, false
 	}
 	value := trimSpace(line[colon+1:])
-	for i := 0; i < len(value); i++ {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return Field{}, false
-		}
-	}
-	return Field{line[:colon], value}, true
+	return Field{line[:colon], value}, !strings.ContainsFunc(value, isControl)
 }
 
 // trimSpace cuts optional white space (RFC 9110 section 5.6.3) at both ends.
-func trimSpace(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
-}
+func trimSpace(s string) string { return strings.Trim(s, " \t") }
 
 // isToken tells whether s is a token, RFC 9110 section 5.6.2.
 func isToken(s string) bool {

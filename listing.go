@@ -1,9 +1,6 @@
 package httpserver
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // This file holds the directory page. Names, links, marks and order are those of
 // Python's page.
@@ -11,21 +8,8 @@ import (
 // A listingEntry is one line of a listing.
 type listingEntry struct {
 	name      string
-	dir, link bool // a link to a directory is both
-}
-
-// sortEntries puts names in order regardless of case.
-func sortEntries(entries []listingEntry) {
-	keys := make(map[string]string, len(entries))
-	for _, e := range entries {
-		keys[e.name] = strings.ToLower(e.name)
-	}
-	slices.SortFunc(entries, func(a, b listingEntry) int {
-		if c := strings.Compare(keys[a.name], keys[b.name]); c != 0 {
-			return c
-		}
-		return strings.Compare(a.name, b.name)
-	})
+	key       string // the name in lower case, which puts it in its place
+	dir, link bool   // a link to a directory is both
 }
 
 // listingPage makes the page for a directory at the decoded path.

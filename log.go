@@ -1,7 +1,7 @@
 package httpserver
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -82,19 +82,12 @@ func quote(s string) string {
 		case r < 0x100:
 			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
 		case r < 0x10000:
-			dst = append(dst, '\\', 'u')
-			dst = append(dst, hex(r, 4)...)
+			dst = fmt.Appendf(dst, `\u%04x`, r)
 		default:
-			dst = append(dst, '\\', 'U')
-			dst = append(dst, hex(r, 8)...)
+			dst = fmt.Appendf(dst, `\U%08x`, r)
 		}
 	}
 	return string(append(dst, q))
-}
-
-func hex(r rune, width int) string {
-	s := strconv.FormatInt(int64(r), 16)
-	return strings.Repeat("0", width-len(s)) + s
 }
 
 // dateStrings are the two forms of one second.
@@ -114,12 +107,13 @@ func makeDateStrings(t time.Time) *dateStrings {
 // parseHTTPDate reads the three forms of an HTTP-date (RFC 9110 section 5.6.7).
 // A two-digit year more than fifty years ahead of now is in the past.
 func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
-	for _, layout := range [...]string{httpTimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
+	const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
+	for _, layout := range [...]string{httpTimeFormat, rfc850, time.ANSIC} {
 		t, err := time.Parse(layout, s)
 		if err != nil {
 			continue
 		}
-		if layout[0:6] == "Monday" {
+		if layout == rfc850 {
 			t = t.AddDate(pivotYear(t.Year()%100, now.Year())-t.Year(), 0, 0)
 		}
 		return t, true

@@ -187,7 +187,6 @@ var differences = []difference{
 	},
 }
 
-
 // pythonsTried are the versions that the differences were found with. Others may
 // agree in more or in less.
 var pythonsTried = []pythonVersion{{8, 18}, {9, 18}, {10, 13}, {11, 2}, {11, 7}, {12, 1}, {13, 0}}

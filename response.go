@@ -1,8 +1,10 @@
 package httpserver
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"strconv"
@@ -14,11 +16,9 @@ import (
 // This file holds the writing side of a connection: the response head that is
 // being built, the body that follows it, and what they say about each other.
 
-// Sizes of writes, in bytes.
-const (
-	smallBody = 64 << 10 // up to this, a body is copied behind its head and leaves with it
-	sendStep  = 8 << 20  // of a large file at most this goes out under one write deadline
-)
+// smallBody is up to how many bytes a body is copied behind its head and leaves
+// with it.
+const smallBody = 64 << 10
 
 var writeBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, bufferSize)
@@ -90,7 +90,10 @@ func (w *responseWriter) field(name, value string) {
 		}
 	case len("Content-Length"):
 		if strings.EqualFold(name, "Content-Length") {
-			w.length, _ = parseLength(value)
+			w.length = -1
+			if n, ok := parseLength(value); ok {
+				w.length = n
+			}
 		}
 	case len("Transfer-Encoding"):
 		if strings.EqualFold(name, "Transfer-Encoding") {
@@ -193,24 +196,47 @@ func (w *responseWriter) sendFile(f io.Reader, size int64) (n int64, err error) 
 	if w.held() && w.flushHead() != nil {
 		return 0, w.err
 	}
-	to, ok := w.conn.(*net.TCPConn)
-	if !ok {
+	to, isTCP := w.conn.(*net.TCPConn)
+	file, isFile := f.(*os.File)
+	if !isTCP || !isFile {
 		return io.Copy(struct{ io.Writer }{w}, io.LimitReader(f, size))
 	}
-	for n < size && w.err == nil {
+	n, err = w.sendLarge(to, file, size)
+	w.written += n
+	return n, err
+}
+
+// sendLarge lets the system copy a file to the connection, in steps. As with
+// send, a step that got stuck half-way is gone on with.
+func (w *responseWriter) sendLarge(to *net.TCPConn, f *os.File, size int64) (n int64, err error) {
+	start, err := f.Seek(0, io.SeekCurrent)
+	for err == nil && n < size {
 		w.beginDeadline()
 		var m int64
-		m, w.err = to.ReadFrom(&io.LimitedReader{R: f, N: min(size-n, sendStep)})
+		m, err = to.ReadFrom(&io.LimitedReader{R: f, N: min(size-n, sendStep)})
 		n += m
-		w.written += m
-		if m == 0 {
-			break
+		if err == nil && m == 0 {
+			return n, nil // the file has become shorter
 		}
-		if errors.Is(w.err, os.ErrDeadlineExceeded) {
-			w.err = nil
+		if m > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			_, err = f.Seek(start+n, io.SeekStart) // what was read may not have been sent
 		}
 	}
-	return n, w.err
+	var failed *fs.PathError
+	if !errors.As(err, &failed) { // else it was the file's fault
+		w.err = err
+	}
+	return n, err
+}
+
+// hasField tells whether head, which is being built, has a field.
+func hasField(head []byte, name string) bool {
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		if len(line) > len(name) && line[len(name)] == ':' && strings.EqualFold(string(line[:len(name)]), name) {
+			return true
+		}
+	}
+	return false
 }
 
 // sendSmall reads size bytes of f behind the head and sends both.

@@ -55,9 +55,9 @@
 //
 // Status lines, fields and their order, links, redirects, log lines, options and
 // exit codes are Python's. Where Python's server breaks a rule of RFC 9110 or
-// RFC 9112, or is unsafe, the rule is kept; the README has the list. Methods that
-// return errors in Go do not here: a failed write ends the connection, and is
-// logged. Bytes that are not UTF-8 stay as they are in strings.
+// RFC 9112, or is unsafe, the rule is kept; the README has the list. Methods to
+// override return no error, CopyFile apart: a failed write ends the connection
+// and is logged. Strings hold the bytes received, be they UTF-8 or not.
 package httpserver
 
 import (
@@ -99,11 +99,17 @@ type HTTPServer struct {
 	MaxConnections int           // ThreadingHTTPServer: further ones wait in the listener's queue; 0 means no limit
 	Stderr         io.Writer     // log lines, one a Write, never two at once; nil means os.Stderr
 
+	// These three are called in the connection's goroutine, so of a
+	// ThreadingHTTPServer at the same time for several connections.
+
 	VerifyRequest  func(conn net.Conn) bool       // false turns the connection away; nil accepts every one
-	ProcessRequest func(conn net.Conn)            // serves a connection; nil: FinishRequest, then ShutdownRequest
+	ProcessRequest func(conn net.Conn)            // serves a connection by FinishRequest, then ShutdownRequest, as nil does
 	HandleError    func(conn net.Conn, err error) // told of what a handler did not handle; nil: PrintError
-	ServiceActions func()                         // called by ServeForever after each connection and every PollInterval
-	HandleTimeout  func()                         // called by HandleRequest when Timeout has passed
+
+	// These two are called in the goroutine of ServeForever or HandleRequest.
+
+	ServiceActions func() // called by ServeForever after each connection and every PollInterval
+	HandleTimeout  func() // called by HandleRequest when Timeout has passed
 
 	newMu sync.Mutex // held by NewHandler
 	logMu sync.Mutex // held by a Write to Stderr
@@ -112,7 +118,7 @@ type HTTPServer struct {
 
 	mu       sync.Mutex
 	conns    map[net.Conn]*connState
-	hijacked map[net.Conn]bool // those that ShutdownRequest is yet to be asked to close
+	left     map[net.Conn]bool // for ShutdownRequest: connections that handlers left, true if hijacked
 	pending  chan accepted     // an Accept that outlived its time limit
 	closeErr error             // of the listener
 	slots    chan struct{}     // holds MaxConnections tokens
@@ -132,13 +138,19 @@ type ThreadingHTTPServer struct{ HTTPServer }
 // then on. The error says what to do.
 func NewHTTPServer(addr string, newHandler func() Handler) (*HTTPServer, error) {
 	s := new(HTTPServer)
-	return s, s.listen(addr, newHandler)
+	if err := s.listen(addr, newHandler); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // NewThreadingHTTPServer is NewHTTPServer for a ThreadingHTTPServer.
 func NewThreadingHTTPServer(addr string, newHandler func() Handler) (*ThreadingHTTPServer, error) {
 	s := new(ThreadingHTTPServer)
-	return s, s.listen(addr, newHandler)
+	if err := s.listen(addr, newHandler); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
@@ -202,7 +214,10 @@ func (s *HTTPServer) host() string {
 	if s.ServerName != "" || s.Listener == nil {
 		return s.ServerName
 	}
-	return strings.TrimPrefix(hostOf(s.Listener.Addr()), "-")
+	if host := hostOf(s.Listener.Addr()); host != "-" {
+		return host
+	}
+	return ""
 }
 
 // port gives ServerPort or what it stands for, 0 where there are no ports.
@@ -298,7 +313,7 @@ func (s *HTTPServer) prepare() {
 	if s.conns != nil {
 		return
 	}
-	s.conns, s.hijacked = make(map[net.Conn]*connState), make(map[net.Conn]bool)
+	s.conns, s.left = make(map[net.Conn]*connState), make(map[net.Conn]bool)
 	s.closing, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	if s.MaxConnections > 0 {
 		s.slots = make(chan struct{}, s.MaxConnections)
@@ -452,8 +467,13 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	if state == nil {
 		return
 	}
+	defer s.forget(state)
 	if isNew {
-		defer s.forget(state)
+		defer func() {
+			if !state.linger {
+				s.leave(conn, false)
+			}
+		}()
 	}
 	h := s.newHandler(conn, state)
 	defer h.Finish()
@@ -513,13 +533,14 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	s.prepare()
 	s.mu.Lock()
 	state := s.conns[conn]
-	hijacked := s.hijacked[conn]
-	delete(s.hijacked, conn)
+	hijacked, done := s.left[conn]
+	delete(s.left, conn)
 	s.mu.Unlock()
 	if hijacked {
 		return
 	}
-	if c, ok := conn.(interface{ CloseWrite() error }); ok && (state == nil || state.linger) && c.CloseWrite() == nil {
+	linger := !done && (state == nil || state.linger)
+	if c, ok := conn.(interface{ CloseWrite() error }); ok && linger && c.CloseWrite() == nil {
 		conn.SetReadDeadline(time.Now().Add(lingerTime))
 		io.Copy(io.Discard, conn)
 	}
@@ -579,12 +600,18 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 		if state.phase.CompareAndSwap(connIdle, connClosed) {
 			state.conn.Close()
 		}
+		state.limitReading()
 	}
 	defer s.end()
 	select {
 	case <-s.drained:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-s.drained:
+		return nil
+	default:
 		return ctx.Err()
 	}
 }
@@ -640,22 +667,42 @@ type connState struct {
 	conn   net.Conn
 	phase  atomic.Int32
 	linger bool // bytes of the client may be unread; the serving goroutine's
+	users  int  // who registered it and has not forgotten it; held by server.mu
 }
 
-// Phases of a connection. Shutdown may close it while it is idle.
+// Phases of a connection. Shutdown closes one that is idle, and gives one that
+// waits for the rest of what a client has begun to send a second for it.
 const (
 	connActive = iota
 	connIdle
+	connReading
 	connClosed
 )
 
-// enter goes from active to idle or back. It is false if the server has closed
-// the connection or is about to.
-func (c *connState) enter(phase int32) bool {
-	if !c.phase.CompareAndSwap(connActive+connIdle-phase, phase) {
-		return false
+const readingGrace = time.Second
+
+// idle tells Shutdown that the connection may be closed. It is false if the
+// server shuts down already.
+func (c *connState) idle() bool {
+	c.phase.Store(connIdle)
+	return !c.closing()
+}
+
+// wake is the end of idle. It is false if Shutdown has closed the connection.
+func (c *connState) wake() bool { return c.phase.CompareAndSwap(connIdle, connActive) }
+
+// reading and read are the begin and the end of waiting for what a client has
+// begun to send.
+func (c *connState) reading() { c.phase.Store(connReading) }
+
+func (c *connState) read() { c.phase.Store(connActive) }
+
+// limitReading is called after reading by both the handler and Shutdown, so that
+// whoever is later sets the deadline.
+func (c *connState) limitReading() {
+	if c.closing() && c.phase.Load() == connReading {
+		c.conn.SetReadDeadline(time.Now().Add(readingGrace))
 	}
-	return phase == connActive || !c.closing()
 }
 
 // closing tells whether this request is to be the connection's last.
@@ -667,10 +714,14 @@ func (s *HTTPServer) register(conn net.Conn) (state *connState, isNew bool) {
 	s.prepare()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state = s.conns[conn]; state != nil || s.shut.Load() {
+	if state = s.conns[conn]; state != nil {
+		state.users++
 		return state, false
 	}
-	state = &connState{server: s, conn: conn}
+	if s.shut.Load() {
+		return nil, false
+	}
+	state = &connState{server: s, conn: conn, users: 1}
 	s.conns[conn] = state
 	return state, true
 }
@@ -678,18 +729,26 @@ func (s *HTTPServer) register(conn net.Conn) (state *connState, isNew bool) {
 // hijack forgets a connection, but for the ShutdownRequest that is to spare it.
 func (c *connState) hijack() {
 	s := c.server
+	s.leave(c.conn, true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hijacked[c.conn] = true
 	delete(s.conns, c.conn)
 	s.checkDrained()
+}
+
+// leave notes for ShutdownRequest how a handler left a connection that will not
+// be known any more: hijacked, or with nothing unread.
+func (s *HTTPServer) leave(conn net.Conn, hijacked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left[conn] = s.left[conn] || hijacked
 }
 
 // forget ends what register began.
 func (s *HTTPServer) forget(state *connState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conns[state.conn] == state {
+	if state.users--; state.users == 0 && s.conns[state.conn] == state {
 		delete(s.conns, state.conn)
 	}
 	s.checkDrained()

@@ -98,9 +98,10 @@ func (h *SimpleHandler) DoHEAD() {
 
 // EndHeaders is that of BaseRequestHandler after the ExtraResponseHeaders.
 func (h *SimpleHandler) EndHeaders() {
-	if code := h.out.code; code == 200 || code == 206 || code == 304 {
+	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 304) {
+		ended := len(*h.out.head)
 		for _, field := range h.ExtraResponseHeaders {
-			if !h.out.hasField(field.Name) {
+			if !hasField((*h.out.head)[:ended], field.Name) {
 				h.files().SendHeader(field.Name, field.Value)
 			}
 		}
@@ -137,7 +138,8 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 // sendFileHead sends the head for an open file, or 304.
 func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (io.ReadCloser, bool) {
 	self := h.files()
-	if h.notModified(info.ModTime()) {
+	modified := past(info.ModTime())
+	if h.notModified(modified) {
 		f.Close()
 		self.SendResponse(304, "")
 		h.endHeadersHeld()
@@ -147,8 +149,8 @@ func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (
 	self.SendResponse(200, "")
 	self.SendHeader("Content-type", self.GuessType(name))
 	self.SendHeader("Content-Length", strconv.FormatInt(body.n, 10))
-	if modified := info.ModTime(); !modified.IsZero() {
-		self.SendHeader("Last-Modified", self.DateTimeString(past(modified)))
+	if !modified.IsZero() {
+		self.SendHeader("Last-Modified", self.DateTimeString(modified))
 	}
 	h.endHeadersHeld()
 	return body, true
@@ -174,7 +176,7 @@ func (h *SimpleHandler) notModified(modified time.Time) bool {
 		return false
 	}
 	t, ok := parseHTTPDate(since, time.Now())
-	return ok && !past(modified).Truncate(time.Second).After(t)
+	return ok && !modified.Truncate(time.Second).After(t)
 }
 
 // redirectToSlash sends the client to the same path with a slash at its end, so
@@ -222,6 +224,13 @@ func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo) {
 // openFile opens a name without waiting for what is at the other end of a FIFO.
 func (h *SimpleHandler) openFile(name string) (fs.File, error) {
 	if h.FS != nil {
+		info, err := h.stat(name)
+		if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+			err = fs.ErrInvalid
+		}
+		if err != nil {
+			return nil, err
+		}
 		return h.FS.Open(fsName(name))
 	}
 	f, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0)
@@ -240,7 +249,7 @@ func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 
 // fsName writes a name as io/fs asks for it.
 func fsName(name string) string {
-	return cmp.Or(strings.Trim(name, "/"), ".")
+	return path.Clean(cmp.Or(strings.Trim(name, "/"), "."))
 }
 
 // openIndex opens a directory's index page. Without one, the name is the
@@ -290,13 +299,15 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	}
 	entries := make([]listingEntry, len(read))
 	for i, e := range read {
-		entries[i] = listingEntry{name: e.Name(), dir: e.IsDir(), link: e.Type()&fs.ModeSymlink != 0}
+		entries[i] = listingEntry{name: e.Name(), key: strings.ToLower(e.Name()), dir: e.IsDir(), link: e.Type()&fs.ModeSymlink != 0}
 		if entries[i].link {
 			info, err := h.stat(strings.TrimSuffix(name, "/") + "/" + e.Name())
 			entries[i].dir = err == nil && info.IsDir()
 		}
 	}
-	sortEntries(entries)
+	slices.SortFunc(entries, func(a, b listingEntry) int {
+		return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.name, b.name))
+	})
 	return entries, nil
 }
 
@@ -312,10 +323,7 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 	if h.FS != nil {
 		return cmp.Or(clean[1:], "./")
 	}
-	name, ok := localPath(h.Directory, clean, runtime.GOOS == "windows")
-	if !ok {
-		return ""
-	}
+	name, _ := localPath(h.Directory, clean, runtime.GOOS == "windows")
 	return name
 }
 
@@ -369,16 +377,4 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	}
 	b.n -= n
 	return n, err
-}
-
-// hasField tells whether the head that is being built has a field.
-func (w *responseWriter) hasField(name string) bool {
-	if w.head == nil {
-		return false
-	}
-	lines := strings.Split(string(*w.head), "\r\n")
-	return slices.ContainsFunc(lines[1:], func(line string) bool {
-		got, _, _ := strings.Cut(line, ":")
-		return strings.EqualFold(got, name)
-	})
 }

@@ -62,11 +62,23 @@ func (o *option) String() string {
 
 var known = []option{
 	{names: []string{"--help", "-h"}, flag: true, set: func(o *options, _ string) error { o.help = true; return nil }},
-	{names: []string{"--bind", "-b"}, set: func(o *options, v string) error { o.bind = v; return nil }},
+	{names: []string{"--bind", "-b"}, set: (*options).setBind},
 	{names: []string{"--directory", "-d"}, set: func(o *options, v string) error { o.directory = v; return nil }},
 	{names: []string{"--protocol", "-p"}, set: (*options).setProtocol},
 	{names: []string{"--timeout"}, set: (*options).setTimeout},
 	{names: []string{"--quiet", "-q"}, flag: true, set: func(o *options, _ string) error { o.quiet = true; return nil }},
+}
+
+// setBind takes an address, IPv6 also in brackets.
+func (o *options) setBind(v string) error {
+	o.bind = v
+	if inner, ok := strings.CutPrefix(v, "["); ok {
+		o.bind, ok = strings.CutSuffix(inner, "]")
+		if !ok || o.bind == "" {
+			return fmt.Errorf("invalid address: '%s'", v)
+		}
+	}
+	return nil
 }
 
 func (o *options) setProtocol(v string) error {

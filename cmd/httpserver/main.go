@@ -43,11 +43,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	host := opts.bind
-	if inner, ok := strings.CutPrefix(host, "["); ok && len(inner) > 1 {
-		host = strings.TrimSuffix(inner, "]")
-	}
-	server, err := httpserver.NewThreadingHTTPServer(net.JoinHostPort(host, strconv.Itoa(opts.port)), opts.newHandler)
+	server, err := httpserver.NewThreadingHTTPServer(net.JoinHostPort(opts.bind, strconv.Itoa(opts.port)), opts.newHandler)
 	if err != nil {
 		fmt.Fprintln(stderr, strings.Map(printable, err.Error()))
 		return 1
