@@ -227,6 +227,7 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 		return
 	}
 	h.out.begin()
+	h.out.muddled = false
 	h.body.reset(&h.in, 0)
 	h.expects = false
 	if h.readRequestLine() && h.Self().ParseRequest() {
@@ -496,23 +497,32 @@ func (h *BaseRequestHandler) endRequest() {
 	if h.out.ended {
 		h.out.flushHead()
 	}
-	if h.out.err != nil {
-		h.logWriteError()
-	} else if h.body.err != nil && h.body.err != io.EOF {
-		h.broken = true
-		h.logBodyError()
-	}
-	if h.broken || !h.CloseConnection && !h.out.complete() {
+	if h.broken || !h.out.complete() || !h.CloseConnection && !h.drained() {
 		h.CloseConnection = true
 	}
-	if h.out.code != 0 && !h.out.ended && h.out.err == nil {
-		h.Self().LogError("%s returned without EndHeaders", h.Command)
-	}
-	if !h.CloseConnection && !h.drained() {
-		h.CloseConnection = true
-	}
+	h.logIncomplete()
 	if h.CloseConnection {
 		h.state.linger = h.broken || h.body.err != io.EOF || len(h.in.buffered()) > 0 || h.in.full
+	}
+}
+
+// logIncomplete logs, in one line, why a request or its response is not whole.
+func (h *BaseRequestHandler) logIncomplete() {
+	self, out, body := h.Self(), &h.out, h.body.err
+	switch {
+	case errors.Is(out.err, os.ErrDeadlineExceeded):
+		self.LogError("Response timed out")
+	case out.err != nil:
+		h.logLost(out.err)
+	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
+		self.LogError("Request body: %s", reason(body))
+	case h.broken:
+	case out.code != 0 && !out.ended:
+		self.LogError("%s returned without EndHeaders", h.Command)
+	case out.code == 0 && !out.sent:
+		self.LogError("%s returned without a response", h.Command)
+	case out.cutShort():
+		self.LogError("Response has %d bytes, Content-Length is %d", out.written, out.length)
 	}
 }
 
@@ -526,20 +536,6 @@ func (h *BaseRequestHandler) drained() bool {
 	h.state.reading()
 	defer h.state.read()
 	return h.body.drain()
-}
-
-func (h *BaseRequestHandler) logBodyError() {
-	if !errors.Is(h.body.err, net.ErrClosed) {
-		h.Self().LogError("Request body: %s", reason(h.body.err))
-	}
-}
-
-func (h *BaseRequestHandler) logWriteError() {
-	if errors.Is(h.out.err, os.ErrDeadlineExceeded) {
-		h.Self().LogError("Response timed out")
-	} else {
-		h.logLost(h.out.err)
-	}
 }
 
 // DoGET answers GET: 501 here. Python: do_GET.
@@ -646,6 +642,10 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 	if strings.ContainsAny(name, "\r\n\x00") || strings.ContainsAny(value, "\r\n\x00") {
 		panic(fmt.Sprintf("httpserver: SendHeader(%q, %q): CR, LF or NUL in a header field", name, value))
 	}
+	if h.out.ended {
+		h.tooLate("SendHeader")
+		return
+	}
 	h.out.field(name, value)
 	if h.RequestVersion == "HTTP/0.9" {
 		h.out.freeHead()
@@ -660,12 +660,17 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 }
 
 // EndHeaders ends the head and sends it. It decides how the response ends: one
-// without a length closes the connection, and on HTTP/1.1 a response after
-// which the connection closes says so. Python: end_headers.
+// without a length closes the connection, and on HTTP/1.1 a response of which it
+// is known by then that the connection closes after it says so.
+// Python: end_headers.
 func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
+	if w.ended {
+		h.tooLate("EndHeaders")
+		return
+	}
 	w.noBody = h.Command == "HEAD" || w.code == 204 || w.code == 304
-	if h.state.closing() || w.code >= 200 && w.unframed() {
+	if h.state.closing() || w.code >= 200 && (w.unframed() || w.muddled) {
 		h.CloseConnection = true
 	}
 	if h.RequestVersion == "HTTP/0.9" {
@@ -687,6 +692,13 @@ func (h *BaseRequestHandler) EndHeaders() {
 		h.expects = h.expects && w.code != 100
 		w.begin()
 	}
+}
+
+// tooLate ends a connection on which a head was gone on with after its end. That
+// would be read as the body, so it is not sent.
+func (h *BaseRequestHandler) tooLate(what string) {
+	h.CloseConnection, h.out.muddled = true, true
+	h.Self().LogError("%s called after EndHeaders", what)
 }
 
 // FlushHeaders sends what there is of the head. Python: flush_headers.

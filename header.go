@@ -291,7 +291,10 @@ func checkHost(fields Header, r *requestLine) *statusError {
 		if !strings.EqualFold(fields[i].Name, "Host") {
 			continue
 		}
-		if hosts++; hosts > 1 || !validHost(fields[i].Value) {
+		if hosts++; hosts > 1 {
+			return badRequest("Host twice", fields[i].Value)
+		}
+		if !validHost(fields[i].Value) {
 			return badRequest("Bad Host", fields[i].Value)
 		}
 	}

@@ -45,12 +45,15 @@ type responseWriter struct {
 	ended     bool  // its head is complete
 	noBody    bool  // it must not have a body; what is written is dropped
 	sent      bool  // some of it has left
+
+	muddled bool // there was more than one response to the request, or than one length
 }
 
 // begin forgets the last response, and a head that has not left.
 func (w *responseWriter) begin() {
 	w.freeHead()
-	*w = responseWriter{conn: w.conn, timeout: w.timeout, err: w.err, length: -1}
+	muddled := w.muddled || w.ended && w.sent && w.code >= 200
+	*w = responseWriter{conn: w.conn, timeout: w.timeout, err: w.err, length: -1, muddled: muddled}
 }
 
 func (w *responseWriter) appendHead(s ...string) {
@@ -90,10 +93,9 @@ func (w *responseWriter) field(name, value string) {
 		}
 	case len("Content-Length"):
 		if strings.EqualFold(name, "Content-Length") {
-			w.length = -1
-			if n, ok := parseLength(value); ok {
-				w.length = n
-			}
+			n, ok := parseLength(value)
+			w.muddled = w.muddled || !ok || w.length >= 0 && n != w.length
+			w.length = n
 		}
 	case len("Transfer-Encoding"):
 		if strings.EqualFold(name, "Transfer-Encoding") {
@@ -110,8 +112,12 @@ func (w *responseWriter) unframed() bool {
 // complete tells whether the response is what its head says: a next one can
 // follow it.
 func (w *responseWriter) complete() bool {
-	return w.err == nil && w.ended && !w.unframed() &&
-		(w.noBody || w.chunked || w.written == w.length)
+	return w.err == nil && w.ended && !w.muddled && !w.unframed() && !w.cutShort()
+}
+
+// cutShort tells whether the body has another length than the head says.
+func (w *responseWriter) cutShort() bool {
+	return w.ended && w.length >= 0 && !w.noBody && !w.chunked && w.written != w.length
 }
 
 // flushHead sends what there is of the head.

@@ -43,10 +43,13 @@
 //
 // # Security
 //
-// A request that two readers could understand differently is refused with 400
-// and ends its connection: see RFC 9112 section 11. A request line and each
-// header line have at most 64 KiB, a header 100 fields and 1 MiB. There is no
-// time limit unless the handler's Timeout sets one. SimpleHandler follows
+// A request whose header two readers could take for requests of different extent
+// is refused with 400 and ends its connection: see RFC 9112 section 11. Chunks
+// are checked as they are read; what is wrong with them is an error of RFile, and
+// ends the connection, too. A request line and each header line have at most
+// 64 KiB, a header 100 fields and 1 MiB; 256 KiB of a body that a handler leaves
+// are read to keep a connection. There is no time limit unless the handler's
+// Timeout sets one. SimpleHandler follows
 // symbolic links, also to what is outside its directory; with the FS of an
 // os.Root it does not. Everybody who can connect can read every file that the
 // server can.
@@ -117,14 +120,14 @@ type HTTPServer struct {
 	shut  atomic.Bool // Shutdown or Close was called
 
 	mu       sync.Mutex
-	conns    map[net.Conn]*connState
-	left     map[net.Conn]bool // for ShutdownRequest: connections that handlers left, true if hijacked
-	pending  chan accepted     // an Accept that outlived its time limit
-	closeErr error             // of the listener
-	slots    chan struct{}     // holds MaxConnections tokens
-	closing  chan struct{}     // closed when shut is set
-	drained  chan struct{}     // closed when shut is set and conns is empty
-	done     chan struct{}     // closed when Shutdown or Close has ended
+	conns    map[any]*connState
+	left     map[any]bool  // for ShutdownRequest: connections that handlers left, true if hijacked
+	pending  chan accepted // an Accept that outlived its time limit
+	closeErr error         // of the listener
+	slots    chan struct{} // holds MaxConnections tokens
+	closing  chan struct{} // closed when shut is set
+	drained  chan struct{} // closed when shut is set and conns is empty
+	done     chan struct{} // closed when Shutdown or Close has ended
 }
 
 // A ThreadingHTTPServer is an HTTPServer that serves each connection in a
@@ -231,7 +234,8 @@ func (s *HTTPServer) port() int {
 }
 
 // URL gives an address to reach the server at from this machine, such as
-// "http://127.0.0.1:8000", without a slash at the end. Where the server listens
+// "http://127.0.0.1:8000", without a slash at the end; "http" also where the
+// listener speaks TLS. Where the server listens
 // on all interfaces that is the loopback one; where there are no ports, as on a
 // unix socket, it is "http://localhost".
 func (s *HTTPServer) URL() string {
@@ -313,7 +317,7 @@ func (s *HTTPServer) prepare() {
 	if s.conns != nil {
 		return
 	}
-	s.conns, s.left = make(map[net.Conn]*connState), make(map[net.Conn]bool)
+	s.conns, s.left = make(map[any]*connState), make(map[any]bool)
 	s.closing, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	if s.MaxConnections > 0 {
 		s.slots = make(chan struct{}, s.MaxConnections)
@@ -463,6 +467,7 @@ func (s *HTTPServer) serveConn(conn net.Conn) {
 // open. A panic of the handler goes to HandleError. A ProcessRequest calls it
 // with the connection, or with one that it put around it.
 func (s *HTTPServer) FinishRequest(conn net.Conn) {
+	defer s.catch(conn, nil)
 	state, isNew := s.register(conn)
 	if state == nil {
 		return
@@ -532,9 +537,9 @@ const lingerTime = 2 * time.Second
 func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	s.prepare()
 	s.mu.Lock()
-	state := s.conns[conn]
-	hijacked, done := s.left[conn]
-	delete(s.left, conn)
+	state := s.conns[key(conn)]
+	hijacked, done := s.left[key(conn)]
+	delete(s.left, key(conn))
 	s.mu.Unlock()
 	if hijacked {
 		return
@@ -708,13 +713,25 @@ func (c *connState) limitReading() {
 // closing tells whether this request is to be the connection's last.
 func (c *connState) closing() bool { return c.server.shut.Load() }
 
+// key gives what a connection is known by: itself or, where its type is one that
+// cannot be compared, its addresses.
+func key(conn net.Conn) (k any) {
+	defer func() {
+		if recover() != nil {
+			k = fmt.Sprint(conn.LocalAddr(), conn.RemoteAddr())
+		}
+	}()
+	_ = map[any]bool(nil)[conn]
+	return conn
+}
+
 // register gives the state of a connection, a new one if it is not known, or nil
 // if a new one comes too late.
 func (s *HTTPServer) register(conn net.Conn) (state *connState, isNew bool) {
 	s.prepare()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state = s.conns[conn]; state != nil {
+	if state = s.conns[key(conn)]; state != nil {
 		state.users++
 		return state, false
 	}
@@ -722,7 +739,7 @@ func (s *HTTPServer) register(conn net.Conn) (state *connState, isNew bool) {
 		return nil, false
 	}
 	state = &connState{server: s, conn: conn, users: 1}
-	s.conns[conn] = state
+	s.conns[key(conn)] = state
 	return state, true
 }
 
@@ -732,7 +749,7 @@ func (c *connState) hijack() {
 	s.leave(c.conn, true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c.conn)
+	delete(s.conns, key(c.conn))
 	s.checkDrained()
 }
 
@@ -741,15 +758,15 @@ func (c *connState) hijack() {
 func (s *HTTPServer) leave(conn net.Conn, hijacked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.left[conn] = s.left[conn] || hijacked
+	s.left[key(conn)] = s.left[key(conn)] || hijacked
 }
 
 // forget ends what register began.
 func (s *HTTPServer) forget(state *connState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state.users--; state.users == 0 && s.conns[state.conn] == state {
-		delete(s.conns, state.conn)
+	if state.users--; state.users == 0 && s.conns[key(state.conn)] == state {
+		delete(s.conns, key(state.conn))
 	}
 	s.checkDrained()
 }

@@ -2,6 +2,7 @@ package httpserver_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"httpserver"
@@ -189,8 +191,7 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-// A wrapped connection is one that a ProcessRequest put around another. Its
-// type cannot be a map key by value, so it is a pointer.
+// A wrapped connection is one that a ProcessRequest put around another.
 type wrapped struct {
 	net.Conn
 	written atomic.Int64
@@ -201,6 +202,8 @@ func (w *wrapped) Write(p []byte) (int, error) {
 	w.written.Add(int64(n))
 	return n, err
 }
+
+func (w *wrapped) CloseWrite() error { return w.Conn.(*net.TCPConn).CloseWrite() }
 
 func TestProcessRequestWraps(t *testing.T) {
 	t.Parallel()
@@ -213,8 +216,132 @@ func TestProcessRequestWraps(t *testing.T) {
 			written <- w.written.Load()
 		}
 	})
-	if got := exchange(t, s.Addr(), getHello); int64(len(got)) != <-written {
+	begin := time.Now()
+	_, r := send(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n") // the client's side stays open
+	if got, _ := io.ReadAll(r); int64(len(got)) != <-written {
 		t.Errorf("got %q", got)
+	}
+	if took := time.Since(begin); took > 1500*time.Millisecond {
+		t.Errorf("the connection lingered with nothing unread: %v", took)
+	}
+}
+
+// A valueConn is a connection whose type cannot be compared.
+type valueConn struct {
+	net.Conn
+	_ []int
+}
+
+type valueListener struct{ net.Listener }
+
+func (l valueListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return valueConn{Conn: conn}, err
+}
+
+func TestConnectionsOfAnyType(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
+		s.Listener = valueListener{s.Listener}
+		s.ProcessRequest = func(conn net.Conn) {
+			w := valueConn{Conn: conn}
+			s.FinishRequest(w)
+			s.ShutdownRequest(w)
+		}
+	})
+	_, r := send(t, s.Addr(), getHello)
+	if got, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(got), "hello\n") {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A ProcessRequest may have goroutines of its own; Shutdown waits for them too.
+func TestProcessRequestInGoroutine(t *testing.T) {
+	t.Parallel()
+	entered, release, returned := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s, _ := start(t, persistent(entered, release), func(s *httpserver.HTTPServer) {
+		s.ProcessRequest = func(conn net.Conn) {
+			finishing := make(chan struct{})
+			go func() {
+				defer s.ShutdownRequest(conn)
+				close(finishing)
+				s.FinishRequest(conn)
+			}()
+			<-finishing
+			<-entered
+			close(returned)
+		}
+	})
+	_, r := send(t, s.Addr(), postHello)
+	<-returned
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != context.DeadlineExceeded {
+		t.Errorf("Shutdown did not wait: %v", err)
+	}
+	close(release)
+	if _, body := readResponse(t, r); body != "hello\n" {
+		t.Errorf("got %q", body)
+	}
+}
+
+// What is no request yet keeps Shutdown from ending for a second at most.
+func TestShutdownWithPartsOfRequests(t *testing.T) {
+	t.Parallel()
+	for name, rest := range map[string]string{"empty line": "\r\n", "half a line": "GET /", "half a head": "GET / HTTP/1.1\r\n", "unread body": "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"} {
+		s, _ := start(t, persistent(nil, nil), nil)
+		_, r := send(t, s.Addr(), getHello+rest)
+		readResponse(t, r)
+		if name == "unread body" {
+			readResponse(t, r)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+}
+
+// Requests that fill the buffer to its end are not cut off by the close.
+func TestPipelinedBehindFullBuffer(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[hello], nil)
+	for range 50 {
+		head := "GET / HTTP/1.0\r\nX: "
+		head += strings.Repeat("x", 4096-len(head)-4) + "\r\n\r\n"
+		_, r := send(t, s.Addr(), head+strings.Repeat(getHello, 100))
+		if got, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(got), "hello\n") {
+			t.Fatalf("got %q, %v", got, err)
+		}
+	}
+}
+
+// A body may take longer than Timeout as long as it comes on.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(wireHandler)
+		h.ProtocolVersion, h.Timeout = "HTTP/1.1", 300*time.Millisecond
+		return h
+	}, nil)
+	for _, parts := range [][]string{
+		{"Content-Length: 6\r\n\r\n", "1", "2", "3", "4", "5", "6"},
+		{"Transfer-Encoding: chunked\r\n\r\n", "3\r\n1", "2", "3\r\n", "3\r\n456\r\n", "0\r\n", "\r\n"},
+	} {
+		conn, r := send(t, s.Addr(), "POST / HTTP/1.1\r\nHost: x\r\n")
+		tick := time.NewTicker(100 * time.Millisecond)
+		for _, part := range parts {
+			<-tick.C
+			io.WriteString(conn, part)
+		}
+		tick.Stop()
+		if _, body := readResponse(t, r); body != "6 bytes: 123456\n" {
+			t.Errorf("got %q", body)
+		}
 	}
 }
 
@@ -621,38 +748,53 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// A client that does not read is given up, one that reads slowly is not.
+// A client that does not read is given up; one that reads slowly gets it all, as
+// it was, whether the system copies the file or we do.
 func TestWriteTimeout(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	const size = 64 << 20
-	f, err := os.Create(filepath.Join(dir, "big"))
-	if err != nil {
+	big := make([]byte, 24<<20)
+	for i := range big {
+		big[i] = byte(i >> 8 * (i & 1))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "big"), big, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	f.Truncate(size)
-	f.Close()
-	s, log := start(t, func() httpserver.Handler {
-		h := new(httpserver.SimpleHandler)
-		h.Directory, h.Timeout = dir, 200*time.Millisecond
-		return h
-	}, nil)
-	send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
-	slow, r := send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
-	slow.(*net.TCPConn).SetReadBuffer(64 << 10)
-	for begin := time.Now(); time.Since(begin) < 700*time.Millisecond; {
-		if _, err := io.CopyN(io.Discard, r, 256<<10); err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-	if n, err := io.Copy(io.Discard, r); err != nil || n < size/2 {
-		t.Errorf("the slow reader got %d bytes, %v", n, err)
-	}
-	for begin := time.Now(); !strings.Contains(log.String(), "Response timed out"); runtime.Gosched() {
-		if time.Since(begin) > 8*time.Second {
-			t.Fatalf("no timeout logged:\n%s", log)
-		}
+	for name, set := range map[string]func(*httpserver.SimpleHandler){
+		"Directory": func(h *httpserver.SimpleHandler) { h.Directory = dir },
+		"FS":        func(h *httpserver.SimpleHandler) { h.FS = fstest.MapFS{"big": {Data: big}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, log := start(t, func() httpserver.Handler {
+				h := new(httpserver.SimpleHandler)
+				set(h)
+				h.Timeout = 200 * time.Millisecond
+				return h
+			}, nil)
+			stuck, _ := send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
+			stuck.(*net.TCPConn).SetReadBuffer(4 << 10)
+			slow, r := send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
+			slow.(*net.TCPConn).SetReadBuffer(64 << 10)
+			var got bytes.Buffer
+			tick := time.NewTicker(30 * time.Millisecond)
+			defer tick.Stop()
+			for range 30 { // a second, which is five times Timeout
+				<-tick.C
+				if _, err := io.CopyN(&got, r, 256<<10); err != nil {
+					t.Fatal(err)
+				}
+			}
+			io.Copy(&got, r)
+			if _, body, _ := bytes.Cut(got.Bytes(), []byte("\r\n\r\n")); !bytes.Equal(body, big) {
+				t.Errorf("the slow reader got %d bytes of %d, or others", len(body), len(big))
+			}
+			for begin := time.Now(); !strings.Contains(log.String(), "Response timed out"); runtime.Gosched() {
+				if time.Since(begin) > 8*time.Second {
+					t.Fatalf("no timeout logged:\n%s", log)
+				}
+			}
+		})
 	}
 }
 

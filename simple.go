@@ -145,7 +145,7 @@ func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (
 		h.endHeadersHeld()
 		return nil, false
 	}
-	body := &fileBody{f, info.Size()}
+	body := &fileBody{f, max(info.Size(), 0)}
 	self.SendResponse(200, "")
 	self.SendHeader("Content-type", self.GuessType(name))
 	self.SendHeader("Content-Length", strconv.FormatInt(body.n, 10))

@@ -63,6 +63,7 @@ func TestFS(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{
 		"hello.txt":      {Data: []byte("hello\n"), ModTime: siteTime},
+		"index.html":     {Data: []byte("<p>top\n")},
 		"sub/index.html": {Data: []byte("<p>index\n")},
 		"list/a b":       {Data: []byte("a\n")},
 		"list/B/x":       {},
@@ -71,7 +72,7 @@ func TestFS(t *testing.T) {
 	}
 	var archive bytes.Buffer
 	z := zip.NewWriter(&archive)
-	if err := z.AddFS(fstest.MapFS{"hello.txt": files["hello.txt"], "sub/index.html": files["sub/index.html"], "list/a b": files["list/a b"], "list/B/x": files["list/B/x"], "big": files["big"]}); err != nil {
+	if err := z.AddFS(fstest.MapFS{"hello.txt": files["hello.txt"], "sub/index.html": files["sub/index.html"], "list/a b": files["list/a b"], "list/B/x": files["list/B/x"], "big": files["big"], "index.html": files["index.html"]}); err != nil {
 		t.Fatal(err)
 	}
 	z.Close()
@@ -93,6 +94,7 @@ func TestFS(t *testing.T) {
 			s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = fsys })
 			for target, want := range map[string]string{
 				"/hello.txt":         "hello\n",
+				"/":                  "<p>top\n",
 				"/sub/":              "<p>index\n",
 				"/sub/../hello.txt":  "hello\n",
 				"//hello.txt":        "hello\n",
@@ -210,10 +212,24 @@ func TestSpecialFiles(t *testing.T) {
 	}
 	symlink(t, "/dev/tty", filepath.Join(dir, "tty"))
 	symlink(t, "/dev/zero", filepath.Join(dir, "zero"))
-	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
-	for _, target := range []string{"/fifo", "/tty", "/zero", "/fifo/"} {
-		if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 404 File not found\r\n") {
-			t.Errorf("%s: %s", target, head)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for name, set := range map[string]func(*httpserver.SimpleHandler){
+		"Directory": func(h *httpserver.SimpleHandler) { h.Directory = dir },
+		"DirFS":     func(h *httpserver.SimpleHandler) { h.FS = os.DirFS(dir) },
+		"Root":      func(h *httpserver.SimpleHandler) { h.FS = root.FS() },
+	} {
+		s := serveFiles(t, func(h *httpserver.SimpleHandler) { set(h); h.IndexPages = []string{"fifo"} })
+		for _, target := range []string{"/fifo", "/tty", "/zero", "/fifo/"} {
+			if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 404 File not found\r\n") {
+				t.Errorf("%s: %s: %s", name, target, head)
+			}
+		}
+		if _, page := get(t, s, "/"); len(links(page)) != 3 {
+			t.Errorf("%s: a FIFO as index page: %s", name, page)
 		}
 	}
 }
@@ -267,12 +283,12 @@ func TestFields(t *testing.T) {
 		h.IndexPages = []string{"nope", "x", "page.HTML"}
 		h.ExtensionsMap = map[string]string{".HTML": "text/exact", ".txt": "text/x"}
 		h.DefaultContentType = "text/default"
-		h.ExtraResponseHeaders = []httpserver.Field{{Name: "X-One", Value: "1"}, {Name: "content-TYPE", Value: "no"}}
+		h.ExtraResponseHeaders = []httpserver.Field{{Name: "X-One", Value: "1"}, {Name: "content-TYPE", Value: "no"}, {Name: "x-one", Value: "2"}}
 	})
 	for target, want := range map[string][]string{
 		"/":          {"Content-type: text/exact\r\n", "X-One: 1\r\n"},
 		"/list/sub/": {"Content-type: text/default\r\n"},
-		"/hello.txt": {"Content-type: text/x\r\n", "X-One: 1\r\n"},
+		"/hello.txt": {"Content-type: text/x\r\n", "X-One: 1\r\nx-one: 2\r\n"},
 		"/empty":     {"Content-type: text/default\r\n", "Content-Length: 0\r\n"},
 		"/list/":     {"Content-type: text/html; charset=utf-8\r\n", "X-One: 1\r\n"},
 	} {
@@ -290,6 +306,9 @@ func TestFields(t *testing.T) {
 		if head, _ := get(t, s, target); strings.Contains(head, "X-One") {
 			t.Errorf("%s: %s", target, head)
 		}
+	}
+	if got := exchange(t, s.Addr(), "GET /empty\r\n"); got != "" {
+		t.Errorf("HTTP/0.9: %q", got)
 	}
 	s = serveFiles(t, func(h *httpserver.SimpleHandler) {
 		h.Directory = filepath.Join(site, "index")

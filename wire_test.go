@@ -211,6 +211,25 @@ func (h *wireHandler) Method(name string) func() {
 		return func() { io.WriteString(h.WFile, "HTTP/1.1 200 raw\nas: told\n\n") }
 	case "UNKNOWN":
 		return func() { h.SendError(599, "", "") }
+	case "EARLY":
+		return func() { h.SendError(103, "", ""); h.DoPUT() }
+	case "TWICE":
+		return func() { h.answer("one"); h.answer("two") }
+	case "LATE":
+		return func() { h.answer("ok"); h.SendHeader("Too", "late"); h.EndHeaders() }
+	case "LENGTHS":
+		return func() {
+			h.SendResponse(200, "")
+			h.SendHeader("Content-Length", "0")
+			h.SendHeader("Content-Length", "1")
+			h.EndHeaders()
+		}
+	case "NEGATIVE":
+		return func() {
+			h.SendResponse(200, "")
+			h.SendHeader("Content-Length", "-1")
+			h.EndHeaders()
+		}
 	case "EMPTY":
 		return func() { h.SendError(204, "", "") }
 	case "HEADERS":

@@ -42,6 +42,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	// Who reads the log may go away without taking the server along.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	server, err := httpserver.NewThreadingHTTPServer(net.JoinHostPort(opts.bind, strconv.Itoa(opts.port)), opts.newHandler)
 	if err != nil {

@@ -42,6 +42,7 @@ const (
 type process struct {
 	*exec.Cmd
 	stdout, stderr *bufio.Reader
+	errPipe        io.Closer // under stderr
 	banner         string
 	addr           string // where it serves on this machine
 }
@@ -67,7 +68,7 @@ func start(t *testing.T, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.stdout, p.stderr = bufio.NewReader(stdout), bufio.NewReader(stderr)
+	p.stdout, p.stderr, p.errPipe = bufio.NewReader(stdout), bufio.NewReader(stderr), stderr
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -515,12 +516,25 @@ func TestInterrupt(t *testing.T) {
 	p.download(t)
 	begin := time.Now()
 	p.signal(t, os.Interrupt)
-	code, stdout, _ := p.wait(t)
-	if want := "\nKeyboard interrupt received, exiting.\n"; code != 0 || stdout != want {
-		t.Errorf("exit code %d, stdout %q, want 0, %q", code, stdout, want)
+	code, stdout, stderr := p.wait(t)
+	if want := "\nKeyboard interrupt received, exiting.\n"; code != 0 || stdout != want || stderr != "" {
+		t.Errorf("exit code %d, stdout %q, stderr %q, want 0, %q and nothing", code, stdout, stderr, want)
 	}
 	if took := time.Since(begin); took > promptly {
 		t.Errorf("took %v", took)
+	}
+}
+
+// Who reads the log may go away.
+func TestLogReaderGoesAway(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	p.errPipe.Close()
+	for range 3 {
+		conn := p.dial(t, "GET /hello.txt HTTP/1.0\r\n\r\n")
+		if got, err := io.ReadAll(conn); !strings.HasSuffix(string(got), hello) {
+			t.Fatalf("got %q, %v", got, err)
+		}
 	}
 }
 
