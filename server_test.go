@@ -769,7 +769,7 @@ func TestWriteTimeout(t *testing.T) {
 			s, log := start(t, func() httpserver.Handler {
 				h := new(httpserver.SimpleHandler)
 				set(h)
-				h.Timeout = 200 * time.Millisecond
+				h.Timeout = time.Second
 				return h
 			}, nil)
 			stuck, _ := send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
@@ -777,9 +777,9 @@ func TestWriteTimeout(t *testing.T) {
 			slow, r := send(t, s.Addr(), "GET /big HTTP/1.0\r\n\r\n")
 			slow.(*net.TCPConn).SetReadBuffer(64 << 10)
 			var got bytes.Buffer
-			tick := time.NewTicker(30 * time.Millisecond)
+			tick := time.NewTicker(100 * time.Millisecond)
 			defer tick.Stop()
-			for range 30 { // a second, which is five times Timeout
+			for range 25 { // longer than Timeout
 				<-tick.C
 				if _, err := io.CopyN(&got, r, 256<<10); err != nil {
 					t.Fatal(err)
