@@ -670,7 +670,8 @@ func (h *BaseRequestHandler) EndHeaders() {
 		return
 	}
 	w.noBody = h.Command == "HEAD" || w.code == 204 || w.code == 304
-	if h.state.closing() || w.code >= 200 && (w.unframed() || w.muddled) {
+	waits := h.expects && h.body.err == nil // for a 100 Continue that has not come
+	if h.state.closing() || w.code >= 200 && (waits || w.unframed() || w.muddled) {
 		h.CloseConnection = true
 	}
 	if h.RequestVersion == "HTTP/0.9" {

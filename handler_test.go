@@ -367,6 +367,42 @@ func TestHijack(t *testing.T) {
 	}
 }
 
+// A hijacked connection has no deadline left from the request.
+func TestHijackEndsTimeout(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(tunnel)
+		h.Timeout = 50 * time.Millisecond
+		return h
+	}, nil)
+	conn, r := send(t, s.Addr(), "CONNECT x:1 HTTP/1.0\r\n\r\n")
+	r.ReadString('\n')
+	r.ReadString('\n')
+	<-time.After(100 * time.Millisecond)
+	io.WriteString(conn, "late\n")
+	if got, err := r.ReadString('\n'); got != "late\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// speechless panics, also when the client is to be told so.
+type speechless struct{ httpserver.BaseRequestHandler }
+
+func (h *speechless) DoGET()                        { panic("first") }
+func (h *speechless) SendError(int, string, string) { panic("second") }
+
+func TestPanicInSendError(t *testing.T) {
+	t.Parallel()
+	s, log := start(t, httpserver.New[speechless], nil)
+	if got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n"); got != "" {
+		t.Errorf("got %q", got)
+	}
+	s.Shutdown(t.Context())
+	if !strings.Contains(log.String(), "panic in a handler: first\n") || strings.Contains(log.String(), "panic in a handler: second") {
+		t.Errorf("log %s", log)
+	}
+}
+
 // exiting ends its goroutine, as t.FailNow in a handler does.
 type exiting struct{ httpserver.BaseRequestHandler }
 

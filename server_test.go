@@ -107,6 +107,42 @@ func TestHTTPServerServesInTurn(t *testing.T) {
 	}
 }
 
+func TestNewHandlerIsNotCalledTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	var busy sync.Mutex
+	s, _ := start(t, func() httpserver.Handler {
+		if !busy.TryLock() {
+			t.Error("NewHandler was called twice at once")
+			return new(hello)
+		}
+		defer busy.Unlock()
+		for range 100 {
+			runtime.Gosched()
+		}
+		return new(hello)
+	}, nil)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() { exchange(t, s.Addr(), getHello) })
+	}
+	wg.Wait()
+}
+
+func TestDualStackLogsIPv4AsSuch(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, log := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) { s.Listener.Close(); s.Listener = l })
+	_, port, _ := net.SplitHostPort(s.Addr().String())
+	addr, _ := net.ResolveTCPAddr("tcp", "127.0.0.1:"+port)
+	exchange(t, addr, getHello)
+	if !strings.HasPrefix(log.String(), "127.0.0.1 - - [") {
+		t.Errorf("log %s", log)
+	}
+}
+
 func TestThreadingServesAtOnce(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, httpserver.New[hello], nil)

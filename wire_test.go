@@ -145,6 +145,9 @@ func (h *wireHandler) DateTimeString(t time.Time) string {
 }
 
 func (h *wireHandler) HandleExpect100() bool {
+	if h.Headers.Get("X-Defer") != "" {
+		return true // and no 100 Continue
+	}
 	if h.Headers.Get("X-Refuse") == "" {
 		return h.SimpleHandler.HandleExpect100()
 	}
