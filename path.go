@@ -13,6 +13,9 @@ import (
 // if the target's path has one there. It is not ok with a NUL.
 func cleanPath(target string) (clean string, ok bool) {
 	raw := targetPath(target)
+	if raw != "" && !strings.Contains(raw, "%") && !strings.Contains(raw, "//") && !strings.Contains(raw, "/.") {
+		return raw, strings.IndexByte(raw, 0) < 0 // most are clean
+	}
 	decoded := unquote(raw)
 	if strings.IndexByte(decoded, 0) >= 0 {
 		return "", false
