@@ -17,6 +17,7 @@ var ErrServerClosed = errors.New("httpserver: server closed")
 var (
 	errHijacked  = errors.New("httpserver: the connection was hijacked")
 	errBadChunk  = errors.New("httpserver: malformed chunked body")
+	errUnread    = errors.New("httpserver: the request body was left unread")
 	errLineLimit = errors.New("httpserver: line too long")
 )
 

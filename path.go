@@ -48,6 +48,13 @@ func cutPath(target string) (path, rest string) {
 	return target, ""
 }
 
+// targetQuery cuts the query out of a request target, as it was sent.
+func targetQuery(target string) string {
+	_, rest := cutPath(target)
+	query, _, _ := strings.Cut(rest, "#")
+	return strings.TrimPrefix(query, "?")
+}
+
 // unquote decodes %XX once. What is no such sequence stays.
 func unquote(s string) string {
 	i := strings.IndexByte(s, '%')

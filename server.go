@@ -121,13 +121,15 @@ type HTTPServer struct {
 
 	mu       sync.Mutex
 	conns    map[any]*connState
-	left     map[any]bool  // for ShutdownRequest: connections that handlers left, true if hijacked
-	pending  chan accepted // an Accept that outlived its time limit
-	closeErr error         // of the listener
-	slots    chan struct{} // holds MaxConnections tokens
-	closing  chan struct{} // closed when shut is set
-	drained  chan struct{} // closed when shut is set and conns is empty
-	done     chan struct{} // closed when Shutdown or Close has ended
+	left     map[any]bool         // for ShutdownRequest: connections that handlers left, true if hijacked
+	pending  chan accepted        // an Accept that outlived its time limit
+	closeErr error                // of the listener
+	slots    chan struct{}        // holds MaxConnections tokens
+	closing  chan struct{}        // closed when shut is set
+	drained  chan struct{}        // closed when shut is set and conns is empty
+	done     chan struct{}        // closed when Shutdown or Close has ended
+	over     bool                 // no request may go on
+	closers  map[*func()]struct{} // to call when that is so
 }
 
 // A ThreadingHTTPServer is an HTTPServer that serves each connection in a
@@ -610,6 +612,7 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	defer s.end()
 	select {
 	case <-s.drained:
+		s.callClosers()
 		return nil
 	case <-ctx.Done():
 	}
@@ -627,6 +630,7 @@ func (s *HTTPServer) Close() error {
 	for _, state := range s.stop() {
 		state.conn.Close()
 	}
+	s.callClosers()
 	s.end()
 	return s.closeErr
 }
@@ -653,6 +657,34 @@ func (s *HTTPServer) stop() []*connState {
 		states = append(states, state)
 	}
 	return states
+}
+
+// atClose has f called by Close, or by Shutdown when that has succeeded, until
+// undo is called. After that it is called at once.
+func (s *HTTPServer) atClose(f func()) (undo func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		f()
+	}
+	if s.closers == nil {
+		s.closers = make(map[*func()]struct{})
+	}
+	s.closers[&f] = struct{}{}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.closers, &f)
+	}
+}
+
+func (s *HTTPServer) callClosers() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	for f := range s.closers {
+		(*f)()
+	}
 }
 
 // end lets ServeForever return.

@@ -1,0 +1,617 @@
+package httpserver
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// This file holds CGI (RFC 3875): which script a request is for, the environment
+// it runs in, and what becomes of its answer.
+
+// A ScriptHandler is a Handler that runs CGI scripts, by embedding CGIHandler.
+// Its methods are documented there; CGIHandler calls them on the outermost type.
+type ScriptHandler interface {
+	FileHandler
+	IsCGI() bool
+	IsExecutable(name string) bool
+	IsPython(name string) bool
+	RunCGI()
+
+	cgi() *CGIHandler
+}
+
+// A CGIHandler is a SimpleHandler that runs what is below its CGIDirectories
+// instead of sending it. Scripts take any method. The fields may be changed
+// from request to request. With FS there are no scripts: they are files of the
+// system.
+//
+// Python: CGIHTTPRequestHandler.
+type CGIHandler struct {
+	SimpleHandler
+
+	CGIDirectories []string // URL paths; nil means /cgi-bin, /htbin. Python: cgi_directories
+	CGIInfo        CGIInfo  // set by IsCGI. Python: cgi_info
+
+	// Env is added to each script's environment, "K=V". REMOTE_USER and AUTH_TYPE
+	// are set here alone: what a client says of itself is not passed on.
+	Env []string
+
+	// InheritEnv names variables of the server's own environment that scripts
+	// get, beside PATH, TZ, TMPDIR, the locale, and what Windows needs.
+	InheritEnv []string
+
+	// ScriptTimeout is how long a script may run; then it is ended, and the
+	// client gets 504 if it has no answer yet. 0 means no limit.
+	ScriptTimeout time.Duration
+
+	// StatusFirst sends "200 Script output follows" before the script runs, as
+	// Python does; then its whole output, header included, is sent as it is.
+	StatusFirst bool
+
+	// RunAsServer lets scripts run as the server's user. Else, if that is root,
+	// they run as nobody, or not at all.
+	RunAsServer bool
+
+	redirects int // local ones, in answer to this request
+}
+
+// A CGIInfo says where a script is: Dir is the CGI directory, Rest is what comes
+// after it and a slash in the request's path, decoded and without query.
+type CGIInfo struct{ Dir, Rest string }
+
+const (
+	maxScriptHeader = 64 << 10 // bytes of a script's header
+	maxSpool        = 1 << 30  // bytes of a chunked request body, which is kept in a file for the script
+	maxRedirects    = 10       // local redirects in answer to one request
+)
+
+func (h *CGIHandler) cgi() *CGIHandler { return h }
+
+// scripts gives the outermost value.
+func (h *CGIHandler) scripts() ScriptHandler {
+	if s, ok := h.Self().(ScriptHandler); ok {
+		return s
+	}
+	return h
+}
+
+// DoPOST runs a script; for anything else it answers 501. Python: do_POST.
+func (h *CGIHandler) DoPOST() {
+	if !h.runIfCGI() {
+		h.scripts().SendError(501, "Can only POST to CGI scripts", "")
+	}
+}
+
+// DoPUT runs a script, or answers 501.
+func (h *CGIHandler) DoPUT() { h.runOrRefuse() }
+
+// DoPATCH runs a script, or answers 501.
+func (h *CGIHandler) DoPATCH() { h.runOrRefuse() }
+
+// DoDELETE runs a script, or answers 501.
+func (h *CGIHandler) DoDELETE() { h.runOrRefuse() }
+
+func (h *CGIHandler) runOrRefuse() {
+	if !h.runIfCGI() {
+		h.unsupported()
+	}
+}
+
+func (h *CGIHandler) runIfCGI() bool {
+	self := h.scripts()
+	is := self.IsCGI()
+	if is {
+		self.RunCGI()
+	}
+	return is
+}
+
+// SendHead runs a script, or does what that of SimpleHandler does.
+// Python: send_head.
+func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
+	if h.runIfCGI() {
+		return nil, false
+	}
+	return h.SimpleHandler.SendHead()
+}
+
+// IsCGI tells whether the request's path is below one of CGIDirectories, and
+// sets CGIInfo. The path is that which files are looked up by, so there is no
+// spelling by which a script would be sent as a file. Python: is_cgi.
+func (h *CGIHandler) IsCGI() bool {
+	clean, ok := cleanPath(h.Path)
+	if !ok {
+		return false
+	}
+	directories := h.CGIDirectories
+	if directories == nil {
+		directories = []string{"/cgi-bin", "/htbin"}
+	}
+	for slash := 1; slash < len(clean); slash++ {
+		if clean[slash] != '/' {
+			continue
+		}
+		for _, dir := range directories {
+			if h.sameDirectory(clean[:slash], path.Clean("/"+dir)) {
+				h.CGIInfo = CGIInfo{Dir: clean[:slash], Rest: clean[slash+1:]}
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sameDirectory tells whether two paths are the same to the file system, which
+// may ignore case.
+func (h *CGIHandler) sameDirectory(a, b string) bool {
+	if a == b || !strings.EqualFold(a, b) {
+		return a == b
+	}
+	infoA, errA := h.stat(h.local(a))
+	infoB, errB := h.stat(h.local(b))
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// local gives the name for a decoded path.
+func (h *CGIHandler) local(path string) string {
+	return h.scripts().TranslatePath(quoteName(path))
+}
+
+// IsExecutable tells whether a file may be run. Python: executable.
+func (h *CGIHandler) IsExecutable(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && (runtime.GOOS == "windows" || info.Mode()&0o111 != 0)
+}
+
+// IsPython tells whether a file is a Python script, by its suffix. Where the
+// system knows no #!, the interpreter is called for it. Python: is_python.
+func (h *CGIHandler) IsPython(name string) bool {
+	suffix := strings.ToLower(filepath.Ext(name))
+	return suffix == ".py" || suffix == ".pyw"
+}
+
+// A scriptRequest is what a request means to a script.
+type scriptRequest struct {
+	url  string // of the script: SCRIPT_NAME
+	file string // absolute name
+	info string // path after the script: PATH_INFO
+}
+
+// findScript finds the script of CGIInfo: directories as far as there are any,
+// then the script's name, then PATH_INFO. Without a script it answers the
+// request.
+func (h *CGIHandler) findScript() (r scriptRequest, ok bool) {
+	self := h.scripts()
+	dir, rest := h.CGIInfo.Dir, h.CGIInfo.Rest
+	for {
+		next, after, more := strings.Cut(rest, "/")
+		if !more {
+			break
+		}
+		info, err := h.stat(h.local(dir + "/" + next))
+		if err != nil || !info.IsDir() {
+			break
+		}
+		dir, rest = dir+"/"+next, after
+	}
+	name, info, slash := strings.Cut(rest, "/")
+	if slash {
+		info = "/" + info
+	}
+	r = scriptRequest{url: dir + "/" + name, info: info}
+	file := h.local(r.url)
+	stat, err := h.stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		self.SendError(404, "No such CGI script ("+quote(r.url)+")", "")
+		return r, false
+	case err != nil || !stat.Mode().IsRegular():
+		self.SendError(403, "CGI script is not a plain file ("+quote(r.url)+")", "")
+		return r, false
+	}
+	if r.file, err = filepath.Abs(file); err != nil || h.FS != nil || !self.IsPython(r.url) && !self.IsExecutable(file) ||
+		runtime.GOOS != "windows" && !self.IsExecutable(file) {
+		h.notExecutable(r)
+		return r, false
+	}
+	return r, true
+}
+
+func (h *CGIHandler) notExecutable(r scriptRequest) {
+	h.scripts().SendError(403, "CGI script is not executable ("+quote(r.url)+")", "")
+}
+
+// RunCGI runs the script of CGIInfo and sends its answer. Python: run_cgi.
+func (h *CGIHandler) RunCGI() {
+	r, ok := h.findScript()
+	if !ok {
+		return
+	}
+	spool, length, err := h.requestBody()
+	if err != nil {
+		return
+	}
+	if spool != nil {
+		defer spool.Close()
+	}
+	s, err := h.startScript(r, spool, length)
+	if err != nil {
+		h.scripts().LogError("CGI script %s: %v", r.url, err)
+		h.notExecutable(r)
+		return
+	}
+	location := ""
+	switch {
+	case strings.HasPrefix(path.Base(r.url), "nph-"):
+		h.scripts().LogRequest(0, -1)
+		h.CloseConnection = true
+		h.copyOutput(s)
+	case h.StatusFirst:
+		h.scripts().SendResponse(200, "Script output follows")
+		h.scripts().FlushHeaders()
+		h.out.ended, h.CloseConnection = true, true // the script ends the head
+		h.copyOutput(s)
+	default:
+		location = h.answer(s)
+	}
+	h.endScript(s)
+	if location != "" {
+		h.redirectLocally(location)
+	}
+}
+
+// requestBody tells how long the request's body is. A chunked one is kept in a
+// file, as CONTENT_LENGTH must be known before the script runs. An error was
+// answered.
+func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
+	if !h.body.chunked {
+		return nil, h.body.remaining, nil
+	}
+	spool, err = os.CreateTemp("", "httpserver-body-")
+	if err != nil {
+		h.scripts().LogError("%v", err)
+		h.scripts().SendError(500, "", "")
+		return nil, 0, err
+	}
+	os.Remove(spool.Name()) // what is open stays; on Windows it stays for the system to clean up
+	length, err = io.Copy(spool, io.LimitReader(h.RFile, maxSpool+1))
+	switch {
+	case err == nil && length > maxSpool:
+		err = errors.New("too large")
+		h.scripts().SendError(413, "", "")
+	case err != nil:
+		h.scripts().SendError(400, "Bad request body", "")
+	default:
+		_, err = spool.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		spool.Close()
+		return nil, 0, err
+	}
+	return spool, length, nil
+}
+
+// inherited are the variables of the server's own environment that scripts get.
+var inherited = []string{"PATH", "TZ", "TMPDIR", "LANG", "LANGUAGE", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME",
+	"SystemRoot", "SystemDrive", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"}
+
+// environment makes a script's environment (RFC 3875 section 4.1): the
+// meta-variables with the values that Python gives them, what Apache has beside
+// them, and the request's fields.
+func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
+	self := h.scripts()
+	var env []string
+	for _, name := range slices.Concat(inherited, h.InheritEnv) {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	_, clientPort, _ := net.SplitHostPort(h.ClientAddress.String())
+	contentType, ok := h.Headers.Lookup("Content-Type")
+	if !ok {
+		contentType = "text/plain"
+	}
+	contentLength, translated := "", ""
+	if h.body.chunked || h.Headers.Get("Content-Length") != "" {
+		contentLength = strconv.FormatInt(length, 10)
+	}
+	if r.info != "" {
+		translated = h.local(r.info)
+	}
+	root, _ := filepath.Abs(h.local("/"))
+	port := ""
+	if n := h.Server.port(); n != 0 {
+		port = strconv.Itoa(n)
+	}
+	for _, v := range [...][2]string{
+		{"GATEWAY_INTERFACE", "CGI/1.1"},
+		{"SERVER_SOFTWARE", self.VersionString()},
+		{"SERVER_NAME", h.Server.host()},
+		{"SERVER_PORT", port},
+		{"SERVER_PROTOCOL", cmp.Or(h.ProtocolVersion, "HTTP/1.0")},
+		{"REQUEST_METHOD", h.Command},
+		{"SCRIPT_NAME", r.url},
+		{"PATH_INFO", r.info},
+		{"PATH_TRANSLATED", translated},
+		{"QUERY_STRING", targetQuery(h.Path)},
+		{"REMOTE_ADDR", strings.TrimPrefix(self.AddressString(), "-")},
+		{"REMOTE_HOST", ""},
+		{"CONTENT_TYPE", contentType},
+		{"CONTENT_LENGTH", contentLength},
+		{"HTTP_USER_AGENT", ""},
+		{"HTTP_COOKIE", ""},
+		{"HTTP_REFERER", ""},
+		{"SCRIPT_FILENAME", r.file},
+		{"DOCUMENT_ROOT", root},
+		{"REQUEST_URI", h.Path},
+		{"REQUEST_SCHEME", h.scheme()},
+		{"REMOTE_PORT", clientPort},
+		{"REDIRECT_STATUS", "200"}, // without it php-cgi takes the call for an attack
+	} {
+		env = append(env, v[0]+"="+v[1])
+	}
+	if h.scheme() == "https" {
+		env = append(env, "HTTPS=on")
+	}
+	return append(h.fieldVariables(env), h.Env...)
+}
+
+// scheme tells how the client reached the server. A connection that has a
+// handshake is taken for TLS.
+func (h *CGIHandler) scheme() string {
+	if _, ok := h.Connection.(interface{ Handshake() error }); ok {
+		return "https"
+	}
+	return "http"
+}
+
+// notPassed are the fields that scripts do not get as HTTP_*: those with a
+// variable of their own, those of the connection, credentials, and Proxy, which
+// programs would take for a setting of theirs (CVE-2016-5385).
+var notPassed = []string{"Content-Type", "Content-Length", "Authorization", "Proxy", "Proxy-Authorization", "Proxy-Connection",
+	"Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// fieldVariables adds the request's fields as HTTP_*; those that came more than
+// once are joined. A name with an underscore could be mistaken for another.
+func (h *CGIHandler) fieldVariables(env []string) []string {
+	named := strings.Join(h.Headers.Values("Connection"), ",")
+	at := make(map[string]int)
+	for _, f := range h.Headers {
+		if strings.Contains(f.Name, "_") || hasToken(named, f.Name) ||
+			slices.ContainsFunc(notPassed, func(name string) bool { return strings.EqualFold(name, f.Name) }) {
+			continue
+		}
+		name := "HTTP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		i, again := at[name]
+		switch {
+		case !again:
+			at[name] = len(env)
+			env = append(env, name+"="+f.Value)
+		case name == "HTTP_COOKIE":
+			env[i] += "; " + f.Value
+		default:
+			env[i] += ", " + f.Value
+		}
+	}
+	return env
+}
+
+// arguments gives the words of an indexed query, RFC 3875 section 4.4.
+func arguments(method, query string) []string {
+	if method != "GET" && method != "HEAD" || query == "" || strings.Contains(query, "=") {
+		return nil
+	}
+	words := strings.Split(query, "+")
+	for i := range words {
+		words[i] = unquote(words[i])
+		if strings.IndexByte(words[i], 0) >= 0 {
+			return nil
+		}
+	}
+	return words
+}
+
+// A scriptHeader is the header of a script's output (RFC 3875 section 6).
+type scriptHeader struct {
+	code     int // of Status, or what the other fields make it
+	message  string
+	location string // of a local redirect
+	length   int64  // Content-Length, -1 without
+	fields   Header // others, in order
+}
+
+// parseScriptHeader reads a header whose lines end in LF or CRLF.
+func parseScriptHeader(block string) (sh scriptHeader, err error) {
+	fields, refused := parseFields(nil, block)
+	if refused != nil {
+		return sh, errors.New(refused.message)
+	}
+	if len(fields) == 0 {
+		return sh, errors.New("no header field")
+	}
+	sh.code, sh.length = 200, -1
+	status, hasStatus := fields.Lookup("Status")
+	if hasStatus {
+		digits, message, _ := strings.Cut(status, " ")
+		code, ok := parseDigits(digits)
+		if !ok || code < 200 || code > 599 || len(digits) != 3 {
+			return sh, errors.New("bad Status " + quote(status))
+		}
+		sh.code, sh.message = code, message
+	}
+	for _, f := range fields {
+		switch strings.ToLower(f.Name) {
+		case "status", "server", "date", "connection", "keep-alive", "transfer-encoding", "trailer", "upgrade":
+			continue
+		case "content-length":
+			n, ok := parseLength(f.Value)
+			if !ok || sh.length >= 0 && n != sh.length {
+				return sh, errors.New("bad Content-Length " + quote(f.Value))
+			}
+			if sh.length >= 0 {
+				continue
+			}
+			sh.length = n
+		case "location":
+			if strings.HasPrefix(f.Value, "/") && !hasStatus {
+				sh.location = f.Value
+				continue
+			}
+			if !hasStatus {
+				sh.code = 302
+			}
+		}
+		sh.fields = append(sh.fields, f)
+	}
+	return sh, nil
+}
+
+// readScriptHeader reads a script's output up to the empty line.
+func readScriptHeader(s *script) (sh scriptHeader, err error) {
+	var block strings.Builder
+	for {
+		line, err := s.output.ReadSlice('\n')
+		if block.Len()+len(line) > maxScriptHeader {
+			return sh, errors.New("header of more than 65536 bytes")
+		}
+		block.Write(line)
+		switch {
+		case err != nil && block.Len() == 0:
+			return sh, errors.New("no output")
+		case err != nil:
+			return sh, errors.New("header without end")
+		case string(line) == "\n" || string(line) == "\r\n":
+			return parseScriptHeader(block.String())
+		}
+	}
+}
+
+// answer reads a script's header and sends head and body, or an error. A local
+// redirect is given back.
+func (h *CGIHandler) answer(s *script) (location string) {
+	self := h.scripts()
+	sh, err := readScriptHeader(s)
+	h.logErrors(s)
+	switch {
+	case s.timedOut.Load():
+		self.LogError("CGI script %s timed out", s.url)
+		self.SendError(504, "", "")
+		return ""
+	case err != nil:
+		self.LogError("CGI script %s: %v", s.url, err)
+		s.terminate()
+		self.SendError(502, "", "")
+		return ""
+	case sh.location != "":
+		return sh.location
+	}
+	self.SendResponse(sh.code, sh.message)
+	for _, f := range sh.fields {
+		self.SendHeader(f.Name, f.Value)
+	}
+	chunked := sh.length < 0 && h.persistent() && h.line.atLeast(1, 1) && h.Command != "HEAD" && sh.code != 204 && sh.code != 304
+	if chunked {
+		self.SendHeader("Transfer-Encoding", "chunked")
+	}
+	if s.output.Buffered() > 0 {
+		h.endHeadersHeld()
+	} else {
+		self.EndHeaders()
+	}
+	h.sendOutput(s, sh.length, chunked)
+	return ""
+}
+
+// sendOutput sends the script's output as it comes, at most length bytes if that
+// is not -1.
+func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
+	w := h.WFile
+	if inChunks {
+		w = chunkWriter{h.WFile}
+	}
+	out := io.Reader(s)
+	if length >= 0 {
+		out = io.LimitReader(s, length)
+	}
+	n, err := io.Copy(w, out)
+	switch {
+	case err != nil:
+		s.terminate() // the client has gone
+	case s.timedOut.Load():
+		h.scripts().LogError("CGI script %s timed out", s.url)
+		h.broken = true
+	case length >= 0 && n < length && !h.out.noBody:
+		h.scripts().LogError("CGI script %s: %d of %d bytes", s.url, n, length)
+	case inChunks:
+		io.WriteString(h.WFile, "0\r\n\r\n")
+	}
+	h.out.flushHead()
+	h.logErrors(s)
+}
+
+// copyOutput sends all of a script's output as it is.
+func (h *CGIHandler) copyOutput(s *script) { h.sendOutput(s, -1, false) }
+
+// A chunkWriter writes chunks, RFC 9112 section 7.1.
+type chunkWriter struct{ w io.Writer }
+
+func (c chunkWriter) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	chunk := make([]byte, 0, len(p)+20)
+	chunk = append(strconv.AppendInt(chunk, int64(len(p)), 16), "\r\n"...)
+	chunk = append(append(chunk, p...), "\r\n"...)
+	if _, err := c.w.Write(chunk); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// logErrors logs what the script has written to its standard error so far.
+func (h *CGIHandler) logErrors(s *script) {
+	for {
+		select {
+		case line, ok := <-s.errors:
+			if !ok {
+				return
+			}
+			h.scripts().LogError("%s: %s", s.url, line)
+		default:
+			return
+		}
+	}
+}
+
+// redirectLocally answers with another resource of the server.
+func (h *CGIHandler) redirectLocally(location string) {
+	self := h.scripts()
+	if h.redirects++; h.redirects > maxRedirects {
+		h.redirects = 0
+		self.LogError("CGI script: more than %d local redirects", maxRedirects)
+		self.SendError(502, "", "")
+		return
+	}
+	h.Path = "/" + strings.TrimLeft(location, "/")
+	if h.body.err == nil && !h.body.drain() {
+		h.CloseConnection = true
+	}
+	if h.Command == "HEAD" {
+		self.DoHEAD()
+	} else {
+		h.Command = "GET"
+		self.DoGET()
+	}
+	h.redirects = 0
+}

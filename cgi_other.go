@@ -1,0 +1,14 @@
+//go:build !unix
+
+package httpserver
+
+import (
+	"os"
+	"os/exec"
+)
+
+// isolate does nothing: here scripts have the server's user and no group.
+func isolate(cmd *exec.Cmd, asServer bool) error { return nil }
+
+// signalGroup ends a script's process, which cannot be asked here.
+func signalGroup(p *os.Process, kill bool) { p.Kill() }

@@ -1,0 +1,656 @@
+package httpserver_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"httpserver"
+)
+
+// TestMain makes the test binary the CGI script whose name it is called by.
+func TestMain(m *testing.M) {
+	if os.Getenv("GATEWAY_INTERFACE") != "" {
+		scripts[path.Base(os.Getenv("SCRIPT_NAME"))]()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+const plainText = "Content-Type: text/plain\n\n"
+
+func say(s string) { io.WriteString(os.Stdout, s) }
+
+// says makes a script of its output.
+func says(output string) func() { return func() { say(output) } }
+
+func forever() { select {} }
+
+// scripts are what the tests run.
+var scripts = map[string]func(){
+	"env": func() {
+		env := os.Environ()
+		slices.Sort(env)
+		say(plainText + strings.Join(env, "\n") + "\n")
+	},
+	"args": func() { say(plainText + fmt.Sprintf("%q", os.Args[1:])) },
+	"cwd":  func() { dir, _ := os.Getwd(); say(plainText + dir) },
+	"echo": func() { say(plainText + os.Getenv("REQUEST_METHOD") + " "); io.Copy(os.Stdout, os.Stdin) },
+	"sum": func() {
+		n, _ := io.Copy(io.Discard, os.Stdin)
+		say(plainText + fmt.Sprint(n, " of ", os.Getenv("CONTENT_LENGTH")))
+	},
+	"deaf":     says(plainText + "not listening"),
+	"sized":    says("Content-Type: text/plain\r\nContent-Length: 5\r\nX-B: 1\r\nX-A: 2\r\nX-B: 3\r\n\r\n12345"),
+	"long":     says("Content-Type: text/plain\nContent-Length: 5\n\n1234567890"),
+	"short":    says("Content-Type: text/plain\nContent-Length: 10\n\n12345"),
+	"missing":  says("Status: 404 Lost\nContent-Type: text/plain\n\nnope"),
+	"empty":    says("Status: 204\n\n"),
+	"fresh":    says("Status: 304 Not Modified\nETag: \"x\"\n\nno body"),
+	"away":     says("Location: http://example.org/x\n\n"),
+	"seeother": says("Status: 303\nLocation: /x\n\n"),
+	"local":    says("Location: /hello.txt?x\n\n"),
+	"tocgi":    says("Location: /cgi-bin/args?a+b\n\n"),
+	"evil":     says("Location: //evil.example/\n\n"),
+	"framed":   says("Content-Type: text/plain\nTransfer-Encoding: chunked\nConnection: keep-alive\nDate: never\nServer: no\n\nx"),
+	"nph-raw":  says("HTTP/1.1 299 Mine\r\nas: it is\r\n\r\nraw"),
+	"nothing":  func() {},
+	"nonsense": says("what is this\n\n"),
+	"blank":    says("\nbody"),
+	"endless":  says("Content-Type: text/plain\n"),
+	"huge":     says(strings.Repeat("X: "+strings.Repeat("y", 1000)+"\n", 70) + "\n"),
+	"cr":       says("Content-Type: text/plain\nX: a\rSet-Cookie: b\n\n"),
+	"nul":      says("Content-Type: text/plain\nX: a\x00b\n\n"),
+	"badcode":  says("Status: 99 Bottles\n\n"),
+	"fails":    func() { say(plainText + "failing"); os.Exit(3) },
+	"stderr": func() {
+		io.WriteString(os.Stderr, "first\nse\x1b[31mcond\n"+strings.Repeat("z", 3000)+"\nlast")
+		say(plainText + "done")
+	},
+	"flood": func() {
+		for i := range 100000 {
+			fmt.Fprintln(os.Stderr, "line", i)
+		}
+		say(plainText + "done")
+	},
+	"dialog": func() { // answers each byte as it comes
+		say(plainText)
+		b := make([]byte, 1)
+		for n, _ := os.Stdin.Read(b); n > 0; n, _ = os.Stdin.Read(b) {
+			say("<" + string(b) + ">\n")
+		}
+	},
+	"gigabyte": func() {
+		say(plainText)
+		b := make([]byte, 1<<20)
+		for range 1 << 10 {
+			os.Stdout.Write(b)
+		}
+	},
+	"silent": forever,
+	"sleeper": func() {
+		say(plainText + fmt.Sprintln(os.Getpid()))
+		forever()
+	},
+	"stubborn": func() {
+		signal.Ignore(syscall.SIGTERM)
+		say(plainText + fmt.Sprintln(os.Getpid()))
+		forever()
+	},
+	"runson": func() {
+		say(plainText + fmt.Sprintln(os.Getpid()))
+		os.Stdout.Close()
+		os.Stderr.Close()
+		forever()
+	},
+	"parent": func() { // leaves a child that holds the pipes
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), "SCRIPT_NAME=silent")
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		if err := child.Start(); err != nil {
+			panic(err)
+		}
+		say(plainText + fmt.Sprintln(child.Process.Pid))
+	},
+}
+
+// makeScripts makes a site with the scripts in cgi-bin.
+func makeScripts(t testing.TB) string {
+	t.Helper()
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := makeSite(t)
+	for _, dir := range []string{"cgi-bin/sub/deep", "htbin"} {
+		if err := os.MkdirAll(filepath.Join(site, dir), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(name string) {
+		if err := os.Symlink(binary, filepath.Join(site, name)); err != nil {
+			t.Skip("no symbolic links here: ", err)
+		}
+	}
+	for name := range scripts {
+		link("cgi-bin/" + name)
+	}
+	link("cgi-bin/sub/deep/env")
+	link("htbin/args")
+	loop := "#!/bin/sh\necho Location: /cgi-bin/loop\necho\n" // cheaper than the test binary
+	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "loop"), []byte(loop), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, mode := range map[string]os.FileMode{"cgi-bin/plain": 0o644, "cgi-bin/nointerpreter": 0o755, "cgi-bin/odd %41é": 0o644} {
+		if err := os.WriteFile(filepath.Join(site, name), []byte("#!/no/such/program SECRET\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return site
+}
+
+// startCGI serves the scripts on HTTP/1.1; set may change a handler.
+func startCGI(t testing.TB, set func(*httpserver.CGIHandler)) (*httpserver.ThreadingHTTPServer, *logBuffer) {
+	t.Helper()
+	site := makeScripts(t)
+	return start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory, h.ProtocolVersion = site, "HTTP/1.1"
+		h.RunAsServer = true                         // nobody may not enter the test's directory
+		h.Env = []string{"GORACE=atexit_sleep_ms=0"} // or the race detector sleeps for a second at the end
+		if set != nil {
+			set(h)
+		}
+		return h
+	}, nil)
+}
+
+// ask sends a request on a connection of its own and reads the answer to its
+// end; the client goes on listening and does not end its side.
+func ask(t testing.TB, addr net.Addr, request string) string {
+	t.Helper()
+	conn := dial(t, addr)
+	io.WriteString(conn, request)
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Errorf("%.80q: %v after %.200q", request, err, answer)
+	}
+	conn.Close()
+	return string(answer)
+}
+
+func script(method, target string) string {
+	return method + " " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+}
+
+// fields cuts an answer into its status line and header without what is in all
+// of them, and its body.
+func fields(answer string) (head, body string) {
+	head, body, _ = strings.Cut(answer, "\r\n\r\n")
+	lines := slices.DeleteFunc(strings.Split(head, "\r\n"), func(line string) bool {
+		return strings.HasPrefix(line, "Server: SimpleHTTP") || strings.HasPrefix(line, "Date: ") && line != "Date: never" || line == "Connection: close"
+	})
+	return strings.Join(lines, "|"), body
+}
+
+func TestCGIAnswers(t *testing.T) {
+	t.Parallel()
+	s, log := startCGI(t, nil)
+	ok, chunked := "HTTP/1.1 200 OK|Content-Type: text/plain", "|Transfer-Encoding: chunked"
+	for _, c := range []struct{ request, head, body, log string }{
+		{script("GET", "/cgi-bin/sized"), ok + "|Content-Length: 5|X-B: 1|X-A: 2|X-B: 3", "12345", ""},
+		{script("HEAD", "/cgi-bin/sized"), ok + "|Content-Length: 5|X-B: 1|X-A: 2|X-B: 3", "", ""},
+		{script("HEAD", "/cgi-bin/args"), ok, "", ""},
+		{script("GET", "/cgi-bin/args"), ok + chunked, "2\r\n[]\r\n0\r\n\r\n", ""},
+		{"GET /cgi-bin/args HTTP/1.0\r\n\r\n", ok, "[]", ""},
+		{script("GET", "/cgi-bin/long"), ok + "|Content-Length: 5", "12345", ""},
+		{script("GET", "/cgi-bin/short"), ok + "|Content-Length: 10", "12345", "CGI script /cgi-bin/short: 5 of 10 bytes"},
+		{script("GET", "/cgi-bin/missing"), "HTTP/1.1 404 Lost|Content-Type: text/plain" + chunked, "4\r\nnope\r\n0\r\n\r\n", ""},
+		{script("GET", "/cgi-bin/empty"), "HTTP/1.1 204 No Content", "", ""},
+		{script("GET", "/cgi-bin/fresh"), "HTTP/1.1 304 Not Modified|ETag: \"x\"", "", ""},
+		{script("GET", "/cgi-bin/away"), "HTTP/1.1 302 Found|Location: http://example.org/x" + chunked, "0\r\n\r\n", ""},
+		{script("GET", "/cgi-bin/seeother"), "HTTP/1.1 303 See Other|Location: /x" + chunked, "0\r\n\r\n", ""},
+		{script("GET", "/cgi-bin/local"), "HTTP/1.1 200 OK|Content-type: text/plain|Content-Length: 13|Last-Modified: Sat, 29 Feb 2020 12:34:56 GMT", "hello, world\n", ""},
+		{script("HEAD", "/cgi-bin/local"), "HTTP/1.1 200 OK|Content-type: text/plain|Content-Length: 13|Last-Modified: Sat, 29 Feb 2020 12:34:56 GMT", "", ""},
+		{"POST /cgi-bin/tocgi HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc", ok + chunked, "9\r\n[\"a\" \"b\"]\r\n0\r\n\r\n", ""},
+		{script("GET", "/cgi-bin/evil"), "HTTP/1.1 404 File not found", "*", ""},
+		{script("GET", "/cgi-bin/loop"), "HTTP/1.1 502 Bad Gateway", "*", "more than 10 local redirects"},
+		{script("GET", "/cgi-bin/framed"), ok + chunked, "1\r\nx\r\n0\r\n\r\n", ""},
+		{script("GET", "/cgi-bin/nph-raw"), "HTTP/1.1 299 Mine|as: it is", "raw", `"GET /cgi-bin/nph-raw HTTP/1.1" - -`},
+		{script("GET", "/cgi-bin/nothing"), "HTTP/1.1 502 Bad Gateway", "*", "CGI script /cgi-bin/nothing: no output"},
+		{script("GET", "/cgi-bin/nonsense"), "HTTP/1.1 502 Bad Gateway", "*", "nonsense: Bad header line ('what is this')"},
+		{script("GET", "/cgi-bin/blank"), "HTTP/1.1 502 Bad Gateway", "*", "blank: no header field"},
+		{script("GET", "/cgi-bin/endless"), "HTTP/1.1 502 Bad Gateway", "*", "endless: header without end"},
+		{script("GET", "/cgi-bin/huge"), "HTTP/1.1 502 Bad Gateway", "*", "huge: header of more than 65536 bytes"},
+		{script("GET", "/cgi-bin/cr"), "HTTP/1.1 502 Bad Gateway", "*", "cr: Bad header line"},
+		{script("GET", "/cgi-bin/nul"), "HTTP/1.1 502 Bad Gateway", "*", "nul: Bad header line"},
+		{script("GET", "/cgi-bin/badcode"), "HTTP/1.1 502 Bad Gateway", "*", "badcode: bad Status '99 Bottles'"},
+		{script("GET", "/cgi-bin/fails"), ok + chunked, "7\r\nfailing\r\n0\r\n\r\n", "CGI script /cgi-bin/fails: exit status 3"},
+		{script("GET", "/cgi-bin/nointerpreter"), "HTTP/1.1 403 CGI script is not executable ('/cgi-bin/nointerpreter')", "*", "no such file"},
+	} {
+		answer := ask(t, s.Addr(), c.request)
+		head, body := fields(answer)
+		if c.body == "*" {
+			head, _, _ = strings.Cut(head, "|Content-Type: text/html")
+			body = "*"
+		}
+		if head != c.head || body != c.body {
+			t.Errorf("%q:\n got %q %q\nwant %q %q", c.request, head, body, c.head, c.body)
+		}
+		for begin := time.Now(); !strings.Contains(log.String(), c.log); runtime.Gosched() {
+			if time.Since(begin) > 5*time.Second {
+				t.Fatalf("%q: %q is not in the log:\n%s", c.request, c.log, log)
+			}
+		}
+	}
+}
+
+func TestCGILookup(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	for target, want := range map[string]string{
+		"/cgi-bin/args":              "200 OK",
+		"/htbin/args":                "200 OK",
+		"/cgi-bin/args/more/info":    "200 OK",
+		"/cgi-bin/sub/deep/env":      "200 OK",
+		"/cgi-bin/sub/deep/env/x":    "200 OK",
+		"/cgi-bin%2fargs":            "200 OK",
+		"//cgi-bin//args":            "200 OK",
+		"/list/../cgi-bin/args":      "200 OK",
+		"/%63gi-bin/./args":          "200 OK",
+		"/cgi-bin/../cgi-bin/args":   "200 OK",
+		"http://x/cgi-bin/args":      "200 OK",
+		"/cgi-bin/plain":             "403 CGI script is not executable ('/cgi-bin/plain')",
+		"/cgi-bin%2Fplain":           "403 CGI script is not executable ('/cgi-bin/plain')",
+		"//cgi-bin/plain":            "403 CGI script is not executable ('/cgi-bin/plain')",
+		"/a/../cgi-bin/plain":        "403 CGI script is not executable ('/cgi-bin/plain')",
+		"/cgi-bin/x/../plain":        "403 CGI script is not executable ('/cgi-bin/plain')",
+		"/list/..%2fcgi-bin/plain":   "403 CGI script is not executable ('/cgi-bin/plain')",
+		"/cgi-bin/plain/":            "403 CGI script is not executable ('/cgi-bin/plain')",
+		"/cgi-bin/plain?x":           "403 CGI script is not executable ('/cgi-bin/plain')",
+		"/cgi-bin/odd%20%2541%C3%A9": "403 CGI script is not executable ('/cgi-bin/odd %41é')",
+		"/cgi-bin/":                  "403 CGI script is not a plain file ('/cgi-bin/')",
+		"/cgi-bin/sub":               "403 CGI script is not a plain file ('/cgi-bin/sub')",
+		"/cgi-bin/sub/":              "403 CGI script is not a plain file ('/cgi-bin/sub/')",
+		"/cgi-bin/nope":              "404 No such CGI script ('/cgi-bin/nope')",
+		"/cgi-bin/nope/x":            "404 No such CGI script ('/cgi-bin/nope')",
+		"/cgi-bin/%00":               "404 File not found",
+		"/cgi-bin":                   "301 Moved Permanently",
+		"/cgi-binx/args":             "404 File not found",
+		"/hello.txt":                 "200 OK",
+	} {
+		answer := ask(t, s.Addr(), script("GET", target))
+		status, _, _ := strings.Cut(answer, "\r\n")
+		if status != "HTTP/1.1 "+want || strings.Contains(answer, "SECRET") {
+			t.Errorf("%s: %.300q, want %s", target, answer, want)
+		}
+	}
+	for method, want := range map[string]string{
+		"POST": "501 Can only POST to CGI scripts", "PUT": "501 Unsupported method ('PUT')", "PATCH": "501 Unsupported method ('PATCH')",
+		"DELETE": "501 Unsupported method ('DELETE')", "OPTIONS": "501 Unsupported method ('OPTIONS')",
+	} {
+		if answer := ask(t, s.Addr(), script(method, "/hello.txt")); !strings.HasPrefix(answer, "HTTP/1.1 "+want+"\r\n") {
+			t.Errorf("%s: %.200q", method, answer)
+		}
+		if method == "OPTIONS" {
+			continue
+		}
+		if _, body := fields(ask(t, s.Addr(), script(method, "/cgi-bin/echo"))); !strings.Contains(body, method+" \r\n") {
+			t.Errorf("%s of a script: %q", method, body)
+		}
+	}
+}
+
+// A file system that ignores case must not give scripts away.
+func TestCGIIgnoringCase(t *testing.T) {
+	t.Parallel()
+	site := makeScripts(t)
+	if err := os.Symlink("cgi-bin", filepath.Join(site, "CGI-BIN")); err != nil { // as good as the same directory
+		t.Skip("this file system ignores case")
+	}
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory, h.RunAsServer = site, true
+		return h
+	}, nil)
+	if answer := ask(t, s.Addr(), "GET /CGI-BIN/plain HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 403 ") {
+		t.Errorf("got %.300q", answer)
+	}
+}
+
+func TestCGIEnvironment(t *testing.T) {
+	t.Setenv("HTTPSERVER_SECRET", "no")
+	t.Setenv("HTTPSERVER_PASSED", "yes")
+	t.Setenv("TZ", "UTC")
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) {
+		h.Env = append(h.Env, "REMOTE_USER=me", "ADDED=1")
+		h.InheritEnv = []string{"HTTPSERVER_PASSED"}
+		h.ServerVersion, h.SysVersion = "Test/1", "x"
+	})
+	request := "POST /cgi-bin/sub/deep/env/in%20fo?a=b+c HTTP/1.0\r\nHost: h:1\r\nContent-Type: a/b\r\nContent-Length: 2\r\nUser-Agent: ua\r\nReferer: r\r\n" +
+		"Accept: a\r\nAccept: b\r\nCookie: c=1\r\ncookie: d=2\r\nProxy: evil\r\nX_Under: no\r\nAuthorization: Basic eA==\r\nProxy-Authorization: x\r\n" +
+		"Connection: close, X-Hop\r\nX-Hop: no\r\nTE: x\r\nUpgrade: x\r\nKeep-Alive: x\r\nX-Own: mine\r\n\r\nab"
+	answer := ask(t, s.Addr(), request)
+	_, body := fields(answer)
+	got := make(map[string]string)
+	for line := range strings.Lines(body) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		got[name] = value
+	}
+	_, port, _ := net.SplitHostPort(s.Addr().String())
+	want := map[string]string{
+		"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_SOFTWARE": "Test/1 x", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": port, "SERVER_PROTOCOL": "HTTP/1.1",
+		"REQUEST_METHOD": "POST", "SCRIPT_NAME": "/cgi-bin/sub/deep/env", "PATH_INFO": "/in fo", "QUERY_STRING": "a=b+c", "REQUEST_URI": "/cgi-bin/sub/deep/env/in%20fo?a=b+c",
+		"REMOTE_ADDR": "127.0.0.1", "REMOTE_HOST": "", "CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "2", "REQUEST_SCHEME": "http", "REDIRECT_STATUS": "200",
+		"HTTP_HOST": "h:1", "HTTP_USER_AGENT": "ua", "HTTP_REFERER": "r", "HTTP_ACCEPT": "a, b", "HTTP_COOKIE": "c=1; d=2", "HTTP_X_OWN": "mine",
+		"REMOTE_USER": "me", "ADDED": "1", "HTTPSERVER_PASSED": "yes", "TZ": "UTC", "PATH": os.Getenv("PATH"),
+	}
+	for name, value := range want {
+		if g, ok := got[name]; g != value || !ok {
+			t.Errorf("%s=%q, want %q", name, g, value)
+		}
+		delete(got, name)
+	}
+	root := strings.TrimSuffix(got["SCRIPT_FILENAME"], filepath.FromSlash("/cgi-bin/sub/deep/env"))
+	if got["PATH_TRANSLATED"] != root+"/in fo" || strings.TrimSuffix(got["DOCUMENT_ROOT"], "/") != root || got["REMOTE_PORT"] == "" {
+		t.Errorf("files: %q", got)
+	}
+	allowed := "GORACE PATH_TRANSLATED DOCUMENT_ROOT SCRIPT_FILENAME REMOTE_PORT TMPDIR SystemRoot SYSTEMROOT"
+	for name := range got {
+		if !slices.Contains(strings.Fields(allowed), name) && !strings.HasPrefix(name, "LC_") && !strings.HasPrefix(name, "LANG") {
+			t.Errorf("%s=%q is not for scripts", name, got[name])
+		}
+	}
+}
+
+func TestCGIArguments(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" })
+	for query, want := range map[string]string{
+		"": "[]", "?": "[]", "?a": `["a"]`, "?a+b%20c+%2B": `["a" "b c" "+"]`, "?a=b": "[]", "?a%3Db": `["a=b"]`, "?a%00b": "[]", "?-s": `["-s"]`,
+	} {
+		if _, body := fields(ask(t, s.Addr(), script("GET", "/cgi-bin/args"+query))); body != want {
+			t.Errorf("%q: %s, want %s", query, body, want)
+		}
+	}
+	if _, body := fields(ask(t, s.Addr(), script("POST", "/cgi-bin/args?a"))); body != "[]" {
+		t.Errorf("POST: %s", body)
+	}
+	if _, body := fields(ask(t, s.Addr(), script("GET", "/cgi-bin/cwd"))); filepath.Base(body) != "cgi-bin" {
+		t.Errorf("working directory %s", body)
+	}
+}
+
+func TestCGIBodies(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	big := strings.Repeat("0123456789abcdef", 1<<17) // 2 MiB
+	var inChunks bytes.Buffer
+	for rest := big; rest != ""; rest = rest[1<<16:] {
+		fmt.Fprintf(&inChunks, "%x\r\n%s\r\n", 1<<16, rest[:1<<16])
+	}
+	inChunks.WriteString("0\r\n\r\n")
+	post := "POST /cgi-bin/%s HTTP/1.1\r\nHost: x\r\n%s\r\n%s"
+	next := script("GET", "/cgi-bin/sized")
+	for name, c := range map[string]struct{ request, want string }{
+		"length":       {fmt.Sprintf(post, "sum", "Content-Length: 2097152\r\n", big), "2097152 of 2097152"},
+		"chunks":       {fmt.Sprintf(post, "sum", "Transfer-Encoding: chunked\r\n", inChunks.String()), "2097152 of 2097152"},
+		"no chunks":    {fmt.Sprintf(post, "sum", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), "0 of 0"},
+		"none":         {fmt.Sprintf(post, "sum", "Content-Length: 0\r\n", ""), "0 of 0"},
+		"small unread": {fmt.Sprintf(post, "deaf", "Content-Length: 3\r\n", "abc"), "not listening"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := dial(t, s.Addr())
+			go io.WriteString(conn, c.request+next)
+			r := bufio.NewReader(conn)
+			if _, body := readResponse(t, r); body != c.want {
+				t.Errorf("got %q, want %q", body, c.want)
+			}
+			if _, body := readResponse(t, r); body != "12345" {
+				t.Errorf("next: %q", body)
+			}
+		})
+	}
+	t.Run("large unread", func(t *testing.T) {
+		conn := dial(t, s.Addr())
+		go io.WriteString(conn, fmt.Sprintf(post, "deaf", "Content-Length: 20971520\r\n", strings.Repeat(big, 10)))
+		if _, body := readResponse(t, bufio.NewReader(conn)); body != "not listening" {
+			t.Errorf("got %q", body)
+		}
+	})
+	t.Run("bad chunk", func(t *testing.T) {
+		if got := ask(t, s.Addr(), fmt.Sprintf(post, "sum", "Transfer-Encoding: chunked\r\n", "x\r\n")); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("expect", func(t *testing.T) {
+		conn, r := send(t, s.Addr(), fmt.Sprintf(post, "sum", "Content-Length: 3\r\nExpect: 100-continue\r\n", ""))
+		if line, _ := r.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" {
+			t.Fatalf("got %q", line)
+		}
+		r.ReadString('\n')
+		io.WriteString(conn, "abc")
+		if _, body := readResponse(t, r); body != "3 of 3" {
+			t.Errorf("got %q", body)
+		}
+	})
+}
+
+// Output and input stream at the same time, byte by byte.
+func TestCGIStreams(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
+		s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = version })
+		conn, r := send(t, s.Addr(), "POST /cgi-bin/dialog HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+		for _, b := range []string{"a", "b", "c"} {
+			io.WriteString(conn, b)
+			for {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					t.Fatal(err)
+				}
+				if line == "<"+b+">\n" {
+					break
+				}
+			}
+		}
+	}
+}
+
+func TestCGIStatusFirst(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.StatusFirst, h.ProtocolVersion = true, "HTTP/1.0" })
+	head, body := fields(ask(t, s.Addr(), script("GET", "/cgi-bin/away")))
+	if head != "HTTP/1.0 200 Script output follows|Location: http://example.org/x\n\n" || body != "" {
+		t.Errorf("got %q, %q", head, body)
+	}
+}
+
+func TestCGIStandardError(t *testing.T) {
+	t.Parallel()
+	s, log := startCGI(t, nil)
+	ask(t, s.Addr(), script("GET", "/cgi-bin/stderr"))
+	ask(t, s.Addr(), script("GET", "/cgi-bin/flood"))
+	s.Shutdown(t.Context())
+	lines := strings.Split(log.String(), "\n")
+	for _, want := range []string{"] /cgi-bin/stderr: first", `] /cgi-bin/stderr: se\x1b[31mcond`, "] /cgi-bin/stderr: " + strings.Repeat("z", 1024), "] /cgi-bin/stderr: last", "] /cgi-bin/flood: line 0"} {
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasSuffix(line, want) }) {
+			t.Errorf("%q is not a line of the log", want)
+		}
+	}
+	if len(lines) > 400 {
+		t.Errorf("%d lines were logged", len(lines))
+	}
+}
+
+// gone waits until a process has ended.
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	for begin := time.Now(); syscall.Kill(pid, 0) == nil; {
+		if time.Since(begin) > 8*time.Second {
+			t.Errorf("process %d runs on", pid)
+			syscall.Kill(pid, syscall.SIGKILL)
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// readPID reads the body's first line, in chunks or not.
+func readPID(t *testing.T, r *bufio.Reader) int {
+	t.Helper()
+	for blank := false; ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pid, err := strconv.Atoi(strings.TrimSuffix(line, "\n")); blank && err == nil {
+			return pid
+		}
+		blank = blank || line == "\r\n"
+	}
+}
+
+func TestCGIEnds(t *testing.T) {
+	goroutines, descriptors := resources(t)
+	t.Run("all", func(t *testing.T) {
+		s, log := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" })
+		for _, name := range []string{"sleeper", "stubborn"} {
+			t.Run("client gone/"+name, func(t *testing.T) {
+				t.Parallel()
+				conn, r := send(t, s.Addr(), script("GET", "/cgi-bin/"+name))
+				pid := readPID(t, r)
+				conn.Close()
+				gone(t, pid)
+			})
+		}
+		t.Run("closed its output", func(t *testing.T) {
+			t.Parallel()
+			_, r := send(t, s.Addr(), script("GET", "/cgi-bin/runson"))
+			pid := readPID(t, r)
+			if rest, err := io.ReadAll(r); err != nil || len(rest) > 0 {
+				t.Errorf("%q, %v", rest, err)
+			}
+			gone(t, pid)
+		})
+		t.Run("grandchild", func(t *testing.T) {
+			t.Parallel()
+			_, r := send(t, s.Addr(), script("GET", "/cgi-bin/parent"))
+			pid := readPID(t, r)
+			if rest, err := io.ReadAll(r); err != nil || len(rest) > 0 {
+				t.Errorf("%q, %v", rest, err)
+			}
+			gone(t, pid)
+		})
+		t.Run("gigabyte", func(t *testing.T) {
+			t.Parallel()
+			conn, r := send(t, s.Addr(), script("GET", "/cgi-bin/gigabyte"))
+			conn.SetDeadline(time.Now().Add(60 * time.Second))
+			if n, err := io.Copy(io.Discard, r); n < 1<<30 || err != nil {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+		})
+		t.Run("gigabyte, client gone", func(t *testing.T) {
+			t.Parallel()
+			conn, r := send(t, s.Addr(), script("GET", "/cgi-bin/gigabyte"))
+			io.CopyN(io.Discard, r, 1<<20)
+			conn.Close()
+		})
+		t.Run("never reads", func(t *testing.T) {
+			t.Parallel()
+			conn := dial(t, s.Addr())
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				io.WriteString(conn, "POST /cgi-bin/sleeper HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"+strings.Repeat("x", 16<<20))
+			}()
+			pid := readPID(t, bufio.NewReader(conn))
+			conn.Close()
+			<-sent
+			syscall.Kill(pid, syscall.SIGTERM) // the client is not seen to go while its body waits in the pipe
+			gone(t, pid)
+		})
+		_ = log
+	})
+	t.Run("timeout", func(t *testing.T) {
+		s, log := startCGI(t, func(h *httpserver.CGIHandler) { h.ScriptTimeout = 100 * time.Millisecond })
+		if head, _ := fields(ask(t, s.Addr(), script("GET", "/cgi-bin/silent"))); !strings.HasPrefix(head, "HTTP/1.1 504 Gateway Timeout|") {
+			t.Errorf("got %q", head)
+		}
+		_, r := send(t, s.Addr(), script("GET", "/cgi-bin/sleeper"))
+		pid := readPID(t, r)
+		if rest, _ := io.ReadAll(r); strings.Contains(string(rest), "0\r\n\r\n") {
+			t.Errorf("an answer that was cut short looks whole: %q", rest)
+		}
+		gone(t, pid)
+		if n := strings.Count(log.String(), "timed out"); n != 2 {
+			t.Errorf("log:\n%s", log)
+		}
+	})
+	for name, end := range map[string]func(*httpserver.ThreadingHTTPServer){
+		"close": func(s *httpserver.ThreadingHTTPServer) { s.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := startCGI(t, nil)
+			_, r := send(t, s.Addr(), script("GET", "/cgi-bin/stubborn"))
+			pid := readPID(t, r)
+			end(s)
+			gone(t, pid)
+		})
+	}
+	var g, d int
+	for deadline := time.Now().Add(8 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
+		if g, d = resources(t); g <= goroutines && d <= descriptors {
+			return
+		}
+	}
+	stacks := make([]byte, 1<<20)
+	t.Errorf("goroutines %d -> %d, descriptors %d -> %d\n%s", goroutines, g, descriptors, d, stacks[:runtime.Stack(stacks, true)])
+}
+
+// Started as root, scripts run as nobody, without root's groups.
+func TestCGINobody(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root can become nobody")
+	}
+	site, err := os.MkdirTemp("/tmp", "httpserver-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(site) })
+	os.Chmod(site, 0o755)
+	os.Mkdir(filepath.Join(site, "cgi-bin"), 0o755)
+	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "id"), []byte("#!/bin/sh\necho; id -u; id -G\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "id"), []byte("#!/bin/sh\necho X: y; echo; id -u; id -G\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, asServer := range []bool{false, true} {
+		s, _ := start(t, func() httpserver.Handler {
+			h := new(httpserver.CGIHandler)
+			h.Directory, h.RunAsServer = site, asServer
+			return h
+		}, nil)
+		_, body := fields(ask(t, s.Addr(), "GET /cgi-bin/id HTTP/1.0\r\n\r\n"))
+		ids := strings.Fields(body)
+		if len(ids) < 2 || (ids[0] == "0") != asServer || !asServer && (len(ids) != 2 || ids[1] == "0") {
+			t.Errorf("asServer %v: ids %q", asServer, body)
+		}
+	}
+}

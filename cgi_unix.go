@@ -1,0 +1,41 @@
+//go:build unix
+
+package httpserver
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// isolate gives a script a process group of its own and, unless asServer, takes
+// the privileges of root from it.
+func isolate(cmd *exec.Cmd, asServer bool) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if asServer || os.Getuid() != 0 && os.Geteuid() != 0 {
+		return nil
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		return fmt.Errorf("scripts of root run as nobody: %w", err)
+	}
+	uid, err1 := strconv.ParseUint(nobody.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(nobody.Gid, 10, 32)
+	if err1 != nil || err2 != nil || uid == 0 {
+		return fmt.Errorf("scripts of root run as nobody, who has the ids %q and %q", nobody.Uid, nobody.Gid)
+	}
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return nil
+}
+
+// signalGroup asks a script's process group to end, or ends it.
+func signalGroup(p *os.Process, kill bool) {
+	sig := syscall.SIGTERM
+	if kill {
+		sig = syscall.SIGKILL
+	}
+	syscall.Kill(-p.Pid, sig)
+}

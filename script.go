@@ -1,0 +1,272 @@
+package httpserver
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// This file holds a running script: its processes, its pipes, and its end.
+
+const (
+	killDelay   = 2 * time.Second        // from SIGTERM to SIGKILL
+	outputGrace = 2 * time.Second        // how long output may pause once the script has exited: others hold its pipe
+	goneGrace   = time.Second            // for an answer to a client that has ended its side of the connection
+	exitGrace   = 250 * time.Millisecond // for the script to exit after its output
+)
+
+// Limits of what is logged of a script's standard error.
+const (
+	maxErrorLines = 100
+	maxErrorLine  = 1 << 10 // bytes
+)
+
+// A script is a running CGI script. Its process group is its own.
+type script struct {
+	url    string
+	cmd    *exec.Cmd
+	stdin  *os.File // nil if the request has no body to copy
+	stdout *os.File
+	stderr *os.File
+	output *bufio.Reader // of stdout
+	errors chan string   // lines of stderr; closed at its end
+
+	exited   chan struct{} // closed when the script, not each child of its own, has ended
+	attended chan struct{} // closed when attend has returned
+	leaving  atomic.Bool   // attend is to return
+	timedOut atomic.Bool
+	ended    atomic.Bool // terminate was called
+	killed   atomic.Bool
+	end      sync.Once
+	limit    *time.Timer // of ScriptTimeout
+}
+
+// startScript starts a script and what looks after it. Standard input is the
+// spool, or the request's body as it comes.
+func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) (*script, error) {
+	command := append([]string{r.file}, arguments(h.Command, targetQuery(h.Path))...)
+	if runtime.GOOS == "windows" && h.scripts().IsPython(r.file) {
+		command = append([]string{"python"}, command...)
+	}
+	s := &script{
+		url:      r.url,
+		cmd:      exec.Command(command[0], command[1:]...),
+		errors:   make(chan string, maxErrorLines),
+		exited:   make(chan struct{}),
+		attended: make(chan struct{}),
+	}
+	s.cmd.Dir = filepath.Dir(r.file)
+	s.cmd.Env = h.environment(r, length)
+	if err := isolate(s.cmd, h.RunAsServer); err != nil {
+		return nil, err
+	}
+	if err := s.start(spool, length); err != nil {
+		return nil, err
+	}
+	s.output = bufio.NewReader((*scriptOutput)(s))
+	forget := h.Server.atClose(s.terminate)
+	if h.ScriptTimeout > 0 {
+		s.limit = time.AfterFunc(h.ScriptTimeout, func() {
+			s.timedOut.Store(true)
+			s.terminate()
+		})
+	}
+	go s.wait(forget)
+	go s.readErrors()
+	go h.attend(s)
+	return s, nil
+}
+
+// start makes the pipes and the process.
+func (s *script) start(spool *os.File, length int64) (err error) {
+	var theirs, ours []*os.File
+	defer func() {
+		for _, f := range theirs {
+			f.Close()
+		}
+		if err != nil {
+			for _, f := range ours {
+				f.Close()
+			}
+		}
+	}()
+	pipe := func() (r, w *os.File) {
+		if err == nil {
+			r, w, err = os.Pipe()
+		}
+		return r, w
+	}
+	out, outW := pipe()
+	errs, errW := pipe()
+	ours, theirs = []*os.File{out, errs}, []*os.File{outW, errW}
+	s.stdout, s.stderr = out, errs
+	s.cmd.Stdout, s.cmd.Stderr = outW, errW
+	if spool != nil {
+		s.cmd.Stdin = spool
+	} else if length > 0 {
+		in, inW := pipe()
+		ours, theirs = append(ours, inW), append(theirs, in)
+		s.stdin, s.cmd.Stdin = inW, in
+	}
+	if err == nil {
+		err = s.cmd.Start()
+	}
+	return err
+}
+
+// wait waits for the script to exit. From then on its output may not pause for
+// long.
+func (s *script) wait(forget func()) {
+	s.cmd.Wait()
+	forget()
+	if s.limit != nil {
+		s.limit.Stop()
+	}
+	close(s.exited)
+	s.stdout.SetReadDeadline(time.Now().Add(outputGrace))
+	s.stderr.SetReadDeadline(time.Now().Add(outputGrace))
+}
+
+// terminate ends the script's process group, first politely. It may be called
+// from anywhere.
+func (s *script) terminate() {
+	s.end.Do(func() {
+		s.ended.Store(true)
+		signalGroup(s.cmd.Process, false)
+		time.AfterFunc(killDelay, s.kill)
+	})
+}
+
+func (s *script) kill() {
+	signalGroup(s.cmd.Process, true)
+	s.killed.Store(true)
+	s.stdout.SetReadDeadline(time.Unix(1, 0)) // should one have left the group
+}
+
+// scriptOutput is the reading end of a script's standard output.
+type scriptOutput script
+
+// Read ends when nothing has come for outputGrace after the script exited: then
+// a child of it holds the pipe, and is ended.
+func (o *scriptOutput) Read(p []byte) (int, error) {
+	s := (*script)(o)
+	for again := false; ; again = true {
+		n, err := s.stdout.Read(p)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if again || s.killed.Load() {
+			s.terminate()
+			return 0, io.EOF
+		}
+		s.stdout.SetReadDeadline(time.Now().Add(outputGrace))
+	}
+}
+
+// Read gives the script's output.
+func (s *script) Read(p []byte) (int, error) { return s.output.Read(p) }
+
+// readErrors cuts standard error into lines. What is more than can be logged is
+// read and dropped.
+func (s *script) readErrors() {
+	defer s.stderr.Close()
+	defer close(s.errors)
+	r := bufio.NewReaderSize(s.stderr, maxErrorLine)
+	for {
+		line, isPrefix, err := r.ReadLine()
+		if err != nil {
+			return
+		}
+		select {
+		case s.errors <- string(line):
+		default:
+		}
+		for isPrefix && err == nil {
+			_, isPrefix, err = r.ReadLine()
+		}
+	}
+}
+
+// attend copies the request's body to the script, then watches the connection:
+// a script whose client has gone is ended.
+func (h *CGIHandler) attend(s *script) {
+	defer close(s.attended)
+	if s.stdin != nil {
+		io.Copy(s.stdin, h.RFile)
+		s.stdin.Close()
+	}
+	if h.body.err != nil && h.body.err != io.EOF {
+		if !s.leaving.Load() {
+			s.terminate()
+		}
+		return
+	}
+	if h.body.err == nil || len(h.in.buffered()) > 0 {
+		return
+	}
+	h.Connection.SetReadDeadline(time.Time{})
+	if err := h.in.fill(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(goneGrace):
+		s.terminate()
+	}
+}
+
+// leave makes attend return, whatever it waits for.
+func (h *CGIHandler) leave(s *script) {
+	s.leaving.Store(true)
+	if s.stdin != nil {
+		s.stdin.Close()
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for waiting := true; waiting; {
+		h.Connection.SetReadDeadline(time.Unix(1, 0)) // again, as attend may just have set another
+		select {
+		case <-s.attended:
+			waiting = false
+		case <-tick.C:
+		}
+	}
+	h.Connection.SetReadDeadline(time.Time{})
+	if errors.Is(h.body.err, os.ErrDeadlineExceeded) {
+		h.body.err = errUnread
+	}
+}
+
+// endScript leaves a script whose output has been sent. It gets some time to
+// exit, most of it when the client is no longer waiting.
+func (h *CGIHandler) endScript(s *script) {
+	s.stdout.Close()
+	h.leave(s)
+	timer := time.NewTimer(exitGrace)
+	defer timer.Stop()
+	select {
+	case <-s.exited:
+		if !s.cmd.ProcessState.Success() && !s.ended.Load() {
+			h.scripts().LogError("CGI script %s: %v", s.url, s.cmd.ProcessState)
+		}
+	case <-timer.C:
+		time.AfterFunc(killDelay, s.terminate)
+	}
+	for open := true; open; {
+		select {
+		case line, more := <-s.errors:
+			if open = more; more {
+				h.scripts().LogError("%s: %s", s.url, line)
+			}
+		case <-timer.C:
+			open = false
+		}
+	}
+}
