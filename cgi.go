@@ -63,7 +63,7 @@ type CGIHandler struct {
 	// they run as nobody, or not at all.
 	RunAsServer bool
 
-	redirects int // local ones, in answer to this request
+	location string // of a local redirect that RunCGI has left to follow
 }
 
 // A CGIInfo says where a script is: Dir is the CGI directory, Rest is what comes
@@ -108,13 +108,48 @@ func (h *CGIHandler) runOrRefuse() {
 	}
 }
 
+// runIfCGI runs a script and follows the local redirects that it may answer
+// with. It is false where there is no script.
 func (h *CGIHandler) runIfCGI() bool {
 	self := h.scripts()
-	is := self.IsCGI()
-	if is {
-		self.RunCGI()
+	if !self.IsCGI() {
+		return false
 	}
-	return is
+	for redirects := 0; ; redirects++ {
+		h.location = ""
+		self.RunCGI()
+		switch {
+		case h.location == "":
+			return true
+		case redirects == maxRedirects:
+			self.LogError("CGI script: more than %d local redirects", maxRedirects)
+			self.SendError(502, "", "")
+			return true
+		}
+		h.redirectLocally()
+		if !self.IsCGI() {
+			break
+		}
+	}
+	if h.Command == "HEAD" {
+		self.DoHEAD()
+	} else {
+		self.DoGET()
+	}
+	return true
+}
+
+// redirectLocally turns the request into one for another resource of the server
+// (RFC 3875 section 6.2.2).
+func (h *CGIHandler) redirectLocally() {
+	h.Path = "/" + strings.TrimLeft(h.location, "/")
+	if h.Command != "HEAD" {
+		h.Command = "GET"
+	}
+	if !h.drained() {
+		h.CloseConnection = true
+	}
+	h.body.reset(&h.in, 0)
 }
 
 // SendHead runs a script, or does what that of SimpleHandler does.
@@ -232,7 +267,9 @@ func (h *CGIHandler) notExecutable(r scriptRequest) {
 	h.scripts().SendError(403, "CGI script is not executable ("+quote(r.url)+")", "")
 }
 
-// RunCGI runs the script of CGIInfo and sends its answer. Python: run_cgi.
+// RunCGI runs the script of CGIInfo and sends its answer. A local redirect is
+// followed once it has returned. An override might bound how many scripts run at
+// once. Python: run_cgi.
 func (h *CGIHandler) RunCGI() {
 	r, ok := h.findScript()
 	if !ok {
@@ -251,7 +288,6 @@ func (h *CGIHandler) RunCGI() {
 		h.notExecutable(r)
 		return
 	}
-	location := ""
 	switch {
 	case strings.HasPrefix(path.Base(r.url), "nph-"):
 		h.scripts().LogRequest(0, -1)
@@ -263,12 +299,9 @@ func (h *CGIHandler) RunCGI() {
 		h.out.ended, h.CloseConnection = true, true // the script ends the head
 		h.copyOutput(s)
 	default:
-		location = h.answer(s)
+		h.answer(s)
 	}
 	h.endScript(s)
-	if location != "" {
-		h.redirectLocally(location)
-	}
 }
 
 // requestBody tells how long the request's body is. A chunked one is kept in a
@@ -497,9 +530,8 @@ func readScriptHeader(s *script) (sh scriptHeader, err error) {
 	}
 }
 
-// answer reads a script's header and sends head and body, or an error. A local
-// redirect is given back.
-func (h *CGIHandler) answer(s *script) (location string) {
+// answer reads a script's header and sends head and body, or an error.
+func (h *CGIHandler) answer(s *script) {
 	self := h.scripts()
 	sh, err := readScriptHeader(s)
 	h.logErrors(s)
@@ -507,14 +539,15 @@ func (h *CGIHandler) answer(s *script) (location string) {
 	case s.timedOut.Load():
 		self.LogError("CGI script %s timed out", s.url)
 		self.SendError(504, "", "")
-		return ""
+		return
 	case err != nil:
 		self.LogError("CGI script %s: %v", s.url, err)
 		s.terminate()
 		self.SendError(502, "", "")
-		return ""
+		return
 	case sh.location != "":
-		return sh.location
+		h.location = sh.location
+		return
 	}
 	self.SendResponse(sh.code, sh.message)
 	for _, f := range sh.fields {
@@ -530,7 +563,6 @@ func (h *CGIHandler) answer(s *script) (location string) {
 		self.EndHeaders()
 	}
 	h.sendOutput(s, sh.length, chunked)
-	return ""
 }
 
 // sendOutput sends the script's output as it comes, at most length bytes if that
@@ -592,26 +624,4 @@ func (h *CGIHandler) logErrors(s *script) {
 			return
 		}
 	}
-}
-
-// redirectLocally answers with another resource of the server.
-func (h *CGIHandler) redirectLocally(location string) {
-	self := h.scripts()
-	if h.redirects++; h.redirects > maxRedirects {
-		h.redirects = 0
-		self.LogError("CGI script: more than %d local redirects", maxRedirects)
-		self.SendError(502, "", "")
-		return
-	}
-	h.Path = "/" + strings.TrimLeft(location, "/")
-	if h.body.err == nil && !h.body.drain() {
-		h.CloseConnection = true
-	}
-	if h.Command == "HEAD" {
-		self.DoHEAD()
-	} else {
-		h.Command = "GET"
-		self.DoGET()
-	}
-	h.redirects = 0
 }

@@ -21,11 +21,17 @@ type options struct {
 	port      int
 	timeout   time.Duration
 	quiet     bool
-	help      bool
+
+	cgi        bool
+	cgiEnv     []string
+	cgiTimeout time.Duration
+	cgiMax     int
+	help       bool
 }
 
-const usage = `usage: httpserver [-h] [-b ADDRESS] [-d DIRECTORY] [-p VERSION]
-                  [--timeout SECONDS] [-q] [port]
+const usage = `usage: httpserver [-h] [--cgi] [-b ADDRESS] [-d DIRECTORY] [-p VERSION]
+                  [--timeout SECONDS] [-q] [--cgi-env NAME]
+                  [--cgi-timeout SECONDS] [--cgi-max N] [port]
 `
 
 const help = usage + `
@@ -36,6 +42,7 @@ positional arguments:
 
 options:
   -h, --help            show this help message and exit
+  --cgi                 run what is below /cgi-bin and /htbin as CGI scripts
   -b, --bind ADDRESS    bind to this address (default: all interfaces)
   -d, --directory DIRECTORY
                         serve this directory (default: current directory)
@@ -45,6 +52,12 @@ options:
   --timeout SECONDS     close connections that are silent for so long, 0 for
                         never (default: 60)
   -q, --quiet           do not log requests
+  --cgi-env NAME        pass this environment variable on to scripts, too
+                        (may be repeated)
+  --cgi-timeout SECONDS
+                        end scripts that run for so long, 0 for never
+                        (default: 300)
+  --cgi-max N           run at most so many scripts at once (default: 64)
 `
 
 // An option is one that the command line may have.
@@ -65,8 +78,12 @@ var known = []option{
 	{names: []string{"--bind", "-b"}, set: (*options).setBind},
 	{names: []string{"--directory", "-d"}, set: func(o *options, v string) error { o.directory = v; return nil }},
 	{names: []string{"--protocol", "-p"}, set: (*options).setProtocol},
-	{names: []string{"--timeout"}, set: (*options).setTimeout},
+	{names: []string{"--timeout"}, set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
 	{names: []string{"--quiet", "-q"}, flag: true, set: func(o *options, _ string) error { o.quiet = true; return nil }},
+	{names: []string{"--cgi"}, flag: true, set: func(o *options, _ string) error { o.cgi = true; return nil }},
+	{names: []string{"--cgi-env"}, set: (*options).addCGIEnv},
+	{names: []string{"--cgi-timeout"}, set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
+	{names: []string{"--cgi-max"}, set: (*options).setCGIMax},
 }
 
 // setBind takes an address, IPv6 also in brackets.
@@ -89,12 +106,28 @@ func (o *options) setProtocol(v string) error {
 	return nil
 }
 
-func (o *options) setTimeout(v string) error {
+func setSeconds(d *time.Duration, v string) error {
 	seconds, err := strconv.ParseFloat(v, 64)
 	if err != nil || !(seconds >= 0 && seconds < math.MaxInt64/float64(time.Second)) {
 		return fmt.Errorf("invalid number of seconds: '%s'", v)
 	}
-	o.timeout = time.Duration(math.Ceil(seconds * float64(time.Second)))
+	*d = time.Duration(math.Ceil(seconds * float64(time.Second)))
+	return nil
+}
+
+func (o *options) addCGIEnv(v string) error {
+	if v == "" || strings.ContainsAny(v, "=\x00") {
+		return fmt.Errorf("invalid name: '%s'", v)
+	}
+	o.cgiEnv = append(o.cgiEnv, v)
+	return nil
+}
+
+func (o *options) setCGIMax(v string) (err error) {
+	o.cgiMax, err = strconv.Atoi(v)
+	if err != nil || o.cgiMax < 1 {
+		return fmt.Errorf("invalid number: '%s'", v)
+	}
 	return nil
 }
 
@@ -112,7 +145,7 @@ func (o *options) setPort(v string) error {
 
 // parseArgs reads the arguments. After -h, what follows does not matter.
 func parseArgs(args []string) (*options, error) {
-	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute}
+	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute, cgiTimeout: 5 * time.Minute, cgiMax: 64}
 	var positional, unknown []string
 	for len(args) > 0 && !o.help {
 		arg := args[0]

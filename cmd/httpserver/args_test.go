@@ -99,11 +99,20 @@ var parseArgsTests = []struct {
 	{"--quiet=", "error: argument -q/--quiet: ignored explicit argument ''"},
 	{"--help=1", "error: argument -h/--help: ignored explicit argument '1'"},
 
+	{"--cgi", "cgi"},
+	{"--cgi 80 -q", "port=80 quiet cgi"},
+	{"--cgi-env A --cgi-env=B", "cgi-env=[A B]"},
+	{"--cgi-env A=1", "error: argument --cgi-env: invalid name: 'A=1'"},
+	{"--cgi-t 1.5", "cgi-timeout=1.5s"},
+	{"--cgi-timeout x", "error: argument --cgi-timeout: invalid number of seconds: 'x'"},
+	{"--cgi-max 1", "cgi-max=1"},
+	{"--cgi-max 0", "error: argument --cgi-max: invalid number: '0'"},
+
 	// Options that are not known.
 	{"-x", "error: unrecognized arguments: -x"},
 	{"-xq", "error: unrecognized arguments: -xq"},
 	{"-Q", "error: unrecognized arguments: -Q"},
-	{"--cgi", "error: unrecognized arguments: --cgi"},
+	{"--c", "error: ambiguous option: --c could match --cgi, --cgi-env, --cgi-timeout, --cgi-max"},
 	{"--port=80", "error: unrecognized arguments: --port=80"},
 	{"80 ---", "error: unrecognized arguments: ---"},
 
@@ -186,6 +195,10 @@ func describe(o *options) string {
 	add(o.port == 8000, "port=%d", o.port)
 	add(o.timeout == time.Minute, "timeout=%v", o.timeout)
 	add(!o.quiet, "quiet")
+	add(!o.cgi, "cgi")
+	add(len(o.cgiEnv) == 0, "cgi-env=%v", o.cgiEnv)
+	add(o.cgiTimeout == 5*time.Minute, "cgi-timeout=%v", o.cgiTimeout)
+	add(o.cgiMax == 64, "cgi-max=%d", o.cgiMax)
 	return strings.Join(differ, " ")
 }
 

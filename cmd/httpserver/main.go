@@ -45,7 +45,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// Who reads the log may go away without taking the server along.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	server, err := httpserver.NewThreadingHTTPServer(net.JoinHostPort(opts.bind, strconv.Itoa(opts.port)), opts.newHandler)
+	addr := net.JoinHostPort(opts.bind, strconv.Itoa(opts.port))
+	server, err := httpserver.NewThreadingHTTPServer(addr, opts.newHandler())
 	if err != nil {
 		fmt.Fprintln(stderr, strings.Map(printable, err.Error()))
 		return 1
@@ -69,18 +70,55 @@ type handler struct {
 	quiet bool
 }
 
-func (o *options) newHandler() httpserver.Handler {
-	h := &handler{quiet: o.quiet}
+// newHandler gives what makes the handlers.
+func (o *options) newHandler() func() httpserver.Handler {
+	if o.cgi {
+		running := make(chan struct{}, o.cgiMax)
+		return func() httpserver.Handler {
+			h := &cgiHandler{quiet: o.quiet, running: running}
+			o.setFields(&h.SimpleHandler)
+			h.InheritEnv = o.cgiEnv
+			h.ScriptTimeout = o.cgiTimeout
+			return h
+		}
+	}
+	return func() httpserver.Handler {
+		h := &handler{quiet: o.quiet}
+		o.setFields(&h.SimpleHandler)
+		return h
+	}
+}
+
+func (o *options) setFields(h *httpserver.SimpleHandler) {
 	h.Directory = o.directory
 	h.ProtocolVersion = o.protocol
 	h.Timeout = o.timeout
-	return h
 }
 
 func (h *handler) LogRequest(code int, size int64) {
 	if !h.quiet {
 		h.SimpleHandler.LogRequest(code, size)
 	}
+}
+
+// cgiHandler is a handler that runs scripts, so many at once as running has room
+// for.
+type cgiHandler struct {
+	httpserver.CGIHandler
+	quiet   bool
+	running chan struct{}
+}
+
+func (h *cgiHandler) LogRequest(code int, size int64) {
+	if !h.quiet {
+		h.CGIHandler.LogRequest(code, size)
+	}
+}
+
+func (h *cgiHandler) RunCGI() {
+	h.running <- struct{}{}
+	defer func() { <-h.running }()
+	h.CGIHandler.RunCGI()
 }
 
 // checkDirectory says what is wrong with a directory before anyone asks for it.
