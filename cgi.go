@@ -32,9 +32,9 @@ type ScriptHandler interface {
 }
 
 // A CGIHandler is a SimpleHandler that runs what is below its CGIDirectories
-// instead of sending it. Scripts take any method. The fields may be changed
-// from request to request. With FS there are no scripts: they are files of the
-// system.
+// instead of sending it. Scripts take any method but OPTIONS, CONNECT and TRACE.
+// The fields may be changed from request to request. With FS there are no
+// scripts: they are files of the system.
 //
 // Python: CGIHTTPRequestHandler.
 type CGIHandler struct {
@@ -55,6 +55,10 @@ type CGIHandler struct {
 	// client gets 504 if it has no answer yet. 0 means no limit.
 	ScriptTimeout time.Duration
 
+	// MaxBody is how many bytes a request body that comes in chunks may have, as
+	// it is kept in a file until its length is known; more is 413. 0 means 1 GiB.
+	MaxBody int64
+
 	// StatusFirst sends "200 Script output follows" before the script runs, as
 	// Python does; then its whole output, header included, is sent as it is.
 	StatusFirst bool
@@ -72,7 +76,6 @@ type CGIInfo struct{ Dir, Rest string }
 
 const (
 	maxScriptHeader = 64 << 10 // bytes of a script's header
-	maxSpool        = 1 << 30  // bytes of a chunked request body, which is kept in a file for the script
 	maxRedirects    = 10       // local redirects in answer to one request
 )
 
@@ -255,8 +258,9 @@ func (h *CGIHandler) findScript() (r scriptRequest, ok bool) {
 		self.SendError(403, "CGI script is not a plain file ("+quote(r.url)+")", "")
 		return r, false
 	}
-	if r.file, err = filepath.Abs(file); err != nil || h.FS != nil || !self.IsPython(r.url) && !self.IsExecutable(file) ||
-		runtime.GOOS != "windows" && !self.IsExecutable(file) {
+	interpreted := self.IsPython(file) && runtime.GOOS == "windows"
+	r.file, err = filepath.Abs(file)
+	if err != nil || h.FS != nil || !interpreted && !self.IsExecutable(file) {
 		h.notExecutable(r)
 		return r, false
 	}
@@ -318,9 +322,10 @@ func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
 		return nil, 0, err
 	}
 	os.Remove(spool.Name()) // what is open stays; on Windows it stays for the system to clean up
-	length, err = io.Copy(spool, io.LimitReader(h.RFile, maxSpool+1))
+	limit := cmp.Or(h.MaxBody, 1<<30)
+	length, err = io.Copy(spool, io.LimitReader(h.RFile, limit+1))
 	switch {
-	case err == nil && length > maxSpool:
+	case err == nil && length > limit:
 		err = errors.New("too large")
 		h.scripts().SendError(413, "", "")
 	case err != nil:
@@ -335,9 +340,18 @@ func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
 	return spool, length, nil
 }
 
-// inherited are the variables of the server's own environment that scripts get.
-var inherited = []string{"PATH", "TZ", "TMPDIR", "LANG", "LANGUAGE", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME",
-	"SystemRoot", "SystemDrive", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"}
+// inherited are the variables of the server's own environment that scripts get,
+// beside those of the locale; on Windows no program starts without the others.
+var (
+	inherited        = []string{"PATH", "TZ", "TMPDIR", "LANG", "LANGUAGE"}
+	inheritedWindows = []string{"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"}
+)
+
+// inherits tells whether scripts get a variable of the server's environment.
+func (h *CGIHandler) inherits(name string) bool {
+	return strings.HasPrefix(name, "LC_") || slices.Contains(inherited, name) || slices.Contains(h.InheritEnv, name) ||
+		runtime.GOOS == "windows" && slices.Contains(inheritedWindows, strings.ToUpper(name))
+}
 
 // environment makes a script's environment (RFC 3875 section 4.1): the
 // meta-variables with the values that Python gives them, what Apache has beside
@@ -345,9 +359,9 @@ var inherited = []string{"PATH", "TZ", "TMPDIR", "LANG", "LANGUAGE", "LC_ALL", "
 func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
 	self := h.scripts()
 	var env []string
-	for _, name := range slices.Concat(inherited, h.InheritEnv) {
-		if value, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+value)
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); h.inherits(name) {
+			env = append(env, variable)
 		}
 	}
 	_, clientPort, _ := net.SplitHostPort(h.ClientAddress.String())

@@ -433,6 +433,14 @@ func TestCGIBodies(t *testing.T) {
 			t.Errorf("got %q", body)
 		}
 	})
+	t.Run("too large", func(t *testing.T) {
+		s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.MaxBody = 10 })
+		for body, want := range map[string]string{"a\r\n0123456789\r\n0\r\n\r\n": "200 OK", "b\r\n0123456789a\r\n0\r\n\r\n": "413 Content Too Large"} {
+			if got := ask(t, s.Addr(), fmt.Sprintf(post, "sum", "Connection: close\r\nTransfer-Encoding: chunked\r\n", body)); !strings.HasPrefix(got, "HTTP/1.1 "+want+"\r\n") {
+				t.Errorf("%q: %q", body, got)
+			}
+		}
+	})
 	t.Run("bad chunk", func(t *testing.T) {
 		if got := ask(t, s.Addr(), fmt.Sprintf(post, "sum", "Transfer-Encoding: chunked\r\n", "x\r\n")); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
 			t.Errorf("got %q", got)
@@ -715,6 +723,45 @@ func TestGit(t *testing.T) {
 			got, err := os.ReadFile(filepath.Join(dir, "again", "large"))
 			if err != nil || !bytes.Equal(got, noise) {
 				t.Errorf("the clone has %d bytes, %v\nlog:\n%s", len(got), err, log)
+			}
+		})
+	}
+}
+
+// Scripts of other languages, where those are installed.
+func TestCGILanguages(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ program, text, want string }{
+		{"perl", "use strict;\nmy $b; read STDIN, $b, $ENV{CONTENT_LENGTH};\nprint \"Status: 201 Made\\r\\nContent-Type: text/plain\\r\\n\\r\\n$ENV{REQUEST_METHOD} $b\\n\";\n", "HTTP/1.0 201 Made|Content-Type: text/plain POST a=1\n"},
+		{"php-cgi", "<?php header('Content-Type: text/plain'); http_response_code(202); echo $_SERVER['SCRIPT_NAME'], ' ', $_GET['q'], ' ', $_POST['a'], \"\\n\";\n", "HTTP/1.0 202 Accepted|Content-type: text/plain;charset=UTF-8 /cgi-bin/script x 1\n"},
+		{"python3", "import os, sys\nprint('Content-Type: text/plain\\n')\nprint(sys.stdin.read(int(os.environ['CONTENT_LENGTH'])))\n", "HTTP/1.0 200 OK|Content-Type: text/plain a=1\n"},
+	} {
+		t.Run(c.program, func(t *testing.T) {
+			t.Parallel()
+			program, err := exec.LookPath(c.program)
+			if err != nil {
+				t.Skip("not installed: ", err)
+			}
+			site := t.TempDir()
+			if err := os.Mkdir(filepath.Join(site, "cgi-bin"), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(site, "cgi-bin", "script"), []byte("#!"+program+"\n"+c.text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			s, log := start(t, func() httpserver.Handler {
+				h := new(httpserver.CGIHandler)
+				h.Directory, h.RunAsServer = site, true
+				return h
+			}, nil)
+			head, body := fields(ask(t, s.Addr(), "POST /cgi-bin/script?q=x HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\na=1"))
+			head = strings.ReplaceAll(head, "|X-Powered-By: PHP/", "\x00")
+			head, powered, _ := strings.Cut(head, "\x00")
+			if _, rest, ok := strings.Cut(powered, "|"); ok {
+				head += "|" + rest
+			}
+			if got := head + " " + body; got != c.want {
+				t.Errorf("got %q, want %q\nlog:\n%s", got, c.want, log)
 			}
 		})
 	}

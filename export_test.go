@@ -61,3 +61,9 @@ type memoryConn struct {
 }
 
 func (c memoryConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// ParseScriptHeader reads the header of a script's output.
+func ParseScriptHeader(output string) (code int, location string, fields Header, err error) {
+	sh, err := parseScriptHeader(output)
+	return sh.code, sh.location, sh.fields, err
+}

@@ -113,6 +113,32 @@ func FuzzChunked(f *testing.F) {
 	})
 }
 
+// FuzzScriptHeader reads the header of a script's output. What is passed on has
+// no line end in it, and a code that a response may have.
+func FuzzScriptHeader(f *testing.F) {
+	for _, output := range []string{"Content-Type: text/plain\n\n", "Status: 404 Lost\r\nX: y\r\n\r\n", "Location: /x?y\n\n", "Location: http://x/\n\n",
+		"Content-Length: 5\nContent-Length: 6\n\n", "Status: 200\nLocation: /x\n\n", "nonsense\n\n", "A: b\rc\n\n", "\n"} {
+		f.Add(output)
+	}
+	f.Fuzz(func(t *testing.T, output string) {
+		code, location, fields, err := httpserver.ParseScriptHeader(output)
+		if err != nil {
+			return
+		}
+		if code < 200 || code > 599 {
+			t.Errorf("%q gives code %d", output, code)
+		}
+		if location != "" && location[0] != '/' {
+			t.Errorf("%q gives local location %q", output, location)
+		}
+		for _, field := range fields {
+			if strings.ContainsAny(field.Name+field.Value, "\r\n\x00") || field.Name == "" {
+				t.Errorf("%q gives field %q", output, field)
+			}
+		}
+	})
+}
+
 // FuzzPath cleans request targets. Nothing leaves the root, on any system.
 func FuzzPath(f *testing.F) {
 	seeds(f, func(request string) {

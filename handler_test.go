@@ -15,9 +15,9 @@ import (
 	"httpserver"
 )
 
-// counter overrides every method of ScriptHandler's parents and counts calls.
+// counter overrides every method of ScriptHandler and counts calls.
 type counter struct {
-	httpserver.SimpleHandler
+	httpserver.CGIHandler
 	mu    *sync.Mutex
 	calls map[string]int
 }
@@ -28,127 +28,139 @@ func (h *counter) count(name string) {
 	h.calls[name]++
 }
 
-func (h *counter) DoGET()     { h.count("DoGET"); h.SimpleHandler.DoGET() }
-func (h *counter) DoHEAD()    { h.count("DoHEAD"); h.SimpleHandler.DoHEAD() }
-func (h *counter) DoPOST()    { h.count("DoPOST"); h.SimpleHandler.DoPOST() }
-func (h *counter) DoPUT()     { h.count("DoPUT"); h.SimpleHandler.DoPUT() }
-func (h *counter) DoPATCH()   { h.count("DoPATCH"); h.SimpleHandler.DoPATCH() }
-func (h *counter) DoDELETE()  { h.count("DoDELETE"); h.SimpleHandler.DoDELETE() }
-func (h *counter) DoOPTIONS() { h.count("DoOPTIONS"); h.SimpleHandler.DoOPTIONS() }
-func (h *counter) DoCONNECT() { h.count("DoCONNECT"); h.SimpleHandler.DoCONNECT() }
-func (h *counter) DoTRACE()   { h.count("DoTRACE"); h.SimpleHandler.DoTRACE() }
-func (h *counter) Setup()     { h.count("Setup"); h.SimpleHandler.Setup() }
-func (h *counter) Handle()    { h.count("Handle"); h.SimpleHandler.Handle() }
-func (h *counter) Finish()    { h.count("Finish"); h.SimpleHandler.Finish() }
+func (h *counter) DoGET()     { h.count("DoGET"); h.CGIHandler.DoGET() }
+func (h *counter) DoHEAD()    { h.count("DoHEAD"); h.CGIHandler.DoHEAD() }
+func (h *counter) DoPOST()    { h.count("DoPOST"); h.CGIHandler.DoPOST() }
+func (h *counter) DoPUT()     { h.count("DoPUT"); h.CGIHandler.DoPUT() }
+func (h *counter) DoPATCH()   { h.count("DoPATCH"); h.CGIHandler.DoPATCH() }
+func (h *counter) DoDELETE()  { h.count("DoDELETE"); h.CGIHandler.DoDELETE() }
+func (h *counter) DoOPTIONS() { h.count("DoOPTIONS"); h.CGIHandler.DoOPTIONS() }
+func (h *counter) DoCONNECT() { h.count("DoCONNECT"); h.CGIHandler.DoCONNECT() }
+func (h *counter) DoTRACE()   { h.count("DoTRACE"); h.CGIHandler.DoTRACE() }
+func (h *counter) Setup()     { h.count("Setup"); h.CGIHandler.Setup() }
+func (h *counter) Handle()    { h.count("Handle"); h.CGIHandler.Handle() }
+func (h *counter) Finish()    { h.count("Finish"); h.CGIHandler.Finish() }
 func (h *counter) HandleOneRequest() {
 	h.count("HandleOneRequest")
-	h.SimpleHandler.HandleOneRequest()
+	h.CGIHandler.HandleOneRequest()
 }
 func (h *counter) Method(name string) func() {
 	h.count("Method")
-	return h.SimpleHandler.Method(name)
+	return h.CGIHandler.Method(name)
 }
 func (h *counter) ParseRequest() bool {
 	h.count("ParseRequest")
-	return h.SimpleHandler.ParseRequest()
+	return h.CGIHandler.ParseRequest()
 }
 func (h *counter) HandleExpect100() bool {
 	h.count("HandleExpect100")
-	return h.SimpleHandler.HandleExpect100()
+	return h.CGIHandler.HandleExpect100()
 }
 func (h *counter) SendError(code int, message, explain string) {
 	h.count("SendError")
-	h.SimpleHandler.SendError(code, message, explain)
+	h.CGIHandler.SendError(code, message, explain)
 }
 func (h *counter) SendResponse(code int, message string) {
 	h.count("SendResponse")
-	h.SimpleHandler.SendResponse(code, message)
+	h.CGIHandler.SendResponse(code, message)
 }
 func (h *counter) SendResponseOnly(code int, message string) {
 	h.count("SendResponseOnly")
-	h.SimpleHandler.SendResponseOnly(code, message)
+	h.CGIHandler.SendResponseOnly(code, message)
 }
 func (h *counter) SendHeader(name, value string) {
 	h.count("SendHeader")
-	h.SimpleHandler.SendHeader(name, value)
+	h.CGIHandler.SendHeader(name, value)
 }
-func (h *counter) EndHeaders()   { h.count("EndHeaders"); h.SimpleHandler.EndHeaders() }
-func (h *counter) FlushHeaders() { h.count("FlushHeaders"); h.SimpleHandler.FlushHeaders() }
+func (h *counter) EndHeaders()   { h.count("EndHeaders"); h.CGIHandler.EndHeaders() }
+func (h *counter) FlushHeaders() { h.count("FlushHeaders"); h.CGIHandler.FlushHeaders() }
 func (h *counter) LogRequest(code int, size int64) {
 	h.count("LogRequest")
-	h.SimpleHandler.LogRequest(code, size)
+	h.CGIHandler.LogRequest(code, size)
 }
 func (h *counter) LogError(format string, args ...any) {
 	h.count("LogError")
-	h.SimpleHandler.LogError(format, args...)
+	h.CGIHandler.LogError(format, args...)
 }
 func (h *counter) LogMessage(format string, args ...any) {
 	h.count("LogMessage")
-	h.SimpleHandler.LogMessage(format, args...)
+	h.CGIHandler.LogMessage(format, args...)
 }
 func (h *counter) VersionString() string {
 	h.count("VersionString")
-	return h.SimpleHandler.VersionString()
+	return h.CGIHandler.VersionString()
 }
 func (h *counter) DateTimeString(t time.Time) string {
 	h.count("DateTimeString")
-	return h.SimpleHandler.DateTimeString(t)
+	return h.CGIHandler.DateTimeString(t)
 }
 func (h *counter) LogDateTimeString() string {
 	h.count("LogDateTimeString")
-	return h.SimpleHandler.LogDateTimeString()
+	return h.CGIHandler.LogDateTimeString()
 }
 func (h *counter) AddressString() string {
 	h.count("AddressString")
-	return h.SimpleHandler.AddressString()
+	return h.CGIHandler.AddressString()
 }
 func (h *counter) SendHead() (io.ReadCloser, bool) {
 	h.count("SendHead")
-	return h.SimpleHandler.SendHead()
+	return h.CGIHandler.SendHead()
 }
 func (h *counter) ListDirectory(name string) (io.ReadCloser, bool) {
 	h.count("ListDirectory")
-	return h.SimpleHandler.ListDirectory(name)
+	return h.CGIHandler.ListDirectory(name)
 }
 func (h *counter) TranslatePath(path string) string {
 	h.count("TranslatePath")
-	return h.SimpleHandler.TranslatePath(path)
+	return h.CGIHandler.TranslatePath(path)
 }
 func (h *counter) GuessType(name string) string {
 	h.count("GuessType")
-	return h.SimpleHandler.GuessType(name)
+	return h.CGIHandler.GuessType(name)
 }
 func (h *counter) CopyFile(dst io.Writer, src io.Reader) error {
 	h.count("CopyFile")
-	return h.SimpleHandler.CopyFile(dst, src)
+	return h.CGIHandler.CopyFile(dst, src)
+}
+
+func (h *counter) IsCGI() bool { h.count("IsCGI"); return h.CGIHandler.IsCGI() }
+func (h *counter) RunCGI()     { h.count("RunCGI"); h.CGIHandler.RunCGI() }
+func (h *counter) IsExecutable(name string) bool {
+	h.count("IsExecutable")
+	return h.CGIHandler.IsExecutable(name)
+}
+func (h *counter) IsPython(name string) bool {
+	h.count("IsPython")
+	return h.CGIHandler.IsPython(name)
 }
 
 // TestNoCallBypassesAnOverride sends one request and names the methods that must
 // have been called for it, and how often.
 func TestNoCallBypassesAnOverride(t *testing.T) {
 	t.Parallel()
-	site := makeSite(t)
+	site := makeScripts(t)
 	connection := "Setup Handle HandleOneRequest ParseRequest Finish "
 	logged := "LogMessage LogDateTimeString AddressString "
 	response := "SendResponse SendResponseOnly LogRequest VersionString DateTimeString EndHeaders FlushHeaders SendHeader SendHeader " + logged
 	page := "SendError LogError SendHeader SendHeader SendHeader " + logged + response
 	for request, want := range map[string]string{
-		"GET /hello.txt HTTP/1.0\r\n\r\n":  "DoGET SendHead TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader DateTimeString " + response,
-		"HEAD /hello.txt HTTP/1.0\r\n\r\n": "DoHEAD SendHead TranslatePath GuessType SendHeader SendHeader SendHeader DateTimeString " + response,
-		"GET /list/ HTTP/1.0\r\n\r\n":      "DoGET SendHead TranslatePath ListDirectory CopyFile SendHeader SendHeader " + response,
-		"GET /list HTTP/1.0\r\n\r\n":       "DoGET SendHead TranslatePath SendHeader SendHeader " + response,
-		"GET /nope HTTP/1.0\r\n\r\n":       "DoGET SendHead TranslatePath " + page,
-		"GET / HTTP/2.0\r\n\r\n":           "SendError LogError SendHeader SendHeader SendHeader " + logged + strings.Replace(response, "FlushHeaders", "", 1),
-		"GET / HTTP/1.0\r\nbad\r\n\r\n":    page,
-		"SPAM / HTTP/1.0\r\n\r\n":          "Method " + page,
-		"POST / HTTP/1.0\r\n\r\n":          "DoPOST " + page,
-		"PUT / HTTP/1.0\r\n\r\n":           "DoPUT " + page,
-		"PATCH / HTTP/1.0\r\n\r\n":         "DoPATCH " + page,
-		"DELETE / HTTP/1.0\r\n\r\n":        "DoDELETE " + page,
-		"OPTIONS / HTTP/1.0\r\n\r\n":       "DoOPTIONS " + page,
-		"CONNECT x:1 HTTP/1.0\r\n\r\n":     "DoCONNECT " + page,
-		"TRACE / HTTP/1.0\r\n\r\n":         "DoTRACE " + page,
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n1": "HandleExpect100 SendResponseOnly EndHeaders FlushHeaders DoPOST " + page,
+		"GET /hello.txt HTTP/1.0\r\n\r\n":     "DoGET SendHead IsCGI TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader DateTimeString " + response,
+		"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "DoHEAD SendHead IsCGI TranslatePath GuessType SendHeader SendHeader SendHeader DateTimeString " + response,
+		"GET /list/ HTTP/1.0\r\n\r\n":         "DoGET SendHead IsCGI TranslatePath ListDirectory CopyFile SendHeader SendHeader " + response,
+		"GET /list HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath SendHeader SendHeader " + response,
+		"GET /nope HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath " + page,
+		"GET / HTTP/2.0\r\n\r\n":              "SendError LogError SendHeader SendHeader SendHeader " + logged + strings.Replace(response, "FlushHeaders", "", 1),
+		"GET / HTTP/1.0\r\nbad\r\n\r\n":       page,
+		"GET /cgi-bin/plain HTTP/1.0\r\n\r\n": "DoGET SendHead IsCGI RunCGI TranslatePath IsPython IsExecutable " + page,
+		"SPAM / HTTP/1.0\r\n\r\n":             "Method " + page,
+		"POST / HTTP/1.0\r\n\r\n":             "DoPOST IsCGI " + page,
+		"PUT / HTTP/1.0\r\n\r\n":              "DoPUT IsCGI " + page,
+		"PATCH / HTTP/1.0\r\n\r\n":            "DoPATCH IsCGI " + page,
+		"DELETE / HTTP/1.0\r\n\r\n":           "DoDELETE IsCGI " + page,
+		"OPTIONS / HTTP/1.0\r\n\r\n":          "DoOPTIONS " + page,
+		"CONNECT x:1 HTTP/1.0\r\n\r\n":        "DoCONNECT " + page,
+		"TRACE / HTTP/1.0\r\n\r\n":            "DoTRACE " + page,
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n1": "HandleExpect100 SendResponseOnly EndHeaders FlushHeaders DoPOST IsCGI " + page,
 	} {
 		var mu sync.Mutex
 		calls := make(map[string]int)

@@ -21,13 +21,14 @@
 //	}
 //
 // With New[httpserver.SimpleHandler] in its place the program serves the files
-// below the current directory. The function given to the server may set fields:
+// below the current directory, with New[httpserver.CGIHandler] it also runs those
+// in cgi-bin. The function given to the server may set fields:
 //
 //	func() httpserver.Handler { return &httpserver.SimpleHandler{Directory: "public"} }
 //
 // # Overriding
 //
-// A handler embeds BaseRequestHandler or SimpleHandler by value and overrides
+// A handler embeds BaseRequestHandler, SimpleHandler or CGIHandler by value and overrides
 // methods. The server hands the outermost value to the embedded ones, and they
 // call each other's methods through it, as Python's classes do: an EndHeaders
 // that adds a field and then calls the embedded EndHeaders sees every response.
@@ -51,7 +52,8 @@
 // are read to keep a connection. There is no time limit unless the handler's
 // Timeout sets one. SimpleHandler follows
 // symbolic links, also to what is outside its directory; with the FS of an
-// os.Root it does not. Everybody who can connect can read every file that the
+// os.Root it does not. CGIHandler runs programs: its comment says as whom and with
+// what environment. Everybody who can connect can read every file that the
 // server can.
 //
 // # Differences from Python
