@@ -594,9 +594,11 @@ func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 	switch {
 	case err != nil:
 		s.terminate() // the client has gone
-	case s.timedOut.Load():
-		h.scripts().LogError("CGI script %s timed out", s.url)
+	case s.cut.Load():
 		h.broken = true
+		if s.timedOut.Load() {
+			h.scripts().LogError("CGI script %s timed out", s.url)
+		}
 	case length >= 0 && n < length && !h.out.noBody:
 		h.scripts().LogError("CGI script %s: %d of %d bytes", s.url, n, length)
 	case inChunks:

@@ -42,6 +42,7 @@ type script struct {
 	attended chan struct{} // closed when attend has returned
 	leaving  atomic.Bool   // attend is to return
 	timedOut atomic.Bool
+	cut      atomic.Bool // cutOff was called: the output is not whole
 	ended    atomic.Bool // terminate was called
 	killed   atomic.Bool
 	end      sync.Once
@@ -71,11 +72,11 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 		return nil, err
 	}
 	s.output = bufio.NewReader((*scriptOutput)(s))
-	forget := h.Server.atClose(s.terminate)
+	forget := h.Server.atClose(s.cutOff)
 	if h.ScriptTimeout > 0 {
 		s.limit = time.AfterFunc(h.ScriptTimeout, func() {
 			s.timedOut.Store(true)
-			s.terminate()
+			s.cutOff()
 		})
 	}
 	go s.wait(forget)
@@ -132,6 +133,12 @@ func (s *script) wait(forget func()) {
 	close(s.exited)
 	s.stdout.SetReadDeadline(time.Now().Add(outputGrace))
 	s.stderr.SetReadDeadline(time.Now().Add(outputGrace))
+}
+
+// cutOff ends a script that may not have said all it has to say.
+func (s *script) cutOff() {
+	s.cut.Store(true)
+	s.terminate()
 }
 
 // terminate ends the script's process group, first politely. It may be called
@@ -204,7 +211,7 @@ func (h *CGIHandler) attend(s *script) {
 	}
 	if h.body.err != nil && h.body.err != io.EOF {
 		if !s.leaving.Load() {
-			s.terminate()
+			s.cutOff()
 		}
 		return
 	}
@@ -218,7 +225,7 @@ func (h *CGIHandler) attend(s *script) {
 	select {
 	case <-s.exited:
 	case <-time.After(goneGrace):
-		s.terminate()
+		s.cutOff()
 	}
 }
 
