@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
 	"io"
@@ -176,12 +177,12 @@ func (h *CGIHandler) IsCGI() bool {
 	if directories == nil {
 		directories = []string{"/cgi-bin", "/htbin"}
 	}
-	for slash := 1; slash < len(clean); slash++ {
+	for slash := 0; slash < len(clean); slash++ {
 		if clean[slash] != '/' {
 			continue
 		}
 		for _, dir := range directories {
-			if h.sameDirectory(clean[:slash], path.Clean("/"+dir)) {
+			if h.sameDirectory(cmp.Or(clean[:slash], "/"), path.Clean("/"+dir)) {
 				h.CGIInfo = CGIInfo{Dir: clean[:slash], Rest: clean[slash+1:]}
 				return true
 			}
@@ -284,7 +285,7 @@ func (h *CGIHandler) RunCGI() {
 		return
 	}
 	if spool != nil {
-		defer spool.Close()
+		defer closeSpool(spool)
 	}
 	s, err := h.startScript(r, spool, length)
 	if err != nil {
@@ -292,6 +293,13 @@ func (h *CGIHandler) RunCGI() {
 		h.notExecutable(r)
 		return
 	}
+	whole := false
+	defer func() {
+		if !whole {
+			s.cutOff() // something panicked
+		}
+		h.endScript(s)
+	}()
 	switch {
 	case strings.HasPrefix(path.Base(r.url), "nph-"):
 		h.scripts().LogRequest(0, -1)
@@ -305,7 +313,7 @@ func (h *CGIHandler) RunCGI() {
 	default:
 		h.answer(s)
 	}
-	h.endScript(s)
+	whole = true
 }
 
 // requestBody tells how long the request's body is. A chunked one is kept in a
@@ -321,23 +329,34 @@ func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
 		h.scripts().SendError(500, "", "")
 		return nil, 0, err
 	}
-	os.Remove(spool.Name()) // what is open stays; on Windows it stays for the system to clean up
+	os.Remove(spool.Name()) // what is open stays
 	limit := cmp.Or(h.MaxBody, 1<<30)
 	length, err = io.Copy(spool, io.LimitReader(h.RFile, limit+1))
 	switch {
 	case err == nil && length > limit:
 		err = errors.New("too large")
 		h.scripts().SendError(413, "", "")
+	case err != nil && (h.body.err == nil || h.body.err == io.EOF):
+		h.scripts().LogError("%v", err) // it could not be written
+		h.scripts().SendError(500, "", "")
 	case err != nil:
 		h.scripts().SendError(400, "Bad request body", "")
 	default:
 		_, err = spool.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		spool.Close()
+		closeSpool(spool)
 		return nil, 0, err
 	}
 	return spool, length, nil
+}
+
+// closeSpool closes the file and removes it where that could not be done before.
+func closeSpool(spool *os.File) {
+	spool.Close()
+	if runtime.GOOS == "windows" {
+		os.Remove(spool.Name())
+	}
 }
 
 // inherited are the variables of the server's own environment that scripts get,
@@ -364,7 +383,10 @@ func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
 			env = append(env, variable)
 		}
 	}
-	_, clientPort, _ := net.SplitHostPort(h.ClientAddress.String())
+	clientPort := ""
+	if h.ClientAddress != nil {
+		_, clientPort, _ = net.SplitHostPort(h.ClientAddress.String())
+	}
 	contentType, ok := h.Headers.Lookup("Content-Type")
 	if !ok {
 		contentType = "text/plain"
@@ -374,7 +396,10 @@ func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
 		contentLength = strconv.FormatInt(length, 10)
 	}
 	if r.info != "" {
-		translated = h.local(r.info)
+		translated, _ = filepath.Abs(h.local(r.info))
+		if strings.HasSuffix(r.info, "/") {
+			translated += "/"
+		}
 	}
 	root, _ := filepath.Abs(h.local("/"))
 	port := ""
@@ -509,7 +534,9 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 			if sh.length >= 0 {
 				continue
 			}
-			sh.length = n
+			if sh.length = n; sh.code == 204 {
+				continue // which must not have it (RFC 9110 section 8.6)
+			}
 		case "location":
 			if strings.HasPrefix(f.Value, "/") && !hasStatus {
 				sh.location = f.Value
@@ -526,21 +553,24 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 
 // readScriptHeader reads a script's output up to the empty line.
 func readScriptHeader(s *script) (sh scriptHeader, err error) {
-	var block strings.Builder
-	for {
-		line, err := s.output.ReadSlice('\n')
-		if block.Len()+len(line) > maxScriptHeader {
+	var block []byte
+	for begin := 0; ; { // of a line
+		piece, err := s.output.ReadSlice('\n')
+		if len(block)+len(piece) > maxScriptHeader {
 			return sh, errors.New("header of more than 65536 bytes")
 		}
-		block.Write(line)
-		switch {
-		case err != nil && block.Len() == 0:
+		block = append(block, piece...)
+		switch line := string(block[begin:]); {
+		case err == bufio.ErrBufferFull:
+			continue // with the rest of a long line
+		case err != nil && len(block) == 0:
 			return sh, errors.New("no output")
 		case err != nil:
 			return sh, errors.New("header without end")
-		case string(line) == "\n" || string(line) == "\r\n":
-			return parseScriptHeader(block.String())
+		case line == "\n" || line == "\r\n":
+			return parseScriptHeader(string(block))
 		}
+		begin = len(block)
 	}
 }
 
@@ -553,6 +583,9 @@ func (h *CGIHandler) answer(s *script) {
 	case s.timedOut.Load():
 		self.LogError("CGI script %s timed out", s.url)
 		self.SendError(504, "", "")
+		return
+	case err != nil && s.cut.Load():
+		h.CloseConnection = true // as the client is gone, or the server is going
 		return
 	case err != nil:
 		self.LogError("CGI script %s: %v", s.url, err)
@@ -582,6 +615,11 @@ func (h *CGIHandler) answer(s *script) {
 // sendOutput sends the script's output as it comes, at most length bytes if that
 // is not -1.
 func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
+	if h.out.noBody {
+		h.out.flushHead()
+		s.ended.Store(true) // what it says of not being heard is not worth a log line
+		return
+	}
 	w := h.WFile
 	if inChunks {
 		w = chunkWriter{h.WFile}
@@ -590,7 +628,7 @@ func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 	if length >= 0 {
 		out = io.LimitReader(s, length)
 	}
-	n, err := io.Copy(w, out)
+	_, err := io.Copy(w, out)
 	switch {
 	case err != nil:
 		s.terminate() // the client has gone
@@ -599,8 +637,6 @@ func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 		if s.timedOut.Load() {
 			h.scripts().LogError("CGI script %s timed out", s.url)
 		}
-	case length >= 0 && n < length && !h.out.noBody:
-		h.scripts().LogError("CGI script %s: %d of %d bytes", s.url, n, length)
 	case inChunks:
 		io.WriteString(h.WFile, "0\r\n\r\n")
 	}

@@ -60,7 +60,8 @@ var scripts = map[string]func(){
 	"long":     says("Content-Type: text/plain\nContent-Length: 5\n\n1234567890"),
 	"short":    says("Content-Type: text/plain\nContent-Length: 10\n\n12345"),
 	"missing":  says("Status: 404 Lost\nContent-Type: text/plain\n\nnope"),
-	"empty":    says("Status: 204\n\n"),
+	"empty":    says("Status: 204\nContent-Length: 5\n\n"),
+	"longline": says("X-Long: " + strings.Repeat("y", 4079) + "\nX-Longer: " + strings.Repeat("z", 50000) + "\r\n\nok"),
 	"fresh":    says("Status: 304 Not Modified\nETag: \"x\"\n\nno body"),
 	"away":     says("Location: http://example.org/x\n\n"),
 	"seeother": says("Status: 303\nLocation: /x\n\n"),
@@ -219,10 +220,11 @@ func TestCGIAnswers(t *testing.T) {
 		{script("GET", "/cgi-bin/args"), ok + chunked, "2\r\n[]\r\n0\r\n\r\n", ""},
 		{"GET /cgi-bin/args HTTP/1.0\r\n\r\n", ok, "[]", ""},
 		{script("GET", "/cgi-bin/long"), ok + "|Content-Length: 5", "12345", ""},
-		{script("GET", "/cgi-bin/short"), ok + "|Content-Length: 10", "12345", "CGI script /cgi-bin/short: 5 of 10 bytes"},
+		{script("GET", "/cgi-bin/short"), ok + "|Content-Length: 10", "12345", "Response has 5 bytes, Content-Length is 10"},
 		{script("GET", "/cgi-bin/missing"), "HTTP/1.1 404 Lost|Content-Type: text/plain" + chunked, "4\r\nnope\r\n0\r\n\r\n", ""},
 		{script("GET", "/cgi-bin/empty"), "HTTP/1.1 204 No Content", "", ""},
 		{script("GET", "/cgi-bin/fresh"), "HTTP/1.1 304 Not Modified|ETag: \"x\"", "", ""},
+		{script("GET", "/cgi-bin/longline"), "HTTP/1.1 200 OK|X-Long: " + strings.Repeat("y", 4079) + "|X-Longer: " + strings.Repeat("z", 50000) + chunked, "2\r\nok\r\n0\r\n\r\n", ""},
 		{script("GET", "/cgi-bin/away"), "HTTP/1.1 302 Found|Location: http://example.org/x" + chunked, "0\r\n\r\n", ""},
 		{script("GET", "/cgi-bin/seeother"), "HTTP/1.1 303 See Other|Location: /x" + chunked, "0\r\n\r\n", ""},
 		{script("GET", "/cgi-bin/local"), "HTTP/1.1 200 OK|Content-type: text/plain|Content-Length: 13|Last-Modified: Sat, 29 Feb 2020 12:34:56 GMT", "hello, world\n", ""},
@@ -556,6 +558,14 @@ func TestCGIEnds(t *testing.T) {
 				gone(t, pid)
 			})
 		}
+		t.Run("client gone with a request begun", func(t *testing.T) {
+			t.Parallel()
+			conn, r := send(t, s.Addr(), script("GET", "/cgi-bin/sleeper")+"GET")
+			pid := readPID(t, r)
+			io.WriteString(conn, " /")
+			conn.Close()
+			gone(t, pid)
+		})
 		t.Run("closed its output", func(t *testing.T) {
 			t.Parallel()
 			_, r := send(t, s.Addr(), script("GET", "/cgi-bin/runson"))
@@ -635,6 +645,51 @@ func TestCGIEnds(t *testing.T) {
 	t.Errorf("goroutines %d -> %d, descriptors %d -> %d\n%s", goroutines, g, descriptors, d, stacks[:runtime.Stack(stacks, true)])
 }
 
+// panicking does so in the middle of an answer.
+type panicking struct{ httpserver.CGIHandler }
+
+func (h *panicking) SendHeader(name, value string) {
+	if name == "X-B" {
+		panic("X-B")
+	}
+	h.CGIHandler.SendHeader(name, value)
+}
+
+func TestCGIPanic(t *testing.T) {
+	t.Parallel()
+	site := makeScripts(t)
+	text := "#!/bin/sh\nprintf 'X-A: %s\\nX-B: 1\\n\\n' $$\nexec sleep 60\n"
+	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "pid"), []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, log := start(t, func() httpserver.Handler {
+		h := new(panicking)
+		h.Directory, h.RunAsServer = site, true
+		h.Env = []string{}
+		return h
+	}, nil)
+	if got := ask(t, s.Addr(), "GET /cgi-bin/pid HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 500 ") {
+		t.Errorf("got %q", got)
+	}
+	if !strings.Contains(log.String(), "panic in a handler: X-B") {
+		t.Errorf("log %s", log)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A CGI directory may be the root: then nothing is sent as a file.
+func TestCGIRoot(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.CGIDirectories = []string{"/"}; h.ProtocolVersion = "HTTP/1.0" })
+	for target, want := range map[string]string{"/cgi-bin/args": "200 OK", "/hello.txt": "403 CGI script is not executable ('/hello.txt')", "/": "403 CGI script is not a plain file ('/')"} {
+		if got := ask(t, s.Addr(), script("GET", target)); !strings.HasPrefix(got, "HTTP/1.0 "+want+"\r\n") {
+			t.Errorf("%s: %.200q", target, got)
+		}
+	}
+}
+
 // Started as root, scripts run as nobody, without root's groups.
 func TestCGINobody(t *testing.T) {
 	t.Parallel()
@@ -648,11 +703,11 @@ func TestCGINobody(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(site) })
 	os.Chmod(site, 0o755)
 	os.Mkdir(filepath.Join(site, "cgi-bin"), 0o755)
-	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "id"), []byte("#!/bin/sh\necho X: y; echo; id -u; id -G\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "id"), []byte("#!/bin/sh\necho X: y; echo; id -u; id -G; echo said >/dev/stderr\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, asServer := range []bool{false, true} {
-		s, _ := start(t, func() httpserver.Handler {
+		s, log := start(t, func() httpserver.Handler {
 			h := new(httpserver.CGIHandler)
 			h.Directory, h.RunAsServer = site, asServer
 			return h
@@ -661,6 +716,10 @@ func TestCGINobody(t *testing.T) {
 		ids := strings.Fields(body)
 		if len(ids) < 2 || (ids[0] == "0") != asServer || !asServer && (len(ids) != 2 || ids[1] == "0") {
 			t.Errorf("asServer %v: ids %q", asServer, body)
+		}
+		s.Shutdown(t.Context())
+		if !strings.Contains(log.String(), "/cgi-bin/id: said\n") {
+			t.Errorf("asServer %v: log %s", asServer, log)
 		}
 	}
 }

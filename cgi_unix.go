@@ -31,6 +31,17 @@ func isolate(cmd *exec.Cmd, asServer bool) error {
 	return nil
 }
 
+// give lets a script that runs as another user open its pipes by name, as
+// /dev/stderr and the like.
+func give(cmd *exec.Cmd, files []*os.File) {
+	c := cmd.SysProcAttr.Credential
+	for _, f := range files {
+		if c != nil && f != nil {
+			f.Chown(int(c.Uid), int(c.Gid))
+		}
+	}
+}
+
 // signalGroup asks a script's process group to end, or ends it.
 func signalGroup(p *os.Process, kill bool) {
 	sig := syscall.SIGTERM

@@ -18,6 +18,7 @@ import (
 const (
 	killDelay   = 2 * time.Second        // from SIGTERM to SIGKILL
 	outputGrace = 2 * time.Second        // how long output may pause once the script has exited: others hold its pipe
+	closeGrace  = 500 * time.Millisecond // from SIGTERM to SIGKILL when the server closes, for which programs do not wait longer
 	goneGrace   = time.Second            // for an answer to a client that has ended its side of the connection
 	exitGrace   = 250 * time.Millisecond // for the script to exit after its output
 )
@@ -40,6 +41,7 @@ type script struct {
 
 	exited   chan struct{} // closed when the script, not each child of its own, has ended
 	attended chan struct{} // closed when attend has returned
+	finished chan struct{} // closed by endScript
 	leaving  atomic.Bool   // attend is to return
 	timedOut atomic.Bool
 	cut      atomic.Bool // cutOff was called: the output is not whole
@@ -62,6 +64,7 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 		errors:   make(chan string, maxErrorLines),
 		exited:   make(chan struct{}),
 		attended: make(chan struct{}),
+		finished: make(chan struct{}),
 	}
 	s.cmd.Dir = filepath.Dir(r.file)
 	s.cmd.Env = h.environment(r, length)
@@ -72,7 +75,7 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 		return nil, err
 	}
 	s.output = bufio.NewReader((*scriptOutput)(s))
-	forget := h.Server.atClose(s.cutOff)
+	forget := h.Server.atClose(s.close)
 	if h.ScriptTimeout > 0 {
 		s.limit = time.AfterFunc(h.ScriptTimeout, func() {
 			s.timedOut.Store(true)
@@ -117,6 +120,7 @@ func (s *script) start(spool *os.File, length int64) (err error) {
 		s.stdin, s.cmd.Stdin = inW, in
 	}
 	if err == nil {
+		give(s.cmd, append(theirs, spool))
 		err = s.cmd.Start()
 	}
 	return err
@@ -126,13 +130,21 @@ func (s *script) start(spool *os.File, length int64) (err error) {
 // long.
 func (s *script) wait(forget func()) {
 	s.cmd.Wait()
-	forget()
-	if s.limit != nil {
-		s.limit.Stop()
-	}
 	close(s.exited)
 	s.stdout.SetReadDeadline(time.Now().Add(outputGrace))
 	s.stderr.SetReadDeadline(time.Now().Add(outputGrace))
+	<-s.finished // a child may still be writing
+	forget()
+}
+
+// close ends a script with the server, and waits for its end.
+func (s *script) close() {
+	s.cutOff()
+	select {
+	case <-s.exited:
+	case <-time.After(closeGrace):
+		s.kill()
+	}
 }
 
 // cutOff ends a script that may not have said all it has to say.
@@ -215,11 +227,20 @@ func (h *CGIHandler) attend(s *script) {
 		}
 		return
 	}
-	if h.body.err == nil || len(h.in.buffered()) > 0 {
+	if h.body.err == nil {
 		return
 	}
 	h.Connection.SetReadDeadline(time.Time{})
-	if err := h.in.fill(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	for len(h.in.buffered()) < maxLine { // of requests that come early
+		err := h.in.fill()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		if err != nil {
+			break
+		}
+	}
+	if len(h.in.buffered()) >= maxLine {
 		return
 	}
 	select {
@@ -254,6 +275,10 @@ func (h *CGIHandler) leave(s *script) {
 // endScript leaves a script whose output has been sent. It gets some time to
 // exit, most of it when the client is no longer waiting.
 func (h *CGIHandler) endScript(s *script) {
+	defer close(s.finished)
+	if s.limit != nil {
+		s.limit.Stop()
+	}
 	s.stdout.Close()
 	h.leave(s)
 	timer := time.NewTimer(exitGrace)
@@ -264,16 +289,28 @@ func (h *CGIHandler) endScript(s *script) {
 			h.scripts().LogError("CGI script %s: %v", s.url, s.cmd.ProcessState)
 		}
 	case <-timer.C:
-		time.AfterFunc(killDelay, s.terminate)
+		time.AfterFunc(killDelay, s.endLate)
+		h.logErrors(s)
+		return
 	}
-	for open := true; open; {
+	for {
 		select {
 		case line, more := <-s.errors:
-			if open = more; more {
-				h.scripts().LogError("%s: %s", s.url, line)
+			if !more {
+				return
 			}
+			h.scripts().LogError("%s: %s", s.url, line)
 		case <-timer.C:
-			open = false
+			return
 		}
+	}
+}
+
+// endLate ends a script that has not exited although its answer is long sent.
+func (s *script) endLate() {
+	select {
+	case <-s.exited:
+	default:
+		s.terminate()
 	}
 }

@@ -667,7 +667,7 @@ func (s *HTTPServer) atClose(f func()) (undo func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
-		f()
+		go f()
 	}
 	if s.closers == nil {
 		s.closers = make(map[*func()]struct{})
@@ -680,13 +680,16 @@ func (s *HTTPServer) atClose(f func()) (undo func()) {
 	}
 }
 
+// callClosers calls what atClose was given, all at once, and waits.
 func (s *HTTPServer) callClosers() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.over = true
+	var wg sync.WaitGroup
 	for f := range s.closers {
-		(*f)()
+		wg.Go(*f)
 	}
+	s.mu.Unlock()
+	wg.Wait()
 }
 
 // end lets ServeForever return.

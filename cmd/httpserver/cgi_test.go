@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // addScript puts a shell script into cgi-bin, for all users to run: the command
@@ -102,5 +107,42 @@ func TestCGIMax(t *testing.T) {
 		if running > 2 {
 			t.Errorf("%d scripts at once", running)
 		}
+	}
+}
+
+// A script that does not mind SIGTERM does not outlive the server.
+func TestCGIEndsWithServer(t *testing.T) {
+	needSignals(t)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			p := startServer(t, "--cgi", "-q")
+			p.addScript(t, "stubborn", "trap '' TERM; echo $$; while :; do sleep 0.1; done")
+			r := bufio.NewReader(p.dial(t, "GET /cgi-bin/stubborn HTTP/1.0\r\n\r\n"))
+			pid := 0
+			for pid == 0 {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					t.Fatal(err)
+				}
+				pid, _ = strconv.Atoi(strings.TrimSpace(line))
+			}
+			p.signal(t, sig)
+			if sig != os.Interrupt {
+				p.signal(t, sig) // at once
+			}
+			p.wait(t)
+			for begin := time.Now(); ; runtime.Gosched() { // SIGKILL takes a moment
+				process, err := os.FindProcess(pid)
+				if err != nil || process.Signal(syscall.Signal(0)) != nil {
+					return
+				}
+				if time.Since(begin) > 2*time.Second {
+					t.Errorf("script %d runs on", pid)
+					process.Kill()
+					return
+				}
+			}
+		})
 	}
 }
