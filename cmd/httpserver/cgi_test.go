@@ -132,12 +132,13 @@ func TestCGIEndsWithServer(t *testing.T) {
 				p.signal(t, sig) // at once
 			}
 			p.wait(t)
-			for begin := time.Now(); ; runtime.Gosched() { // SIGKILL takes a moment
-				process, err := os.FindProcess(pid)
-				if err != nil || process.Signal(syscall.Signal(0)) != nil {
-					return
-				}
-				if time.Since(begin) > 2*time.Second {
+			process, err := os.FindProcess(pid)
+			if err != nil {
+				return
+			}
+			defer process.Release()
+			for begin := time.Now(); process.Signal(syscall.Signal(0)) == nil; runtime.Gosched() {
+				if time.Since(begin) > 2*time.Second { // SIGKILL takes a moment
 					t.Errorf("script %d runs on", pid)
 					process.Kill()
 					return
