@@ -372,71 +372,86 @@ func (h *CGIHandler) inherits(name string) bool {
 		runtime.GOOS == "windows" && slices.Contains(inheritedWindows, strings.ToUpper(name))
 }
 
-// environment makes a script's environment (RFC 3875 section 4.1): the
-// meta-variables with the values that Python gives them, what Apache has beside
-// them, and the request's fields.
+// environment makes a script's environment: what it inherits, the meta-variables,
+// the request's fields, and Env.
 func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
-	self := h.scripts()
 	var env []string
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); h.inherits(name) {
 			env = append(env, variable)
 		}
 	}
-	clientPort := ""
-	if h.ClientAddress != nil {
-		_, clientPort, _ = net.SplitHostPort(h.ClientAddress.String())
+	for _, v := range h.metaVariables(r, length) {
+		env = append(env, v.Name+"="+v.Value)
 	}
-	contentType, ok := h.Headers.Lookup("Content-Type")
-	if !ok {
-		contentType = "text/plain"
-	}
-	contentLength, translated := "", ""
-	if h.body.chunked || h.Headers.Get("Content-Length") != "" {
-		contentLength = strconv.FormatInt(length, 10)
-	}
-	if r.info != "" {
-		translated, _ = filepath.Abs(h.local(r.info))
-		if strings.HasSuffix(r.info, "/") {
-			translated += "/"
-		}
-	}
-	root, _ := filepath.Abs(h.local("/"))
-	port := ""
-	if n := h.Server.port(); n != 0 {
-		port = strconv.Itoa(n)
-	}
-	for _, v := range [...][2]string{
+	return append(h.fieldVariables(env), h.Env...)
+}
+
+// metaVariables are those of RFC 3875 section 4.1, with the values that Python
+// gives them, and then those that Apache has beside them.
+func (h *CGIHandler) metaVariables(r scriptRequest, length int64) []Field {
+	self := h.scripts()
+	scheme := h.scheme()
+	variables := []Field{
 		{"GATEWAY_INTERFACE", "CGI/1.1"},
 		{"SERVER_SOFTWARE", self.VersionString()},
 		{"SERVER_NAME", h.Server.host()},
-		{"SERVER_PORT", port},
+		{"SERVER_PORT", portString(h.Server.port())},
 		{"SERVER_PROTOCOL", cmp.Or(h.ProtocolVersion, "HTTP/1.0")},
 		{"REQUEST_METHOD", h.Command},
 		{"SCRIPT_NAME", r.url},
 		{"PATH_INFO", r.info},
-		{"PATH_TRANSLATED", translated},
+		{"PATH_TRANSLATED", h.absolute(r.info)},
 		{"QUERY_STRING", targetQuery(h.Path)},
 		{"REMOTE_ADDR", strings.TrimPrefix(self.AddressString(), "-")},
 		{"REMOTE_HOST", ""},
-		{"CONTENT_TYPE", contentType},
-		{"CONTENT_LENGTH", contentLength},
+		{"CONTENT_TYPE", "text/plain"},
+		{"CONTENT_LENGTH", ""},
 		{"HTTP_USER_AGENT", ""},
 		{"HTTP_COOKIE", ""},
 		{"HTTP_REFERER", ""},
+
 		{"SCRIPT_FILENAME", r.file},
-		{"DOCUMENT_ROOT", root},
+		{"DOCUMENT_ROOT", h.absolute("/")},
 		{"REQUEST_URI", h.Path},
-		{"REQUEST_SCHEME", h.scheme()},
-		{"REMOTE_PORT", clientPort},
+		{"REQUEST_SCHEME", scheme},
 		{"REDIRECT_STATUS", "200"}, // without it php-cgi takes the call for an attack
-	} {
-		env = append(env, v[0]+"="+v[1])
 	}
-	if h.scheme() == "https" {
-		env = append(env, "HTTPS=on")
+	// What follows takes the place of what stands above.
+	if contentType, ok := h.Headers.Lookup("Content-Type"); ok {
+		variables = append(variables, Field{"CONTENT_TYPE", contentType})
 	}
-	return append(h.fieldVariables(env), h.Env...)
+	if h.body.chunked || h.Headers.Get("Content-Length") != "" {
+		variables = append(variables, Field{"CONTENT_LENGTH", strconv.FormatInt(length, 10)})
+	}
+	if h.ClientAddress != nil {
+		_, port, _ := net.SplitHostPort(h.ClientAddress.String())
+		variables = append(variables, Field{"REMOTE_PORT", port})
+	}
+	if scheme == "https" {
+		variables = append(variables, Field{"HTTPS", "on"})
+	}
+	return variables
+}
+
+// absolute gives the absolute name for a decoded path, "" for none.
+func (h *CGIHandler) absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	name, _ := filepath.Abs(h.local(path))
+	if strings.HasSuffix(path, "/") && len(path) > 1 {
+		name += "/"
+	}
+	return name
+}
+
+// portString writes a port, "" for none.
+func portString(port int) string {
+	if port == 0 {
+		return ""
+	}
+	return strconv.Itoa(port)
 }
 
 // scheme tells how the client reached the server. A connection that has a
