@@ -60,6 +60,11 @@ type CGIHandler struct {
 	// it is kept in a file until its length is known; more is 413. 0 means 1 GiB.
 	MaxBody int64
 
+	// Slots bounds how many scripts run at once: each takes a place in it until it
+	// has exited, others wait. The handlers of a server share one; nil means no
+	// bound.
+	Slots chan struct{}
+
 	// StatusFirst sends "200 Script output follows" before the script runs, as
 	// Python does; then its whole output, header included, is sent as it is.
 	StatusFirst bool
@@ -273,8 +278,7 @@ func (h *CGIHandler) notExecutable(r scriptRequest) {
 }
 
 // RunCGI runs the script of CGIInfo and sends its answer. A local redirect is
-// followed once it has returned. An override might bound how many scripts run at
-// once. Python: run_cgi.
+// followed once it has returned. Python: run_cgi.
 func (h *CGIHandler) RunCGI() {
 	r, ok := h.findScript()
 	if !ok {

@@ -461,6 +461,31 @@ func TestCGIBodies(t *testing.T) {
 	})
 }
 
+// A request takes a place among the scripts when its script starts, and that
+// keeps it until it has exited.
+func TestCGISlots(t *testing.T) {
+	t.Parallel()
+	slots := make(chan struct{}, 1)
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Slots = slots })
+	upload := dial(t, s.Addr())
+	io.WriteString(upload, "POST /cgi-bin/sum HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+	if _, body := fields(ask(t, s.Addr(), script("GET", "/cgi-bin/tocgi"))); !strings.Contains(body, `["a" "b"]`) {
+		t.Errorf("beside an upload: %q", body)
+	}
+	_, r := send(t, s.Addr(), script("GET", "/cgi-bin/runson"))
+	pid := readPID(t, r)
+	if n := len(slots); n != 1 {
+		t.Errorf("%d places are taken", n)
+	}
+	io.WriteString(upload, "0\r\n\r\n")
+	if answer, _ := io.ReadAll(upload); !strings.Contains(string(answer), "3 of 3") {
+		t.Errorf("after the upload: %q", answer)
+	}
+	if err := signalTo(pid, syscall.Signal(0)); err == nil {
+		t.Error("two scripts ran at once")
+	}
+}
+
 // Output and input stream at the same time, byte by byte.
 func TestCGIStreams(t *testing.T) {
 	t.Parallel()

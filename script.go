@@ -71,7 +71,9 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 	if err := isolate(s.cmd, h.RunAsServer); err != nil {
 		return nil, err
 	}
+	free := takeSlot(h.Slots)
 	if err := s.start(spool, length); err != nil {
+		free()
 		return nil, err
 	}
 	s.output = bufio.NewReader((*scriptOutput)(s))
@@ -82,7 +84,7 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 			s.cutOff()
 		})
 	}
-	go s.wait(forget)
+	go s.wait(free, forget)
 	go s.readErrors()
 	go h.attend(s)
 	return s, nil
@@ -126,10 +128,21 @@ func (s *script) start(spool *os.File, length int64) (err error) {
 	return err
 }
 
+// takeSlot waits for a place among the scripts that may run, and gives what
+// leaves it to another.
+func takeSlot(slots chan struct{}) (free func()) {
+	if slots == nil {
+		return func() {}
+	}
+	slots <- struct{}{}
+	return func() { <-slots }
+}
+
 // wait waits for the script to exit. From then on its output may not pause for
 // long.
-func (s *script) wait(forget func()) {
+func (s *script) wait(free, forget func()) {
 	s.cmd.Wait()
+	free()
 	close(s.exited)
 	s.stdout.SetReadDeadline(time.Now().Add(outputGrace))
 	s.stderr.SetReadDeadline(time.Now().Add(outputGrace))

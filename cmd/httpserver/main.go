@@ -73,10 +73,11 @@ type handler struct {
 // newHandler gives what makes the handlers.
 func (o *options) newHandler() func() httpserver.Handler {
 	if o.cgi {
-		running := make(chan struct{}, o.cgiMax)
+		slots := make(chan struct{}, o.cgiMax)
 		return func() httpserver.Handler {
-			h := &cgiHandler{quiet: o.quiet, running: running}
+			h := &cgiHandler{quiet: o.quiet}
 			o.setFields(&h.SimpleHandler)
+			h.Slots = slots
 			h.InheritEnv = o.cgiEnv
 			h.ScriptTimeout = o.cgiTimeout
 			return h
@@ -101,24 +102,16 @@ func (h *handler) LogRequest(code int, size int64) {
 	}
 }
 
-// cgiHandler is a handler that runs scripts, so many at once as running has room
-// for.
+// cgiHandler is a handler that runs scripts.
 type cgiHandler struct {
 	httpserver.CGIHandler
-	quiet   bool
-	running chan struct{}
+	quiet bool
 }
 
 func (h *cgiHandler) LogRequest(code int, size int64) {
 	if !h.quiet {
 		h.CGIHandler.LogRequest(code, size)
 	}
-}
-
-func (h *cgiHandler) RunCGI() {
-	h.running <- struct{}{}
-	defer func() { <-h.running }()
-	h.CGIHandler.RunCGI()
 }
 
 // checkDirectory says what is wrong with a directory before anyone asks for it.
