@@ -24,6 +24,7 @@ type connReader struct {
 	r, w    int
 	full    bool // the last read gave as much as it could: there may be more
 	total   bool // what is read has one deadline, set by beginDeadline
+	waiter  waiter
 }
 
 func (c *connReader) buffered() []byte { return c.buf[c.r:c.w] }
@@ -51,8 +52,10 @@ func (c *connReader) beginDeadline() {
 func (c *connReader) fill() error {
 	switch {
 	case c.buf == nil:
-		c.pooled = readBuffers.Get().(*[bufferSize]byte)
-		c.buf = c.pooled[:]
+		if c.waiter.wait(c) {
+			return c.filled(c.waiter.n, c.waiter.err)
+		}
+		c.takeBuffer()
 	case c.r == c.w:
 		c.r, c.w = 0, 0
 	case c.w == len(c.buf) && c.r > 0:
@@ -61,10 +64,19 @@ func (c *connReader) fill() error {
 	case c.w == len(c.buf):
 		c.grow()
 	}
-	n, err := c.conn.Read(c.buf[c.w:])
-	c.w += n
-	c.full = c.w == len(c.buf)
+	return c.filled(c.conn.Read(c.buf[c.w:]))
+}
+
+func (c *connReader) takeBuffer() {
+	c.pooled = readBuffers.Get().(*[bufferSize]byte)
+	c.buf = c.pooled[:]
+}
+
+// filled takes account of what a read gave.
+func (c *connReader) filled(n int, err error) error {
 	if n > 0 {
+		c.w += n
+		c.full = c.w == len(c.buf)
 		return nil
 	}
 	if err == nil {
