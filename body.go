@@ -133,9 +133,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 // nextChunk reads on to the data of the next chunk, or past the last chunk and
 // the trailers, which gives io.EOF. Lines of the framing end in CRLF alone.
 func (b *bodyReader) nextChunk() error {
-	if !b.conn.total {
-		b.conn.beginDeadline()
-	}
+	b.conn.beginDeadline()
 	if b.inChunk {
 		if line, err := b.conn.line(2); err != nil || string(line) != "\r\n" {
 			return chunkError(err)
@@ -219,12 +217,11 @@ func unexpected(err error) error {
 	return err
 }
 
-// drain reads what the handler left, so that the next request can be read, with
-// one deadline. It tells whether the body's end was reached within maxDrain bytes.
+// drain reads what the handler left, so that the next request can be read, under
+// the deadline that is set. It tells whether the body's end was reached within maxDrain bytes.
 func (b *bodyReader) drain() bool {
 	if b.err == nil && b.remaining <= maxDrain {
 		b.conn.total = true
-		b.conn.beginDeadline()
 		io.CopyN(io.Discard, b, maxDrain+1)
 		b.conn.total = false
 	}

@@ -669,6 +669,7 @@ func (h *CGIHandler) copyOutput(s *script) { h.sendOutput(s, -1, false) }
 // A chunkWriter writes chunks, RFC 9112 section 7.1.
 type chunkWriter struct{ w io.Writer }
 
+// Write sends p as one chunk; an empty one would be the last.
 func (c chunkWriter) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil

@@ -23,7 +23,7 @@ type connReader struct {
 	buf     []byte            // unread bytes are buf[r:w]
 	r, w    int
 	full    bool // the last read gave as much as it could: there may be more
-	total   bool // what is read has one deadline, set by beginDeadline
+	total   bool // the deadline that is set holds for all that is read
 	waiter  waiter
 }
 
@@ -41,9 +41,10 @@ func (c *connReader) release() {
 	c.pooled, c.buf, c.r, c.w = nil, nil, 0, 0
 }
 
-// beginDeadline gives what is read next the handler's timeout, as a total.
+// beginDeadline gives what is read next the handler's timeout, unless it is part
+// of a total.
 func (c *connReader) beginDeadline() {
-	if *c.timeout > 0 {
+	if *c.timeout > 0 && !c.total {
 		c.conn.SetReadDeadline(time.Now().Add(*c.timeout))
 	}
 }
@@ -141,7 +142,7 @@ func (c *connReader) headerLines() (string, error) {
 			return "", errHeaderLine
 		case err != nil:
 			return "", err
-		case len(line) <= 2 && (line[0] == '\n' || line[0] == '\r'):
+		case len(trimEnd(line)) == 0:
 			c.consume(len(line))
 			return string(block), nil
 		case fields == maxFields:
@@ -168,9 +169,7 @@ func (c *connReader) blankLine() int {
 // read reads for a body. Each call has the handler's timeout, unless total.
 func (c *connReader) read(p []byte) (int, error) {
 	if c.r == c.w {
-		if !c.total {
-			c.beginDeadline()
-		}
+		c.beginDeadline()
 		if len(p) >= bufferSize {
 			n, err := c.conn.Read(p)
 			c.full = n == len(p)

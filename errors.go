@@ -45,6 +45,7 @@ type statusError struct {
 	message, explain string
 }
 
+// Error gives code and message in one line.
 func (e *statusError) Error() string {
 	return fmt.Sprintf("httpserver: %d %s", e.code, e.message)
 }

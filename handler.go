@@ -90,7 +90,10 @@ var methods = map[string]func(Handler){
 // noCopy makes go vet object to copies.
 type noCopy struct{}
 
-func (*noCopy) Lock()   {}
+// Lock is what go vet looks for, as is Unlock.
+func (*noCopy) Lock() {}
+
+// Unlock does nothing.
 func (*noCopy) Unlock() {}
 
 // A BaseRequestHandler reads requests and calls a method for each, such as
@@ -289,9 +292,7 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 	h.RequestLine, h.Command, h.RequestVersion = "", "", ""
 	h.rawLine, h.rawRest, h.haveRest = "", "", false
 	if h.in.headSize(0) == 0 {
-		h.state.reading()
-		h.in.beginDeadline()
-		h.state.limitReading()
+		h.beginReading()
 	}
 	line, err := h.in.line(maxLine)
 	if err == errLineLimit {
@@ -312,6 +313,14 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 		h.in.consume(len(line))
 	}
 	return true
+}
+
+// beginReading begins to wait for the rest of what the client has begun to send.
+// That has one deadline, and a nearer one when the server shuts down.
+func (h *BaseRequestHandler) beginReading() {
+	h.state.reading()
+	h.in.beginDeadline()
+	h.state.limitReading()
 }
 
 // trimEnd cuts the LF or CRLF that ends a line.
@@ -396,8 +405,8 @@ func (h *BaseRequestHandler) parseHeader() bool {
 		if err != nil {
 			return h.readFailed(err)
 		}
-		h.state.read()
 	}
+	h.state.read()
 	fields, err := parseFields(h.Headers, h.rawRest)
 	if err == nil {
 		err = checkHost(fields, &h.line)
@@ -533,7 +542,7 @@ func (h *BaseRequestHandler) drained() bool {
 	if h.body.err != nil || h.expects || h.state.closing() {
 		return h.body.err == io.EOF
 	}
-	h.state.reading()
+	h.beginReading()
 	defer h.state.read()
 	return h.body.drain()
 }

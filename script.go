@@ -234,26 +234,24 @@ func (h *CGIHandler) attend(s *script) {
 		io.Copy(s.stdin, h.RFile)
 		s.stdin.Close()
 	}
-	if h.body.err != nil && h.body.err != io.EOF {
+	switch {
+	case h.body.err == nil: // the script has not read it
+		return
+	case h.body.err != io.EOF:
 		if !s.leaving.Load() {
 			s.cutOff()
 		}
 		return
 	}
-	if h.body.err == nil {
-		return
-	}
 	h.Connection.SetReadDeadline(time.Time{})
-	for len(h.in.buffered()) < maxLine { // of requests that come early
-		err := h.in.fill()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+	var err error
+	for err == nil {
+		if len(h.in.buffered()) >= maxLine { // of requests that come early
 			return
 		}
-		if err != nil {
-			break
-		}
+		err = h.in.fill()
 	}
-	if len(h.in.buffered()) >= maxLine {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return
 	}
 	select {

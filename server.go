@@ -239,9 +239,9 @@ func (s *HTTPServer) port() int {
 
 // URL gives an address to reach the server at from this machine, such as
 // "http://127.0.0.1:8000", without a slash at the end; "http" also where the
-// listener speaks TLS. Where the server listens
-// on all interfaces that is the loopback one; where there are no ports, as on a
-// unix socket, it is "http://localhost".
+// listener speaks TLS. Where the server listens on all interfaces that is the
+// loopback one; where there are no ports, as on a unix socket, it is
+// "http://localhost".
 func (s *HTTPServer) URL() string {
 	if s.Listener == nil {
 		return "http://localhost"
@@ -737,7 +737,11 @@ func (c *connState) wake() bool { return c.phase.CompareAndSwap(connIdle, connAc
 // begun to send.
 func (c *connState) reading() { c.phase.Store(connReading) }
 
-func (c *connState) read() { c.phase.Store(connActive) }
+func (c *connState) read() {
+	if c.phase.Swap(connActive) == connReading && c.closing() {
+		c.conn.SetReadDeadline(time.Time{}) // that of limitReading is not for the body
+	}
+}
 
 // limitReading is called after reading by both the handler and Shutdown, so that
 // whoever is later sets the deadline.

@@ -329,17 +329,82 @@ func TestShutdownWithPartsOfRequests(t *testing.T) {
 	t.Parallel()
 	for name, rest := range map[string]string{"empty line": "\r\n", "half a line": "GET /", "half a head": "GET / HTTP/1.1\r\n", "unread body": "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"} {
 		s, _ := start(t, persistent(nil, nil), nil)
-		_, r := send(t, s.Addr(), getHello+rest)
+		conn, r := send(t, s.Addr(), getHello+rest)
 		readResponse(t, r)
 		if name == "unread body" {
 			readResponse(t, r)
 		}
+		go func() { // as a client that is told of the end
+			io.Copy(io.Discard, r)
+			conn.Close()
+		}()
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		cancel()
 	}
+}
+
+// A haltingListener's connections give two bytes, then the rest.
+type haltingListener struct{ net.Listener }
+
+func (l haltingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return &haltingConn{Conn: conn}, err
+}
+
+type haltingConn struct {
+	net.Conn
+	halted bool
+}
+
+func (c *haltingConn) Read(p []byte) (int, error) {
+	if !c.halted {
+		c.halted = true
+		return c.Conn.Read(p[:2])
+	}
+	return c.Conn.Read(p)
+}
+
+// Once its head is there, a request is under way, however that came: Shutdown
+// sets no limit to its body.
+func TestShutdownLetsBodyCome(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	s, _ := start(t, func() httpserver.Handler {
+		h := &signalling{entered: entered}
+		h.ProtocolVersion = "HTTP/1.1"
+		return h
+	}, func(s *httpserver.HTTPServer) { s.Listener = haltingListener{s.Listener} })
+	conn, r := send(t, s.Addr(), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1")
+	<-entered
+	ended := make(chan error)
+	go func() { ended <- s.Shutdown(t.Context()) }()
+	select {
+	case err := <-ended:
+		t.Errorf("Shutdown did not wait for the body: %v", err)
+		return
+	case <-time.After(1300 * time.Millisecond):
+	}
+	io.WriteString(conn, "2")
+	if _, body := readResponse(t, r); body != "2 bytes: 12\n" {
+		t.Errorf("got %q", body)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// signalling tells when it is called.
+type signalling struct {
+	wireHandler
+	entered chan struct{}
+}
+
+func (h *signalling) DoPOST() {
+	close(h.entered)
+	h.wireHandler.DoPOST()
 }
 
 // Requests that fill the buffer to its end are not cut off by the close.

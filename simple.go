@@ -359,6 +359,7 @@ type fileBody struct {
 	n int64 // bytes left
 }
 
+// Read reads the file, at most as far as its head said.
 func (b *fileBody) Read(p []byte) (int, error) {
 	if b.n <= 0 {
 		return 0, io.EOF
