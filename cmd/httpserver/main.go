@@ -21,8 +21,10 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// shutdownTime is how long requests under way may take after SIGTERM.
-const shutdownTime = 5 * time.Second
+const (
+	shutdownTime = 5 * time.Second        // for requests under way after SIGTERM
+	scriptTime   = 500 * time.Millisecond // for scripts to end when the server does
+)
 
 // run is the command: arguments in, exit code out.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -139,7 +141,7 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 	case sig := <-signals:
 		if sig == os.Interrupt {
 			fmt.Fprint(stdout, "\nKeyboard interrupt received, exiting.\n")
-			server.Close()
+			closeSoon(server)
 			return 0
 		}
 	}
@@ -153,8 +155,16 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 		}
 	}()
 	server.Shutdown(ctx)
-	server.Close()
+	closeSoon(server)
 	return 0
+}
+
+// closeSoon closes the server. Scripts that do not end by themselves have less
+// time than Close gives them, as who ends the command does not wait for them.
+func closeSoon(server *httpserver.ThreadingHTTPServer) {
+	impatience := time.AfterFunc(scriptTime, func() { server.Close() })
+	defer impatience.Stop()
+	server.Close()
 }
 
 // announce prints where the server can be reached.
