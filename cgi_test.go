@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -843,70 +842,6 @@ func TestCGINobody(t *testing.T) {
 		if !strings.Contains(log.String(), "/cgi-bin/id: said\n") {
 			t.Errorf("asServer %v: log %s", asServer, log)
 		}
-	}
-}
-
-// TestGit clones and pushes over git http-backend, with a small pack and one that
-// git sends in chunks.
-func TestGit(t *testing.T) {
-	t.Parallel()
-	backend := ""
-	if out, err := exec.Command("git", "--exec-path").Output(); err == nil {
-		backend = filepath.Join(strings.TrimSpace(string(out)), "git-http-backend")
-	}
-	if _, err := os.Stat(backend); err != nil {
-		t.Skip("no git http-backend here: ", err)
-	}
-	for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			git := func(in string, args ...string) string {
-				t.Helper()
-				cmd := exec.Command("git", args...)
-				cmd.Dir = in
-				cmd.Env = append(os.Environ(), "HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
-					"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
-				out, err := cmd.CombinedOutput()
-				if err != nil {
-					t.Fatalf("git %v: %v\n%s", args, err, out)
-				}
-				return string(out)
-			}
-			git(dir, "init", "-q", "--bare", "repo.git")
-			git(dir, "-C", "repo.git", "config", "http.receivepack", "true")
-			git(dir, "-C", "repo.git", "config", "gc.auto", "0")
-			if err := os.Mkdir(filepath.Join(dir, "cgi-bin"), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			text := fmt.Sprintf("#!/bin/sh\nexport GIT_HTTP_EXPORT_ALL=1 GIT_PROJECT_ROOT='%s' HOME='%[1]s'\nexec '%s'\n", dir, backend)
-			if err := os.WriteFile(filepath.Join(dir, "cgi-bin", "git"), []byte(text), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			s, log := start(t, func() httpserver.Handler {
-				h := new(httpserver.CGIHandler)
-				h.Directory, h.ProtocolVersion, h.RunAsServer = dir, version, true
-				return h
-			}, nil)
-			url := s.URL() + "/cgi-bin/git/repo.git"
-			git(dir, "clone", "-q", url, "work")
-			work := filepath.Join(dir, "work")
-			noise := make([]byte, 3<<20) // which does not compress
-			rand.NewChaCha8([32]byte{}).Read(noise)
-			for name, content := range map[string][]byte{"small": []byte("hello\n"), "large": noise} {
-				if err := os.WriteFile(filepath.Join(work, name), content, 0o666); err != nil {
-					t.Fatal(err)
-				}
-				git(work, "add", name)
-				git(work, "commit", "-q", "-m", name)
-				git(work, "push", "-q", "origin", "HEAD:main")
-			}
-			git(dir, "clone", "-q", "-b", "main", url, "again")
-			got, err := os.ReadFile(filepath.Join(dir, "again", "large"))
-			if err != nil || !bytes.Equal(got, noise) {
-				t.Errorf("the clone has %d bytes, %v\nlog:\n%s", len(got), err, log)
-			}
-		})
 	}
 }
 
