@@ -297,7 +297,7 @@ func (h *CGIHandler) RunCGI() {
 	s, err := h.startScript(r, spool, length)
 	switch {
 	case err == errGone:
-		h.CloseConnection = true
+		h.broken = true
 		h.scripts().LogError("CGI script %s: the client has gone before it could run", r.url)
 		return
 	case errors.Is(err, syscall.E2BIG): // the environment, which holds the fields
@@ -610,8 +610,9 @@ func (h *CGIHandler) answer(s *script) {
 	case s.refusal.Load() != 0:
 		self.SendError(int(s.refusal.Load()), "", "")
 		return
-	case err != nil && s.cut.Load():
-		h.CloseConnection = true // as the client is gone, or the server is going
+	case err != nil && s.cut.Load(): // as the client is gone, or the server is going
+		h.broken = true
+		self.LogError("CGI script %s was ended before it answered", s.url)
 		return
 	case err != nil:
 		self.LogError("CGI script %s: %v", s.url, err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -141,6 +142,9 @@ func TestCGIEndsWithServer(t *testing.T) {
 			}
 			p.signal(t, sig)
 			if sig != os.Interrupt {
+				for conn, err := net.Dial("tcp", p.addr); err == nil; conn, err = net.Dial("tcp", p.addr) {
+					conn.Close() // until the first one was heard
+				}
 				p.signal(t, sig) // at once
 			}
 			p.wait(t)
