@@ -648,7 +648,7 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 // or keep-alive sets CloseConnection. CR, LF or NUL in name or value is a bug of
 // the program, and panics. Python: send_header.
 func (h *BaseRequestHandler) SendHeader(name, value string) {
-	if strings.ContainsAny(name, "\r\n\x00") || strings.ContainsAny(value, "\r\n\x00") {
+	if splitsField(name) || splitsField(value) {
 		panic(fmt.Sprintf("httpserver: SendHeader(%q, %q): CR, LF or NUL in a header field", name, value))
 	}
 	if h.out.ended {
@@ -666,6 +666,16 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 			h.CloseConnection = false
 		}
 	}
+}
+
+// splitsField tells whether s has what would end a header field early.
+func splitsField(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c == '\r' || c == '\n' || c == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // EndHeaders ends the head and sends it. It decides how the response ends: one
