@@ -641,6 +641,9 @@ func readPID(t *testing.T, r *bufio.Reader) int {
 }
 
 func TestCGIEnds(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	goroutines, descriptors := resources(t)
 	t.Run("all", func(t *testing.T) {
 		s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" })
