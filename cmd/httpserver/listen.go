@@ -97,17 +97,30 @@ func listenUnix(path string) (net.Listener, error) {
 		conn, err := net.Dial("unix", path)
 		if err == nil {
 			conn.Close()
+			return nil, errors.New("another program listens there; choose another path")
 		}
 		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, errors.New("another program listens there; choose another path")
+			return nil, fmt.Errorf("another program may listen there: %w", cause(err))
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, err
 		}
 	}
 	l, err := net.Listen("unix", path)
-	if errors.Is(err, syscall.EINVAL) && len(path) > 100 {
+	switch {
+	case errors.Is(err, syscall.EINVAL) && len(path) > 100:
 		return nil, errors.New("the path is too long; systems take about 100 bytes for a socket")
+	case err != nil:
+		return nil, cause(err)
 	}
-	return l, err
+	return l, nil
+}
+
+// cause gives what the system said, without the path that is told anyway.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
 }

@@ -50,16 +50,30 @@ type process struct {
 // start starts the command.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	p := prepare(t, args...)
+	p.begin(t)
+	return p
+}
+
+// prepare makes the command, for begin to start it.
+func prepare(t *testing.T, args ...string) *process {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
+	t.Cleanup(cancel)
 	p := &process{Cmd: exec.CommandContext(ctx, exe, args...)}
 	p.Dir = t.TempDir()
 	// At its end a program with the race detector sleeps for a second.
 	p.Env = append(os.Environ(), runMain+"=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	p.addFile(t, "hello.txt", []byte(hello))
+	return p
+}
+
+func (p *process) begin(t *testing.T) {
+	t.Helper()
 	stdout, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -73,10 +87,9 @@ func start(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cancel()
+		p.Cancel()
 		p.Wait()
 	})
-	return p
 }
 
 // bannerLine is the first line of a server: address, port, URL.
