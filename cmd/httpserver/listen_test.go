@@ -232,6 +232,23 @@ func TestInheritedTCP(t *testing.T) {
 	p.wantExit(t, 0, "", "")
 }
 
+// Who comes while nobody serves on the socket waits for who does next.
+func TestInheritedRestart(t *testing.T) {
+	needUnix(t)
+	t.Parallel()
+	socket, _ := socketFile(t, "tcp", "127.0.0.1:0")
+	p := handOver(t, listenPID, []*os.File{socket}, "-q")
+	p.readBanner(t)
+	p.idle(t)
+	p.signal(t, syscall.SIGTERM)
+	p.wantExit(t, 0, "", "")
+	waiting := p.dial(t, getHello)
+	handOver(t, listenPID, []*os.File{socket}, "-q").readBanner(t)
+	if body, err := io.ReadAll(readHead(t, waiting).Body); string(body) != hello {
+		t.Errorf("got %q, %v", body, err)
+	}
+}
+
 // The path of an inherited socket is whose who made it.
 func TestInheritedUnix(t *testing.T) {
 	needUnix(t)

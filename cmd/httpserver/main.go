@@ -1,4 +1,4 @@
-// Command httpserver serves a directory over HTTP. Its options, its first line
+// Command httpserver serves a directory over HTTP or HTTPS. Its options, its first line
 // and its exit codes are those of python -m http.server.
 package main
 
