@@ -244,7 +244,8 @@ func TestConfine(t *testing.T) {
 	}
 }
 
-// The listing of a confined server names what it does not send.
+// The listing of a confined server names what it does not send, and the banner
+// has no second line.
 func TestConfinedListing(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "--confine")
@@ -254,5 +255,9 @@ func TestConfinedListing(t *testing.T) {
 		if !strings.Contains(page, `<a href="`+link+`"`) {
 			t.Errorf("no %s in the listing:\n%s", link, page)
 		}
+	}
+	p.Process.Kill()
+	if _, stdout, _ := p.wait(t); stdout != "" {
+		t.Errorf("stdout after the banner: %q", stdout)
 	}
 }

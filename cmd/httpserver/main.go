@@ -52,7 +52,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, strings.Map(printable, err.Error()))
 		return 1
 	}
-	defer server.Close() // which removes a unix socket
 	server.Stderr = stderr
 	opts.announce(stdout, server.Addr())
 	return serve(server, signals, stdout, stderr)
