@@ -108,8 +108,9 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 	return 0
 }
 
-// announce prints where the server can be reached, and who may be let out of the
-// directory. The first line is Python's, for programs to read.
+// announce prints where the server can be reached and, as everybody should know,
+// that links lead out of the directory. The first line is Python's and for
+// programs to read; all are one write, so one that stops there gets them all.
 func (o *options) announce(stdout io.Writer, addr net.Addr) {
 	scheme := "http"
 	if o.tlsCert != "" {

@@ -242,7 +242,7 @@ func sh(t *testing.T, name string, args ...string) string {
 func TestTLSHandshake(t *testing.T) {
 	t.Parallel()
 	keys := makePKI(t)
-	p := keys.startTLS(t, "-q", "--timeout", "0.3")
+	p := keys.startTLS(t, "-q", "--timeout", "1")
 	client := keys.client(t)
 	for _, tt := range []struct {
 		name string
