@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -76,6 +75,7 @@ type CGIHandler struct {
 	RunAsServer bool
 
 	location string // of a local redirect that RunCGI has left to follow
+	dropped  bool   // requests that came while a script ran were dropped
 }
 
 // A CGIInfo says where a script is: Dir is the CGI directory, Rest is what comes
@@ -158,10 +158,13 @@ func (h *CGIHandler) redirectLocally() {
 	if h.Command != "HEAD" {
 		h.Command = "GET"
 	}
-	if !h.drained() {
-		h.CloseConnection = true
+	if h.body.err != io.EOF { // the answer does not wait for the rest of it
+		h.broken, h.CloseConnection = true, true
 	}
 	h.body.reset(&h.in, 0)
+	h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool {
+		return slices.Contains([]string{"content-type", "content-length", "content-encoding", "transfer-encoding"}, strings.ToLower(f.Name))
+	})
 }
 
 // SendHead runs a script, or does what that of SimpleHandler does.
@@ -295,13 +298,14 @@ func (h *CGIHandler) RunCGI() {
 		defer closeSpool(spool)
 	}
 	s, err := h.startScript(r, spool, length)
+	var refused *statusError
 	switch {
+	case errors.As(err, &refused):
+		h.scripts().SendError(refused.code, refused.message, refused.explain)
+		return
 	case err == errGone:
 		h.broken = true
 		h.scripts().LogError("CGI script %s: the client has gone before it could run", r.url)
-		return
-	case errors.Is(err, syscall.E2BIG): // the environment, which holds the fields
-		h.scripts().SendError(431, "", "")
 		return
 	case err != nil:
 		h.scripts().LogError("CGI script %s: %v", r.url, err)
@@ -561,6 +565,9 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 				continue // which must not have it (RFC 9110 section 8.6)
 			}
 		case "location":
+			if f.Value == "" {
+				return sh, errors.New("empty Location")
+			}
 			if strings.HasPrefix(f.Value, "/") && !hasStatus {
 				sh.location = f.Value
 				continue
@@ -568,6 +575,7 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 			if !hasStatus {
 				sh.code = 302
 			}
+			f.Value = quoteTarget(f.Value)
 		}
 		sh.fields = append(sh.fields, f)
 	}
@@ -610,7 +618,7 @@ func (h *CGIHandler) answer(s *script) {
 	case s.refusal.Load() != 0:
 		self.SendError(int(s.refusal.Load()), "", "")
 		return
-	case err != nil && s.cut.Load(): // as the client is gone, or the server is going
+	case err != nil && s.isCut(): // as the client is gone, or the server is going
 		h.broken = true
 		self.LogError("CGI script %s was ended before it answered", s.url)
 		return
@@ -644,7 +652,8 @@ func (h *CGIHandler) answer(s *script) {
 func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 	if h.out.noBody {
 		h.out.flushHead()
-		s.ended.Store(true) // what it says of not being heard is not worth a log line
+		io.Copy(io.Discard, s) // it may have more to do than to write
+		h.logErrors(s)
 		return
 	}
 	w := h.WFile
@@ -659,11 +668,13 @@ func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 	switch {
 	case err != nil:
 		s.terminate() // the client has gone
-	case s.cut.Load():
+	case s.isCut():
 		h.broken = true
 		if s.timedOut.Load() {
 			h.scripts().LogError("CGI script %s timed out", s.url)
 		}
+	case inChunks && s.crashed():
+		h.broken = true // without the last chunk it does not look whole
 	case inChunks:
 		io.WriteString(h.WFile, "0\r\n\r\n")
 	}

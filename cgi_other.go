@@ -15,3 +15,6 @@ func give(cmd *exec.Cmd, files []*os.File) {}
 
 // signalGroup ends a script's process, which cannot be asked here.
 func signalGroup(p *os.Process, kill bool) { p.Kill() }
+
+// groupEnded is true, as here there are no groups.
+func groupEnded(p *os.Process) bool { return true }

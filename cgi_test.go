@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -126,6 +127,22 @@ var scripts = map[string]func(){
 		sum := sha256.New()
 		n, _ := io.Copy(sum, os.Stdin)
 		say(plainText + fmt.Sprintf("%d %x", n, sum.Sum(nil)))
+	},
+	"upload": func() { panic("not for a client that has gone") },
+	"killed": func() {
+		say(plainText + "half of")
+		p, _ := os.FindProcess(os.Getpid())
+		p.Kill()
+		forever()
+	},
+	"busy": func() { // has something to do after its output, if all of that is taken
+		say(plainText + strings.Repeat("x", 1<<20))
+		fmt.Fprintln(os.Stderr, "done")
+	},
+	"reports": func() {
+		say(plainText)
+		fmt.Fprintln(os.Stderr, "at work")
+		io.Copy(io.Discard, os.Stdin)
 	},
 	"runson": func() {
 		say(plainText + fmt.Sprintln(os.Getpid()))
@@ -536,6 +553,48 @@ func TestCGISlots(t *testing.T) {
 	}
 }
 
+// An answer that a signal cut off does not look whole.
+func TestCGIKilled(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	if got := ask(t, s.Addr(), script("GET", "/cgi-bin/killed")); !strings.Contains(got, "half of") || strings.HasSuffix(got, "0\r\n\r\n") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A script runs to its end also where nobody is to get its output.
+func TestCGIHead(t *testing.T) {
+	t.Parallel()
+	s, log := startCGI(t, nil)
+	_, r := send(t, s.Addr(), "HEAD /cgi-bin/busy HTTP/1.1\r\nHost: x\r\n\r\n"+script("GET", "/cgi-bin/sized"))
+	if response, err := http.ReadResponse(r, &http.Request{Method: "HEAD"}); err != nil || response.StatusCode != 200 {
+		t.Fatal(response, err)
+	}
+	if _, body := readResponse(t, r); body != "12345" {
+		t.Errorf("next: %q", body)
+	}
+	log.await(t, "/cgi-bin/busy: done")
+}
+
+// Standard error is logged while the script runs.
+func TestCGIStandardErrorAtOnce(t *testing.T) {
+	t.Parallel()
+	s, log := startCGI(t, nil)
+	conn, _ := send(t, s.Addr(), "POST /cgi-bin/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+	log.await(t, "/cgi-bin/reports: at work")
+	conn.Close()
+}
+
+// A local redirect does not wait for a body that nobody reads.
+func TestCGIRedirectWithoutBody(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	_, r := send(t, s.Addr(), "POST /cgi-bin/local HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\na")
+	if _, body := readResponse(t, r); body != "hello, world\n" {
+		t.Errorf("got %q", body)
+	}
+}
+
 // A client that goes away while its request waits for a place does not make
 // its script run.
 func TestCGISlotsClientGone(t *testing.T) {
@@ -544,9 +603,12 @@ func TestCGISlotsClientGone(t *testing.T) {
 	s, log := startCGI(t, func(h *httpserver.CGIHandler) { h.Slots = slots })
 	slots <- struct{}{}
 	conn, _ := send(t, s.Addr(), script("GET", "/cgi-bin/sized"))
+	upload, _ := send(t, s.Addr(), "POST /cgi-bin/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
 	patient, r := send(t, s.Addr(), strings.Repeat("GET /cgi-bin/sized HTTP/1.1\r\nHost: x\r\n\r\n", 2))
 	conn.Close()
-	log.await(t, "the client has gone before it could run")
+	upload.Close()
+	log.await(t, "/cgi-bin/sized: the client has gone before it could run")
+	log.await(t, "/cgi-bin/upload: the client has gone before it could run")
 	<-slots
 	for range 2 { // also a request that came while the first one waited
 		if _, body := readResponse(t, r); body != "12345" {
@@ -661,6 +723,13 @@ func TestCGIEnds(t *testing.T) {
 			conn, r := send(t, s.Addr(), script("GET", "/cgi-bin/sleeper")+"GET")
 			pid := readPID(t, r)
 			io.WriteString(conn, " /")
+			conn.Close()
+			gone(t, pid)
+		})
+		t.Run("client gone after many requests", func(t *testing.T) {
+			t.Parallel()
+			conn, r := send(t, s.Addr(), script("GET", "/cgi-bin/sleeper")+strings.Repeat(script("GET", "/"), 2000))
+			pid := readPID(t, r)
 			conn.Close()
 			gone(t, pid)
 		})

@@ -50,3 +50,7 @@ func signalGroup(p *os.Process, kill bool) {
 	}
 	syscall.Kill(-p.Pid, sig)
 }
+
+// groupEnded tells whether a script that has exited leaves no process behind.
+// Its group's number may then become another's.
+func groupEnded(p *os.Process) bool { return syscall.Kill(-p.Pid, 0) == syscall.ESRCH }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -21,6 +22,7 @@ const (
 	outputGrace = 2 * time.Second        // how long output may pause once the script has exited: others hold its pipe
 	goneGrace   = time.Second            // for an answer to a client that has ended its side of the connection
 	exitGrace   = 250 * time.Millisecond // for the script to exit after its output
+	errorsTime  = 500 * time.Millisecond // how often standard error is logged while there is no output
 )
 
 // Limits of what is logged of a script's standard error.
@@ -29,7 +31,8 @@ const (
 	maxErrorLine  = 1 << 10 // bytes
 )
 
-// A script is a running CGI script. Its process group is its own.
+// A script is a CGI script, from when its input is read on to its end. Its
+// process group is its own.
 type script struct {
 	url    string
 	cmd    *exec.Cmd
@@ -39,23 +42,28 @@ type script struct {
 	output *bufio.Reader // of stdout
 	errors chan string   // lines of stderr; closed at its end
 
-	exited   chan struct{} // closed when the script, not each child of its own, has ended
 	attended chan struct{} // closed when attend has returned
 	inputErr error         // of stdin; once attended is closed
+	over     chan struct{} // closed by cutOff: the output will not be whole
+	exited   chan struct{} // closed when the script, not each child of its own, has ended
 	finished chan struct{} // closed by endScript
-	leaving  atomic.Bool   // attend is to return
+	leaving  chan struct{} // closed when attend is to return
 	timedOut atomic.Bool
 	refusal  atomic.Int32 // status code, if the request's body could not be had
-	cut      atomic.Bool  // cutOff was called: the output is not whole
-	ended    atomic.Bool  // terminate was called
-	closing  atomic.Bool  // close was called
-	killed   atomic.Bool
-	end      sync.Once
-	limit    *time.Timer // of ScriptTimeout
+	limit    *time.Timer  // of ScriptTimeout
+
+	mu      sync.Mutex
+	cut     bool // over is closed
+	started bool
+	ended   bool // terminate was called
+	closing bool // close was called
+	killed  bool
+	gone    bool // no process of the group is left
 }
 
 // startScript starts a script and what looks after it. Standard input is the
-// spool, or the request's body as it comes.
+// spool, or the request's body as it comes. The error is a *statusError, errGone,
+// or that of the system.
 func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) (*script, error) {
 	command := append([]string{r.file}, arguments(h.Command, targetQuery(h.Path))...)
 	if runtime.GOOS == "windows" && h.scripts().IsPython(r.file) {
@@ -64,9 +72,11 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 	s := &script{
 		url:      r.url,
 		cmd:      exec.Command(command[0], command[1:]...),
-		errors:   make(chan string, maxErrorLines),
-		exited:   make(chan struct{}),
+		errors:   make(chan string, maxErrorLines+1),
 		attended: make(chan struct{}),
+		leaving:  make(chan struct{}),
+		over:     make(chan struct{}),
+		exited:   make(chan struct{}),
 		finished: make(chan struct{}),
 	}
 	s.cmd.Dir = filepath.Dir(r.file)
@@ -74,16 +84,39 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 	if err := isolate(s.cmd, h.RunAsServer); err != nil {
 		return nil, err
 	}
-	free, ok := h.takeSlot()
-	if !ok {
-		return nil, errGone
-	}
-	if err := s.start(spool, length, cmp.Or(h.MaxBody, defaultMaxBody)); err != nil {
-		free()
+	theirs, err := s.makePipes(spool, length, cmp.Or(h.MaxBody, defaultMaxBody))
+	defer closeAll(theirs)
+	if err != nil {
 		return nil, err
 	}
-	s.output = bufio.NewReader((*scriptOutput)(s))
+	s.output = bufio.NewReader(&scriptOutput{script: s, logErrors: func() { h.logErrors(s) }})
 	forget := h.Server.atClose(s.close)
+	go h.attend(s)
+	if err := h.runScript(s, forget); err != nil {
+		close(s.exited)
+		forget()
+		h.leave(s)
+		closeAll([]*os.File{s.stdout, s.stderr})
+		return nil, err
+	}
+	return s, nil
+}
+
+// runScript starts the process when there is a place for it.
+func (h *CGIHandler) runScript(s *script, forget func()) error {
+	free := func() {}
+	if h.Slots != nil {
+		select {
+		case h.Slots <- struct{}{}:
+			free = func() { <-h.Slots }
+		case <-s.over:
+			return s.whyOver()
+		}
+	}
+	if err := s.start(); err != nil {
+		free()
+		return err
+	}
 	if h.ScriptTimeout > 0 {
 		s.limit = time.AfterFunc(h.ScriptTimeout, func() {
 			s.timedOut.Store(true)
@@ -92,23 +125,13 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 	}
 	go s.wait(free, forget)
 	go s.readErrors()
-	go h.attend(s)
-	return s, nil
+	return nil
 }
 
-// start makes the pipes and the process.
-func (s *script) start(spool *os.File, length, maxSpool int64) (err error) {
-	var theirs, ours []*os.File
-	defer func() {
-		for _, f := range theirs {
-			f.Close()
-		}
-		if err != nil {
-			for _, f := range ours {
-				f.Close()
-			}
-		}
-	}()
+// makePipes makes the pipes, and gives those ends of them that the process is to
+// have.
+func (s *script) makePipes(spool *os.File, length, maxSpool int64) (theirs []*os.File, err error) {
+	var ours []*os.File
 	pipe := func() (r, w *os.File) {
 		if err == nil {
 			r, w, err = os.Pipe()
@@ -127,60 +150,52 @@ func (s *script) start(spool *os.File, length, maxSpool int64) (err error) {
 		ours, theirs = append(ours, inW), append(theirs, in)
 		s.stdin, s.cmd.Stdin = &scriptInput{pipe: inW, limit: maxSpool}, in
 	}
-	if err == nil {
-		give(s.cmd, append(theirs, spool))
-		err = s.cmd.Start()
+	if err != nil {
+		closeAll(ours)
+		return theirs, err
+	}
+	give(s.cmd, append(theirs, spool))
+	return theirs, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// start starts the process, unless there is no need for it any more.
+func (s *script) start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cut {
+		return s.whyOver()
+	}
+	err := s.cmd.Start()
+	s.started = err == nil
+	if errors.Is(err, syscall.E2BIG) { // the environment, which holds the header
+		return &statusError{code: 431}
 	}
 	return err
 }
 
-// takeSlot waits for a place among the scripts that may run, and gives what
-// leaves it to another. It is not ok if the client goes away meanwhile.
-func (h *CGIHandler) takeSlot() (free func(), ok bool) {
-	if h.Slots == nil {
-		return func() {}, true
+// whyOver says why a script was cut off before it could run.
+func (s *script) whyOver() error {
+	if code := s.refusal.Load(); code != 0 {
+		return &statusError{code: int(code)}
 	}
-	free = func() { <-h.Slots }
-	select {
-	case h.Slots <- struct{}{}:
-		return free, true
-	default:
-	}
-	if h.body.err == nil { // what is unread of it hides the client's end
-		h.Slots <- struct{}{}
-		return free, true
-	}
-	var gone bool
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		gone = h.watch()
-	}()
-	select {
-	case h.Slots <- struct{}{}:
-		h.interrupt(watched)
-		return free, true
-	case <-watched:
-	}
-	if !gone {
-		h.Slots <- struct{}{}
-		return free, true
-	}
-	select {
-	case h.Slots <- struct{}{}:
-		return free, true
-	case <-time.After(goneGrace):
-		return nil, false
-	}
+	return errGone
 }
 
-// wait waits for the script to exit. From then on its output may not pause for
-// long.
+// wait waits for the script to exit. From then on what it has left behind may
+// not keep standard error for long.
 func (s *script) wait(free, forget func()) {
 	s.cmd.Wait()
 	free()
+	s.mu.Lock()
+	s.gone = groupEnded(s.cmd.Process)
+	s.mu.Unlock()
 	close(s.exited)
-	s.stdout.SetReadDeadline(time.Now().Add(outputGrace))
 	s.stderr.SetReadDeadline(time.Now().Add(outputGrace))
 	<-s.finished // a child may still be writing
 	forget()
@@ -189,11 +204,14 @@ func (s *script) wait(free, forget func()) {
 // close ends a script with the server, and waits for its end. Called again, it
 // waits no longer.
 func (s *script) close() {
+	s.cutOff()
+	s.mu.Lock()
 	patience := killDelay
-	if s.closing.Swap(true) {
+	if s.closing {
 		patience = 0
 	}
-	s.cutOff()
+	s.closing = true
+	s.mu.Unlock()
 	select {
 	case <-s.exited:
 	case <-time.After(patience):
@@ -203,63 +221,109 @@ func (s *script) close() {
 
 // cutOff ends a script that may not have said all it has to say.
 func (s *script) cutOff() {
-	s.cut.Store(true)
+	s.mu.Lock()
+	if !s.cut {
+		s.cut = true
+		close(s.over)
+	}
+	s.mu.Unlock()
 	s.terminate()
+}
+
+// isCut tells whether cutOff was called.
+func (s *script) isCut() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cut
 }
 
 // terminate ends the script's process group, first politely. It may be called
 // from anywhere.
 func (s *script) terminate() {
-	s.end.Do(func() {
-		s.ended.Store(true)
-		signalGroup(s.cmd.Process, false)
-		time.AfterFunc(killDelay, s.kill)
-	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || !s.started {
+		return
+	}
+	s.ended = true
+	signalGroup(s.cmd.Process, false)
+	time.AfterFunc(killDelay, s.kill)
 }
 
 func (s *script) kill() {
-	signalGroup(s.cmd.Process, true)
-	s.killed.Store(true)
-	s.stdout.SetReadDeadline(time.Unix(1, 0)) // should one have left the group
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started && !s.gone {
+		signalGroup(s.cmd.Process, true)
+	}
+	s.killed = true
 }
 
-// scriptOutput is the reading end of a script's standard output.
-type scriptOutput script
+// A scriptOutput is the reading end of a script's standard output.
+type scriptOutput struct {
+	*script
+	logErrors func()
+}
 
-// Read ends when nothing has come for outputGrace after the script exited: then
-// a child of it holds the pipe, and is ended.
+// Read logs standard error while it waits. It ends when nothing has come for
+// outputGrace after the script exited: then a child of it holds the pipe, and is
+// ended.
 func (o *scriptOutput) Read(p []byte) (int, error) {
-	s := (*script)(o)
-	for again := false; ; again = true {
-		n, err := s.stdout.Read(p)
+	for quiet := time.Duration(0); ; {
+		o.stdout.SetReadDeadline(time.Now().Add(errorsTime))
+		n, err := o.stdout.Read(p)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if again || s.killed.Load() {
-			s.terminate()
+		o.logErrors()
+		select {
+		case <-o.exited:
+			quiet += errorsTime
+		default:
+		}
+		if quiet >= outputGrace || o.wasKilled() {
+			o.terminate()
 			return 0, io.EOF
 		}
-		s.stdout.SetReadDeadline(time.Now().Add(outputGrace))
 	}
+}
+
+func (s *script) wasKilled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.killed
 }
 
 // Read gives the script's output.
 func (s *script) Read(p []byte) (int, error) { return s.output.Read(p) }
 
-// readErrors cuts standard error into lines. What is more than can be logged is
+// crashed tells whether the script, whose output has ended, was ended by a
+// signal or an error of the system: then the output may not be whole.
+func (s *script) crashed() bool {
+	select {
+	case <-s.exited:
+		return !s.cmd.ProcessState.Exited()
+	case <-time.After(exitGrace):
+		return false
+	}
+}
+
+// readErrors cuts standard error into lines. What is more than may be logged is
 // read and dropped.
 func (s *script) readErrors() {
 	defer s.stderr.Close()
 	defer close(s.errors)
 	r := bufio.NewReaderSize(s.stderr, maxErrorLine)
-	for {
+	for lines := 0; ; lines++ {
 		line, isPrefix, err := r.ReadLine()
 		if err != nil {
 			return
 		}
-		select {
-		case s.errors <- string(line):
-		default:
+		switch {
+		case lines < maxErrorLines:
+			s.errors <- string(line)
+		case lines == maxErrorLines:
+			s.errors <- "further lines are not logged"
 		}
 		for isPrefix && err == nil {
 			_, isPrefix, err = r.ReadLine()
@@ -274,7 +338,7 @@ func (h *CGIHandler) attend(s *script) {
 	if s.stdin != nil && !h.copyBody(s) {
 		return
 	}
-	if !h.watch() {
+	if !h.watch(s) {
 		return
 	}
 	select {
@@ -292,10 +356,9 @@ func (h *CGIHandler) copyBody(s *script) bool {
 	if err == nil {
 		return true
 	}
-	if s.leaving.Load() {
-		return false
-	}
 	switch {
+	case s.isLeft():
+		return false
 	case h.body.err == nil || h.body.err == io.EOF:
 		s.inputErr = err // of the spool
 		s.refusal.Store(500)
@@ -307,16 +370,35 @@ func (h *CGIHandler) copyBody(s *script) bool {
 }
 
 // watch waits for the client to end its side of the connection, of which it is
-// true, or for interrupt. Requests that come early are buffered; more than some
-// end the watch.
-func (h *CGIHandler) watch() (gone bool) {
+// true, or for leave. Requests that come early are buffered. If they are too many,
+// and the script takes its time, they are dropped and never answered.
+func (h *CGIHandler) watch(s *script) (gone bool) {
 	h.Connection.SetReadDeadline(time.Time{})
-	for len(h.in.buffered()) < maxLine {
+	for !s.isLeft() {
 		if err := h.in.fill(); err != nil {
 			return !errors.Is(err, os.ErrDeadlineExceeded)
 		}
+		n := len(h.in.buffered())
+		if n < maxLine {
+			continue
+		}
+		select {
+		case <-s.leaving:
+		case <-time.After(goneGrace):
+			h.in.consume(n)
+			h.dropped = true
+		}
 	}
 	return false
+}
+
+func (s *script) isLeft() bool {
+	select {
+	case <-s.leaving:
+		return true
+	default:
+		return false
+	}
 }
 
 // interrupt ends what another goroutine reads of the connection, and waits for
@@ -338,7 +420,7 @@ func (h *CGIHandler) interrupt(done <-chan struct{}) {
 // leave makes attend return, whatever it waits for. What it has not read of the
 // body can be read on.
 func (h *CGIHandler) leave(s *script) {
-	s.leaving.Store(true)
+	close(s.leaving)
 	if s.stdin != nil {
 		s.stdin.abort()
 	}
@@ -346,6 +428,7 @@ func (h *CGIHandler) leave(s *script) {
 	if errors.Is(h.body.err, os.ErrDeadlineExceeded) && s.refusal.Load() == 0 {
 		h.body.err = nil
 	}
+	h.broken = h.broken || h.dropped
 }
 
 // endScript leaves a script whose output has been sent. It gets some time to
@@ -364,7 +447,7 @@ func (h *CGIHandler) endScript(s *script) {
 	defer timer.Stop()
 	select {
 	case <-s.exited:
-		if !s.cmd.ProcessState.Success() && !s.ended.Load() {
+		if !s.cmd.ProcessState.Success() && !s.wasEnded() {
 			h.scripts().LogError("CGI script %s: %v", s.url, s.cmd.ProcessState)
 		}
 	case <-timer.C:
@@ -383,6 +466,12 @@ func (h *CGIHandler) endScript(s *script) {
 			return
 		}
 	}
+}
+
+func (s *script) wasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }
 
 // endLate ends a script that has not exited although its answer is long sent.

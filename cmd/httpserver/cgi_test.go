@@ -126,7 +126,7 @@ func TestCGIMax(t *testing.T) {
 // A script that does not mind SIGTERM does not outlive the server.
 func TestCGIEndsWithServer(t *testing.T) {
 	needSignals(t)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			p := startServer(t, "--cgi", "-q")
