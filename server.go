@@ -551,9 +551,10 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 		return
 	}
 	linger := lingerTime
-	if done {
+	switch {
+	case done:
 		linger = 0
-	} else if state != nil {
+	case state != nil:
 		linger = state.linger
 	}
 	if c, ok := conn.(interface{ CloseWrite() error }); ok && linger > 0 && c.CloseWrite() == nil {
@@ -607,12 +608,12 @@ func (s *HTTPServer) now() *dateStrings {
 }
 
 // Shutdown ends a server without failing a request. It accepts the connections
-// that are queued, closes idle ones after a quarter of a second, in which a
-// request on its way arrives, and the listener before that; and it waits until
-// all requests are answered, which tell their clients that the connection
-// closes. If ctx ends before, they go on and its error is returned; Close ends
-// them. A handler that calls Shutdown waits for itself unless it does so in
-// another goroutine. Hijacked connections are not waited for.
+// that are queued and no more, closes idle ones unless a request arrives within a
+// quarter of a second, and waits until the requests under way are answered, which
+// tell their clients that the connection closes. If ctx ends before, they go on
+// and its error is returned; Close ends them. A handler that calls Shutdown waits
+// for itself unless it does so in another goroutine. Hijacked connections are not
+// waited for.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.shut.Store(true)
