@@ -253,25 +253,23 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 		}
 		h.in.release()
 		h.in.beginDeadline()
-		if !h.state.idle() {
-			return false
-		}
+		h.state.idle()
 		err := h.in.fill()
-		if !h.state.wake() {
-			return false
-		}
+		h.state.read()
 		if err != nil {
-			h.logNoRequest(err)
+			h.noRequest(err)
 			return false
 		}
 	}
 }
 
-// logNoRequest logs why there is no request, unless that is how connections end.
-func (h *BaseRequestHandler) logNoRequest(err error) {
+// noRequest logs why there is no request, unless that is how connections end.
+func (h *BaseRequestHandler) noRequest(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		if h.RequestLine == "" { // else a persistent connection fell idle
+		// A request may be on its way.
+		h.state.linger = idleTime
+		if h.RequestLine == "" && !h.state.closing() { // else a persistent connection fell idle
 			h.Self().LogError("Request timed out")
 		}
 	case !isGone(err):
@@ -318,9 +316,8 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 // beginReading begins to wait for the rest of what the client has begun to send.
 // That has one deadline, and a nearer one when the server shuts down.
 func (h *BaseRequestHandler) beginReading() {
-	h.state.reading()
 	h.in.beginDeadline()
-	h.state.limitReading()
+	h.state.reading()
 }
 
 // trimEnd cuts the LF or CRLF that ends a line.
@@ -510,8 +507,8 @@ func (h *BaseRequestHandler) endRequest() {
 		h.CloseConnection = true
 	}
 	h.logIncomplete()
-	if h.CloseConnection {
-		h.state.linger = h.broken || h.body.err != io.EOF || len(h.in.buffered()) > 0 || h.in.full
+	if h.CloseConnection && (h.broken || h.body.err != io.EOF || len(h.in.buffered()) > 0 || h.in.full) {
+		h.state.linger = lingerTime
 	}
 }
 

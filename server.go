@@ -119,7 +119,8 @@ type HTTPServer struct {
 	newMu sync.Mutex // held by NewHandler
 	logMu sync.Mutex // held by a Write to Stderr
 	dates atomic.Pointer[dateStrings]
-	shut  atomic.Bool // Shutdown or Close was called
+	shut  atomic.Bool   // Shutdown or Close was called
+	taken atomic.Uint64 // connections so far
 
 	mu       sync.Mutex
 	conns    map[any]*connState
@@ -127,8 +128,9 @@ type HTTPServer struct {
 	pending  chan accepted        // an Accept that outlived its time limit
 	closeErr error                // of the listener
 	slots    chan struct{}        // holds MaxConnections tokens
-	closing  chan struct{}        // closed when shut is set
-	drained  chan struct{}        // closed when shut is set and conns is empty
+	stopped  bool                 // nothing is accepted any more
+	stopping chan struct{}        // closed when stopped is set
+	drained  chan struct{}        // closed when stopped is set and conns is empty
 	done     chan struct{}        // closed when Shutdown or Close has ended
 	over     bool                 // no request may go on
 	closers  map[*func()]struct{} // to call when that is so
@@ -322,7 +324,7 @@ func (s *HTTPServer) prepare() {
 		return
 	}
 	s.conns, s.left = make(map[any]*connState), make(map[any]bool)
-	s.closing, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s.stopping, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	if s.MaxConnections > 0 {
 		s.slots = make(chan struct{}, s.MaxConnections)
 	}
@@ -352,7 +354,7 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 		case s.slots <- struct{}{}:
 		case <-expired:
 			return nil, os.ErrDeadlineExceeded
-		case <-s.closing:
+		case <-s.stopping:
 			return nil, net.ErrClosed
 		}
 	}
@@ -368,7 +370,7 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 func (s *HTTPServer) acceptWithin(expired <-chan time.Time) (net.Conn, error) {
 	s.mu.Lock()
 	pending := s.pending
-	if pending == nil && expired != nil && !s.shut.Load() {
+	if pending == nil && expired != nil && !s.stopped {
 		pending = make(chan accepted, 1)
 		s.pending = pending
 		go s.acceptPending(pending)
@@ -385,7 +387,7 @@ func (s *HTTPServer) acceptWithin(expired <-chan time.Time) (net.Conn, error) {
 		return a.conn, a.err
 	case <-expired:
 		return nil, os.ErrDeadlineExceeded
-	case <-s.closing:
+	case <-s.stopping:
 		return nil, net.ErrClosed
 	}
 }
@@ -394,7 +396,7 @@ func (s *HTTPServer) acceptPending(pending chan<- accepted) {
 	conn, err := s.acceptPatiently()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.shut.Load() {
+	if s.stopped {
 		closeAccepted(accepted{conn, err})
 	} else {
 		pending <- accepted{conn, err}
@@ -419,7 +421,7 @@ func (s *HTTPServer) acceptPatiently() (net.Conn, error) {
 		}
 		select {
 		case <-time.After(delay):
-		case <-s.closing:
+		case <-s.stopping:
 		}
 	}
 }
@@ -437,20 +439,20 @@ func passes(err error) bool {
 
 // process serves a connection, in a goroutine of its own if threading.
 func (s *HTTPServer) process(conn net.Conn, threading bool) {
+	state, _ := s.register(conn) // before a goroutine begins, as Shutdown may end meanwhile
 	if threading {
-		go s.serveConn(conn)
+		go s.serveConn(conn, state)
 	} else {
-		s.serveConn(conn)
+		s.serveConn(conn, state)
 	}
 }
 
-// serveConn serves a connection to its end.
-func (s *HTTPServer) serveConn(conn net.Conn) {
+// serveConn serves a connection to its end. Without a state it came too late.
+func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	if s.slots != nil {
 		defer func() { <-s.slots }()
 	}
 	defer s.catch(conn, nil)
-	state, _ := s.register(conn)
 	if state == nil {
 		conn.Close()
 		return
@@ -479,7 +481,7 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	defer s.forget(state)
 	if isNew {
 		defer func() {
-			if !state.linger {
+			if state.linger == 0 {
 				s.leave(conn, false)
 			}
 		}()
@@ -524,7 +526,7 @@ func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 func apologize(h Handler) {
 	defer func() { _ = recover() }()
 	b := h.base()
-	b.state.linger = true
+	b.state.linger = lingerTime
 	if !b.out.sent && b.out.err == nil {
 		h.SendError(500, "", "")
 	}
@@ -536,8 +538,8 @@ const lingerTime = 2 * time.Second
 
 // ShutdownRequest closes a connection, unless its handler hijacked it. Where
 // the client may still be sending, it first ends its own side and reads on for
-// up to two seconds: closing at once would take the response from the client
-// (RFC 9112 section 9.6).
+// up to two seconds: closing at once would take the response from the client,
+// or the knowledge that there is none (RFC 9112 section 9.6).
 func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	s.prepare()
 	s.mu.Lock()
@@ -548,9 +550,15 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	if hijacked {
 		return
 	}
-	linger := !done && (state == nil || state.linger)
-	if c, ok := conn.(interface{ CloseWrite() error }); ok && linger && c.CloseWrite() == nil {
-		conn.SetReadDeadline(time.Now().Add(lingerTime))
+	linger := lingerTime
+	switch {
+	case done:
+		linger = 0
+	case state != nil:
+		linger = state.linger
+	}
+	if c, ok := conn.(interface{ CloseWrite() error }); ok && linger > 0 && c.CloseWrite() == nil {
+		conn.SetReadDeadline(time.Now().Add(linger))
 		io.Copy(io.Discard, conn)
 	}
 	conn.Close()
@@ -599,18 +607,21 @@ func (s *HTTPServer) now() *dateStrings {
 	return d
 }
 
-// Shutdown stops accepting, closes idle connections, and waits until the
-// requests under way are answered, which tell their clients that the connection
-// closes. If ctx ends before, they go on and its error is returned; Close ends
-// them. A handler that calls Shutdown waits for itself unless it does so in
-// another goroutine. Hijacked connections are not waited for.
+// Shutdown ends a server without failing a request. It accepts the connections
+// that are queued and no more, closes idle ones unless a request arrives within a
+// quarter of a second, and waits until the requests under way are answered, which
+// tell their clients that the connection closes. If ctx ends before, they go on
+// and its error is returned; Close ends them. A handler that calls Shutdown waits
+// for itself unless it does so in another goroutine. Hijacked connections are not
+// waited for.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
-	for _, state := range s.stop() {
-		if state.phase.CompareAndSwap(connIdle, connClosed) {
-			state.conn.Close()
-		}
-		state.limitReading()
+	s.prepare()
+	s.shut.Store(true)
+	for _, state := range s.connections() {
+		state.limit()
 	}
+	s.acceptQueued(ctx)
+	s.stop()
 	defer s.end()
 	select {
 	case <-s.drained:
@@ -626,12 +637,38 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	}
 }
 
+const (
+	queueTime = 50 * time.Millisecond // how long Shutdown has queued connections accepted, as long as
+	quietTime = 5 * time.Millisecond  // there is one within each such time
+)
+
+// acceptQueued leaves time for accepting connections that are queued: closing the
+// listener resets them.
+func (s *HTTPServer) acceptQueued(ctx context.Context) {
+	quiet := time.NewTicker(quietTime)
+	defer quiet.Stop()
+	for range queueTime / quietTime {
+		before := s.taken.Load()
+		select {
+		case <-quiet.C:
+		case <-s.stopping:
+		case <-ctx.Done():
+		}
+		if s.taken.Load() == before {
+			return
+		}
+	}
+}
+
 // Close stops accepting and closes all connections but hijacked ones, at once.
 // Handlers are not waited for, scripts of CGIHandler are: two seconds after they
 // were told to end, or when Close is called again, they are killed. The error is
 // the listener's.
 func (s *HTTPServer) Close() error {
-	for _, state := range s.stop() {
+	s.prepare()
+	s.shut.Store(true)
+	s.stop()
+	for _, state := range s.connections() {
 		state.conn.Close()
 	}
 	s.callClosers()
@@ -639,23 +676,30 @@ func (s *HTTPServer) Close() error {
 	return s.closeErr
 }
 
-// stop stops accepting and gives the connections that are left.
-func (s *HTTPServer) stop() []*connState {
-	s.prepare()
+// stop stops accepting.
+func (s *HTTPServer) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.shut.Swap(true) {
-		close(s.closing)
-		if s.Listener != nil {
-			s.closeErr = s.Listener.Close()
-		}
-		select {
-		case a := <-s.pending:
-			closeAccepted(a)
-		default:
-		}
-		s.checkDrained()
+	if s.stopped {
+		return
 	}
+	s.stopped = true
+	close(s.stopping)
+	if s.Listener != nil {
+		s.closeErr = s.Listener.Close()
+	}
+	select {
+	case a := <-s.pending:
+		closeAccepted(a)
+	default:
+	}
+	s.checkDrained()
+}
+
+// connections gives the states of those that are open.
+func (s *HTTPServer) connections() []*connState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	states := make([]*connState, 0, len(s.conns))
 	for _, state := range s.conns {
 		states = append(states, state)
@@ -710,46 +754,59 @@ type connState struct {
 	server *HTTPServer
 	conn   net.Conn
 	phase  atomic.Int32
-	linger bool // bytes of the client may be unread; the serving goroutine's
-	users  int  // who registered it and has not forgotten it; held by server.mu
+	linger time.Duration // how long the client may still be sending; the serving goroutine's
+	users  int           // who registered it and has not forgotten it; held by server.mu
+	limits sync.Mutex    // held while limit looks at phase and sets a deadline for it
 }
 
-// Phases of a connection. Shutdown closes one that is idle, and gives one that
-// waits for the rest of what a client has begun to send a second for it.
+// Phases of a connection: when the server shuts down, one that waits for a
+// request, or for the rest of what a client has begun to send, has limited time.
 const (
 	connActive = iota
 	connIdle
 	connReading
-	connClosed
 )
 
-const readingGrace = time.Second
+const (
+	idleTime    = 250 * time.Millisecond // longer than most requests are under way
+	readingTime = time.Second
+)
 
-// idle tells Shutdown that the connection may be closed. It is false if the
-// server shuts down already.
-func (c *connState) idle() bool {
-	c.phase.Store(connIdle)
-	return !c.closing()
+// idle and reading are the begin of waiting for the first byte of a request and
+// for the rest of its head, read is the end of both.
+func (c *connState) idle()    { c.wait(connIdle) }
+func (c *connState) reading() { c.wait(connReading) }
+
+func (c *connState) wait(phase int32) {
+	c.phase.Store(phase)
+	c.limit()
 }
 
-// wake is the end of idle. It is false if Shutdown has closed the connection.
-func (c *connState) wake() bool { return c.phase.CompareAndSwap(connIdle, connActive) }
-
-// reading and read are the begin and the end of waiting for what a client has
-// begun to send.
-func (c *connState) reading() { c.phase.Store(connReading) }
-
 func (c *connState) read() {
-	if c.phase.Swap(connActive) == connReading && c.closing() {
-		c.conn.SetReadDeadline(time.Time{}) // that of limitReading is not for the body
+	if c.phase.Swap(connActive) != connActive && c.closing() {
+		c.limits.Lock()
+		defer c.limits.Unlock()
+		c.conn.SetReadDeadline(time.Time{}) // that of limit is not for the body
 	}
 }
 
-// limitReading is called after reading by both the handler and Shutdown, so that
+// limit is called by the handler when it begins to wait and by Shutdown, so that
 // whoever is later sets the deadline.
-func (c *connState) limitReading() {
-	if c.closing() && c.phase.Load() == connReading {
-		c.conn.SetReadDeadline(time.Now().Add(readingGrace))
+func (c *connState) limit() {
+	if !c.closing() {
+		return
+	}
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	var err error
+	switch c.phase.Load() {
+	case connIdle:
+		err = c.conn.SetReadDeadline(time.Now().Add(idleTime))
+	case connReading:
+		err = c.conn.SetReadDeadline(time.Now().Add(readingTime))
+	}
+	if err != nil {
+		c.conn.Close()
 	}
 }
 
@@ -778,11 +835,12 @@ func (s *HTTPServer) register(conn net.Conn) (state *connState, isNew bool) {
 		state.users++
 		return state, false
 	}
-	if s.shut.Load() {
+	if s.stopped {
 		return nil, false
 	}
 	state = &connState{server: s, conn: conn, users: 1}
 	s.conns[key(conn)] = state
+	s.taken.Add(1)
 	return state, true
 }
 
@@ -816,7 +874,7 @@ func (s *HTTPServer) forget(state *connState) {
 
 // checkDrained tells Shutdown when the last connection has gone.
 func (s *HTTPServer) checkDrained() {
-	if !s.shut.Load() || len(s.conns) > 0 {
+	if !s.stopped || len(s.conns) > 0 {
 		return
 	}
 	select {

@@ -347,6 +347,132 @@ func TestShutdownWithPartsOfRequests(t *testing.T) {
 	}
 }
 
+// A gate is a listener that accepts once it is open, and tells of its end.
+type gate struct {
+	net.Listener
+	open  chan struct{}
+	close func()
+}
+
+func (l *gate) Accept() (net.Conn, error) {
+	<-l.open
+	return l.Listener.Accept()
+}
+
+func (l *gate) Close() error {
+	if l.close != nil {
+		l.close()
+	}
+	return l.Listener.Close()
+}
+
+// A noticed context opens a gate when it is first asked for its end.
+type noticed struct {
+	context.Context
+	once sync.Once
+	open chan struct{}
+}
+
+func (c *noticed) Done() <-chan struct{} {
+	c.once.Do(func() { close(c.open) })
+	return c.Context.Done()
+}
+
+// Who has connected before Shutdown is served, also from the listener's queue.
+func TestShutdownAcceptsQueue(t *testing.T) {
+	t.Parallel()
+	open := make(chan struct{})
+	s, _ := start(t, persistent(nil, nil), func(s *httpserver.HTTPServer) {
+		s.Listener = &gate{Listener: s.Listener, open: open}
+	})
+	var readers []*bufio.Reader
+	for range 20 {
+		_, r := send(t, s.Addr(), getHello)
+		readers = append(readers, r)
+	}
+	if err := s.Shutdown(&noticed{Context: t.Context(), open: open}); err != nil {
+		t.Error(err)
+	}
+	for _, r := range readers {
+		if response, body := readResponse(t, r); body != "hello\n" || !response.Close {
+			t.Errorf("got %v %q", response, body)
+		}
+	}
+}
+
+// A request that arrives shortly after Shutdown on a connection without one is
+// answered, be it the first or not.
+func TestShutdownAwaitsRequests(t *testing.T) {
+	t.Parallel()
+	var conns []net.Conn
+	var readers []*bufio.Reader
+	open := make(chan struct{})
+	close(open)
+	s, log := start(t, persistent(nil, nil), func(s *httpserver.HTTPServer) {
+		s.Listener = &gate{Listener: s.Listener, open: open, close: func() {
+			for _, conn := range conns {
+				io.WriteString(conn, getHello)
+			}
+			conns = nil
+		}}
+	})
+	for _, first := range []string{getHello, ""} {
+		conn, r := send(t, s.Addr(), first)
+		if first != "" {
+			readResponse(t, r)
+		}
+		conns, readers = append(conns, conn), append(readers, r)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for i, r := range readers {
+		if response, body := readResponse(t, r); body != "hello\n" || !response.Close {
+			t.Errorf("connection %d got %v %q", i, response, body)
+		}
+	}
+	if log := log.String(); strings.Count(log, "\n") != 3 {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+// A request that crosses the end of an idle connection finds that end, and no
+// reset, which says less and may take with it what was sent before (RFC 9112
+// section 9.6).
+func TestIdleEndIsNoReset(t *testing.T) {
+	t.Parallel()
+	for name, timeout := range map[string]time.Duration{"Shutdown": 0, "Timeout": 50 * time.Millisecond} {
+		s, log := start(t, func() httpserver.Handler {
+			h := persistent(nil, nil)().(*hello)
+			h.Timeout = timeout
+			return h
+		}, nil)
+		conn, r := send(t, s.Addr(), getHello)
+		readResponse(t, r)
+		ended := make(chan error, 1)
+		if timeout == 0 {
+			go func() { ended <- s.Shutdown(t.Context()) }()
+		} else {
+			ended <- nil
+		}
+		for range 2 {
+			if _, err := r.ReadByte(); err != io.EOF {
+				t.Errorf("%s: got %v, want the end", name, err)
+			}
+			if _, err := io.WriteString(conn, getHello); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		conn.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if log := log.String(); strings.Count(log, "\n") != 1 {
+			t.Errorf("%s: log:\n%s", name, log)
+		}
+	}
+}
+
 // A haltingListener's connections give two bytes, then the rest.
 type haltingListener struct{ net.Listener }
 
