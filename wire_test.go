@@ -392,7 +392,7 @@ func replay(t *testing.T, site string, c *transcript) (response, log string) {
 }
 
 // siteTime is when the files of makeSite were changed.
-var siteTime = time.Date(2020, 2, 29, 12, 34, 56, 789, time.UTC)
+var siteTime = time.Date(2020, 2, 29, 12, 34, 56, 789_000_000, time.UTC)
 
 // makeSite makes the files that the transcripts ask for.
 func makeSite(t testing.TB) string {
