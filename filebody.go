@@ -116,8 +116,8 @@ type multipartBody struct {
 // WriteTo lets each piece find its fastest way.
 func (b multipartBody) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, b.Reader) }
 
-// newBoundary makes a boundary that is in no file but by intent, and cannot be
-// foreseen. Its length is always the same.
+// newBoundary makes a boundary that nobody can foresee, and so put into a file.
+// Its length is always the same.
 func newBoundary() string { return fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()) }
 
 // Read reads the piece. It fails before the end if the file changed.

@@ -33,6 +33,11 @@ type FileHandler interface {
 // zero value serves the current directory, follows symbolic links, and lists
 // directories that have no index page.
 //
+// Conditional requests and, where the file can seek, requests for parts of it
+// are answered as RFC 9110 sections 13 and 14 ask for. A file that changes while
+// it is sent ends the connection before its body is whole, unless it was only
+// appended to.
+//
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
 	BaseRequestHandler
