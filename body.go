@@ -190,7 +190,7 @@ func parseChunkSize(line string) (size int64, extension int, ok bool) {
 	if end := strings.IndexAny(line, "; \t"); end >= 0 {
 		digits = line[:end]
 		rest := trimSpace(line[end:])
-		if rest == "" || rest[0] != ';' || strings.ContainsFunc(rest, isControl) {
+		if rest == "" || rest[0] != ';' || hasControl(rest) {
 			return 0, 0, false
 		}
 	}

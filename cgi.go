@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -56,8 +57,9 @@ type CGIHandler struct {
 	// client gets 504 if it has no answer yet. 0 means no limit.
 	ScriptTimeout time.Duration
 
-	// MaxBody is how many bytes a request body that comes in chunks may have, as
-	// it is kept in a file until its length is known; more is 413. 0 means 1 GiB.
+	// MaxBody is how many bytes of a request body are kept in a file. One that
+	// comes in chunks is kept whole until its length is known, and is 413 if it is
+	// larger; of any other what a script is slow to read. 0 means 1 GiB.
 	MaxBody int64
 
 	// Slots bounds how many scripts run at once: each takes a place in it until it
@@ -83,6 +85,7 @@ type CGIInfo struct{ Dir, Rest string }
 const (
 	maxScriptHeader = 64 << 10 // bytes of a script's header
 	maxRedirects    = 10       // local redirects in answer to one request
+	defaultMaxBody  = 1 << 30  // bytes, of MaxBody
 )
 
 func (h *CGIHandler) cgi() *CGIHandler { return h }
@@ -292,7 +295,15 @@ func (h *CGIHandler) RunCGI() {
 		defer closeSpool(spool)
 	}
 	s, err := h.startScript(r, spool, length)
-	if err != nil {
+	switch {
+	case err == errGone:
+		h.broken = true
+		h.scripts().LogError("CGI script %s: the client has gone before it could run", r.url)
+		return
+	case errors.Is(err, syscall.E2BIG): // the environment, which holds the fields
+		h.scripts().SendError(431, "", "")
+		return
+	case err != nil:
 		h.scripts().LogError("CGI script %s: %v", r.url, err)
 		h.notExecutable(r)
 		return
@@ -327,14 +338,13 @@ func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
 	if !h.body.chunked {
 		return nil, h.body.remaining, nil
 	}
-	spool, err = os.CreateTemp("", "httpserver-body-")
+	spool, err = createSpool()
 	if err != nil {
 		h.scripts().LogError("%v", err)
 		h.scripts().SendError(500, "", "")
 		return nil, 0, err
 	}
-	os.Remove(spool.Name()) // what is open stays
-	limit := cmp.Or(h.MaxBody, 1<<30)
+	limit := cmp.Or(h.MaxBody, defaultMaxBody)
 	length, err = io.Copy(spool, io.LimitReader(h.RFile, limit+1))
 	switch {
 	case err == nil && length > limit:
@@ -343,6 +353,8 @@ func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
 	case err != nil && (h.body.err == nil || h.body.err == io.EOF):
 		h.scripts().LogError("%v", err) // it could not be written
 		h.scripts().SendError(500, "", "")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		h.scripts().SendError(408, "", "")
 	case err != nil:
 		h.scripts().SendError(400, "Bad request body", "")
 	default:
@@ -353,14 +365,6 @@ func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
 		return nil, 0, err
 	}
 	return spool, length, nil
-}
-
-// closeSpool closes the file and removes it where that could not be done before.
-func closeSpool(spool *os.File) {
-	spool.Close()
-	if runtime.GOOS == "windows" {
-		os.Remove(spool.Name())
-	}
 }
 
 // inherited are the variables of the server's own environment that scripts get,
@@ -603,8 +607,12 @@ func (h *CGIHandler) answer(s *script) {
 		self.LogError("CGI script %s timed out", s.url)
 		self.SendError(504, "", "")
 		return
-	case err != nil && s.cut.Load():
-		h.CloseConnection = true // as the client is gone, or the server is going
+	case s.refusal.Load() != 0:
+		self.SendError(int(s.refusal.Load()), "", "")
+		return
+	case err != nil && s.cut.Load(): // as the client is gone, or the server is going
+		h.broken = true
+		self.LogError("CGI script %s was ended before it answered", s.url)
 		return
 	case err != nil:
 		self.LogError("CGI script %s: %v", s.url, err)

@@ -3,9 +3,9 @@ package httpserver_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -112,6 +112,20 @@ var scripts = map[string]func(){
 		signal.Ignore(syscall.SIGTERM)
 		say(plainText + fmt.Sprintln(os.Getpid()))
 		forever()
+	},
+	"cleansup": func() {
+		ended := make(chan os.Signal, 1)
+		signal.Notify(ended, syscall.SIGTERM)
+		say(plainText + fmt.Sprintln(os.Getpid()))
+		<-ended
+		<-time.After(700 * time.Millisecond)
+		os.WriteFile(filepath.Join(os.Getenv("CLEANED_IN"), "cleaned"), nil, 0o666)
+	},
+	"slow": func() { // reads all of its input, after what is more than a stall
+		<-time.After(600 * time.Millisecond)
+		sum := sha256.New()
+		n, _ := io.Copy(sum, os.Stdin)
+		say(plainText + fmt.Sprintf("%d %x", n, sum.Sum(nil)))
 	},
 	"runson": func() {
 		say(plainText + fmt.Sprintln(os.Getpid()))
@@ -428,6 +442,42 @@ func TestCGIBodies(t *testing.T) {
 			}
 		})
 	}
+	// What a script is slow to read is kept for it, also where it is more than may
+	// be kept at once.
+	for _, limit := range []int64{0, 100000} {
+		t.Run(fmt.Sprint("slow reader, MaxBody ", limit), func(t *testing.T) {
+			t.Parallel()
+			s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.MaxBody = limit })
+			conn := dial(t, s.Addr())
+			go io.WriteString(conn, fmt.Sprintf(post, "slow", "Content-Length: 20971520\r\n", strings.Repeat(big, 10))+next)
+			r := bufio.NewReader(conn)
+			if _, body := readResponse(t, r); body != fmt.Sprintf("20971520 %x", sha256.Sum256([]byte(strings.Repeat(big, 10)))) {
+				t.Errorf("got %q", body)
+			}
+			if _, body := readResponse(t, r); body != "12345" {
+				t.Errorf("next: %q", body)
+			}
+		})
+	}
+	t.Run("header too large for the system", func(t *testing.T) {
+		t.Parallel()
+		if runtime.GOOS != "linux" {
+			t.Skip("the limit of a string of the environment, 128 KiB, is that of Linux")
+		}
+		request := "GET /cgi-bin/args HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + strings.Repeat("X: "+strings.Repeat("y", 60000)+"\r\n", 3) + "\r\n"
+		if got := ask(t, s.Addr(), request); !strings.HasPrefix(got, "HTTP/1.1 431 ") {
+			t.Errorf("got %.300q", got)
+		}
+	})
+	t.Run("late", func(t *testing.T) {
+		t.Parallel()
+		s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Timeout = 100 * time.Millisecond })
+		for _, body := range []string{"Content-Length: 10\r\n\r\n12345", "Transfer-Encoding: chunked\r\n\r\n5\r\n12345"} {
+			if got := ask(t, s.Addr(), "POST /cgi-bin/sum HTTP/1.1\r\nHost: x\r\n"+body); !strings.HasPrefix(got, "HTTP/1.1 408 Request Timeout\r\n") {
+				t.Errorf("%q: %q", body, got)
+			}
+		}
+	})
 	t.Run("large unread", func(t *testing.T) {
 		conn := dial(t, s.Addr())
 		go io.WriteString(conn, fmt.Sprintf(post, "deaf", "Content-Length: 20971520\r\n", strings.Repeat(big, 10)))
@@ -484,6 +534,26 @@ func TestCGISlots(t *testing.T) {
 	if err := signalTo(pid, syscall.Signal(0)); err == nil {
 		t.Error("two scripts ran at once")
 	}
+}
+
+// A client that goes away while its request waits for a place does not make
+// its script run.
+func TestCGISlotsClientGone(t *testing.T) {
+	t.Parallel()
+	slots := make(chan struct{}, 1)
+	s, log := startCGI(t, func(h *httpserver.CGIHandler) { h.Slots = slots })
+	slots <- struct{}{}
+	conn, _ := send(t, s.Addr(), script("GET", "/cgi-bin/sized"))
+	patient, r := send(t, s.Addr(), strings.Repeat("GET /cgi-bin/sized HTTP/1.1\r\nHost: x\r\n\r\n", 2))
+	conn.Close()
+	log.await(t, "the client has gone before it could run")
+	<-slots
+	for range 2 { // also a request that came while the first one waited
+		if _, body := readResponse(t, r); body != "12345" {
+			t.Errorf("the patient client got %q", body)
+		}
+	}
+	patient.Close()
 }
 
 // Output and input stream at the same time, byte by byte.
@@ -571,6 +641,9 @@ func readPID(t *testing.T, r *bufio.Reader) int {
 }
 
 func TestCGIEnds(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	goroutines, descriptors := resources(t)
 	t.Run("all", func(t *testing.T) {
 		s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" })
@@ -626,15 +699,16 @@ func TestCGIEnds(t *testing.T) {
 		t.Run("never reads", func(t *testing.T) {
 			t.Parallel()
 			conn := dial(t, s.Addr())
-			sent := make(chan struct{})
+			sent := make(chan error)
 			go func() {
-				defer close(sent)
-				io.WriteString(conn, "POST /cgi-bin/sleeper HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"+strings.Repeat("x", 16<<20))
+				_, err := io.WriteString(conn, "POST /cgi-bin/sleeper HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"+strings.Repeat("x", 16<<20))
+				sent <- err
 			}()
 			pid := readPID(t, bufio.NewReader(conn))
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
 			conn.Close()
-			<-sent
-			signalTo(pid, syscall.SIGTERM) // the client is not seen to go while its body waits in the pipe
 			gone(t, pid)
 		})
 	})
@@ -654,10 +728,35 @@ func TestCGIEnds(t *testing.T) {
 		}
 	})
 	t.Run("close", func(t *testing.T) {
+		dir := t.TempDir()
+		s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Env = append(h.Env, "CLEANED_IN="+dir) })
+		_, r := send(t, s.Addr(), script("GET", "/cgi-bin/cleansup"))
+		readPID(t, r)
+		_, r = send(t, s.Addr(), script("GET", "/cgi-bin/stubborn"))
+		pid := readPID(t, r)
+		begin := time.Now()
+		s.Close()
+		if d := time.Since(begin); d < 2*time.Second || d > 4*time.Second {
+			t.Errorf("Close took %v", d)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "cleaned")); err != nil {
+			t.Error(err)
+		}
+		gone(t, pid)
+	})
+	t.Run("close twice", func(t *testing.T) {
 		s, _ := startCGI(t, nil)
 		_, r := send(t, s.Addr(), script("GET", "/cgi-bin/stubborn"))
 		pid := readPID(t, r)
+		begin := time.Now()
+		closed := make(chan struct{})
+		go func() { defer close(closed); s.Close() }()
+		io.Copy(io.Discard, r) // until the first Close is under way
 		s.Close()
+		<-closed
+		if d := time.Since(begin); d > time.Second {
+			t.Errorf("it took %v", d)
+		}
 		gone(t, pid)
 	})
 	var g, d int
@@ -746,70 +845,6 @@ func TestCGINobody(t *testing.T) {
 		if !strings.Contains(log.String(), "/cgi-bin/id: said\n") {
 			t.Errorf("asServer %v: log %s", asServer, log)
 		}
-	}
-}
-
-// TestGit clones and pushes over git http-backend, with a small pack and one that
-// git sends in chunks.
-func TestGit(t *testing.T) {
-	t.Parallel()
-	backend := ""
-	if out, err := exec.Command("git", "--exec-path").Output(); err == nil {
-		backend = filepath.Join(strings.TrimSpace(string(out)), "git-http-backend")
-	}
-	if _, err := os.Stat(backend); err != nil {
-		t.Skip("no git http-backend here: ", err)
-	}
-	for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			git := func(in string, args ...string) string {
-				t.Helper()
-				cmd := exec.Command("git", args...)
-				cmd.Dir = in
-				cmd.Env = append(os.Environ(), "HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
-					"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
-				out, err := cmd.CombinedOutput()
-				if err != nil {
-					t.Fatalf("git %v: %v\n%s", args, err, out)
-				}
-				return string(out)
-			}
-			git(dir, "init", "-q", "--bare", "repo.git")
-			git(dir, "-C", "repo.git", "config", "http.receivepack", "true")
-			git(dir, "-C", "repo.git", "config", "gc.auto", "0")
-			if err := os.Mkdir(filepath.Join(dir, "cgi-bin"), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			text := fmt.Sprintf("#!/bin/sh\nexport GIT_HTTP_EXPORT_ALL=1 GIT_PROJECT_ROOT='%s' HOME='%[1]s'\nexec '%s'\n", dir, backend)
-			if err := os.WriteFile(filepath.Join(dir, "cgi-bin", "git"), []byte(text), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			s, log := start(t, func() httpserver.Handler {
-				h := new(httpserver.CGIHandler)
-				h.Directory, h.ProtocolVersion, h.RunAsServer = dir, version, true
-				return h
-			}, nil)
-			url := s.URL() + "/cgi-bin/git/repo.git"
-			git(dir, "clone", "-q", url, "work")
-			work := filepath.Join(dir, "work")
-			noise := make([]byte, 3<<20) // which does not compress
-			rand.NewChaCha8([32]byte{}).Read(noise)
-			for name, content := range map[string][]byte{"small": []byte("hello\n"), "large": noise} {
-				if err := os.WriteFile(filepath.Join(work, name), content, 0o666); err != nil {
-					t.Fatal(err)
-				}
-				git(work, "add", name)
-				git(work, "commit", "-q", "-m", name)
-				git(work, "push", "-q", "origin", "HEAD:main")
-			}
-			git(dir, "clone", "-q", "-b", "main", url, "again")
-			got, err := os.ReadFile(filepath.Join(dir, "again", "large"))
-			if err != nil || !bytes.Equal(got, noise) {
-				t.Errorf("the clone has %d bytes, %v\nlog:\n%s", len(got), err, log)
-			}
-		})
 	}
 }
 

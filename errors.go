@@ -19,6 +19,7 @@ var (
 	errBadChunk  = errors.New("httpserver: malformed chunked body")
 	errUnread    = errors.New("httpserver: the request body was left unread")
 	errLineLimit = errors.New("httpserver: line too long")
+	errGone      = errors.New("httpserver: the client has gone")
 )
 
 // A PanicError is what HandleError gets when a handler panicked.

@@ -11,6 +11,7 @@ import (
 
 var (
 	Quote             = quote
+	HasControl        = hasControl
 	CleanPath         = cleanPath
 	LocalPath         = localPath
 	WindowsName       = windowsName

@@ -668,9 +668,19 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 
 // checkField panics if a field would be more than one line.
 func checkField(name, value string) {
-	if strings.ContainsAny(name, "\r\n\x00") || strings.ContainsAny(value, "\r\n\x00") {
+	if splitsField(name) || splitsField(value) {
 		panic(fmt.Sprintf("httpserver: SendHeader(%q, %q): CR, LF or NUL in a header field", name, value))
 	}
+}
+
+// splitsField tells whether s has what would end a header field early.
+func splitsField(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c == '\r' || c == '\n' || c == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // EndHeaders ends the head and sends it. It decides how the response ends: one

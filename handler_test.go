@@ -1,6 +1,7 @@
 package httpserver_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -487,6 +488,29 @@ func TestHeader(t *testing.T) {
 	}
 	if v := h.Values("a"); !slices.Equal(v, []string{"1", "2"}) {
 		t.Errorf("Values %q", v)
+	}
+}
+
+// Each byte is tried at each place of a text, beside bytes that could be taken
+// for its neighbours.
+func TestHasControl(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		want := c < ' ' && c != '\t' || c == 0x7f
+		for _, around := range []byte{' ', '\t', '~', 0x80, 0xff} {
+			for length := 1; length <= 17; length++ {
+				for at := range length {
+					text := bytes.Repeat([]byte{around}, length)
+					text[at] = byte(c)
+					if httpserver.HasControl(string(text)) != want {
+						t.Fatalf("%q: %v", text, !want)
+					}
+				}
+			}
+		}
+	}
+	if httpserver.HasControl("") {
+		t.Error("nothing has a control")
 	}
 }
 

@@ -79,7 +79,7 @@ func parseRequestLine(line string) (r requestLine, err *statusError) {
 			return r, err
 		}
 	}
-	if n != 2 && n != 3 || strings.ContainsFunc(line, isControl) {
+	if n != 2 && n != 3 || hasControl(line) {
 		return r, badRequest("Bad request syntax", line)
 	}
 	if n == 2 && words[0] != "GET" {
@@ -95,22 +95,45 @@ func parseRequestLine(line string) (r requestLine, err *statusError) {
 // splitWords gives the first three words of a line, its last one, and how many
 // there are. Words are parted by spaces and tabs.
 func splitWords(line string) (words [4]string, n int) {
-	for {
-		line = strings.TrimLeft(line, " \t")
-		if line == "" {
+	for i := 0; ; n++ {
+		for i < len(line) && isSpace(line[i]) {
+			i++
+		}
+		if i == len(line) {
 			return words, n
 		}
-		end := strings.IndexAny(line, " \t")
-		if end < 0 {
-			end = len(line)
+		begin := i
+		for i < len(line) && !isSpace(line[i]) {
+			i++
 		}
+		words[3] = line[begin:i]
 		if n < 3 {
-			words[n] = line[:end]
+			words[n] = words[3]
 		}
-		words[3] = line[:end]
-		line = line[end:]
-		n++
 	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+
+// hasControl tells whether s has a control in it other than a tab. It passes over
+// eight bytes at once where none of them can be one.
+func hasControl(s string) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for len(s) >= 8 {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		del := x ^ 0x7f*ones
+		if ((x-' '*ones)&^x|(del-ones)&^del)&highs != 0 { // a byte below ' ', or 0x7f
+			break
+		}
+		s = s[8:]
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
 }
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
@@ -256,16 +279,25 @@ func parseField(line string) (Field, bool) {
 		return Field{}, false
 	}
 	value := trimSpace(line[colon+1:])
-	return Field{line[:colon], value}, !strings.ContainsFunc(value, isControl)
+	return Field{line[:colon], value}, !hasControl(value)
 }
 
 // trimSpace cuts optional white space (RFC 9110 section 5.6.3) at both ends.
-func trimSpace(s string) string { return strings.Trim(s, " \t") }
+func trimSpace(s string) string {
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // isToken tells whether s is a token, RFC 9110 section 5.6.2.
 func isToken(s string) bool {
+	set := tokenBytes
 	for i := 0; i < len(s); i++ {
-		if !tokenBytes[s[i]] {
+		if !set[s[i]] {
 			return false
 		}
 	}

@@ -129,7 +129,7 @@ func localPath(directory, clean string, windows bool) (name string, ok bool) {
 // and as nothing else: no drive letter, stream, separator or wildcard, no end
 // that it would cut off, and no device.
 func windowsName(s string) bool {
-	if strings.ContainsAny(s, `\:*?"<>|`) || strings.ContainsFunc(s, isControl) || strings.IndexByte(s, '\t') >= 0 {
+	if strings.ContainsAny(s, `\:*?"<>|`) || hasControl(s) || strings.IndexByte(s, '\t') >= 0 {
 		return false
 	}
 	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, " ") {

@@ -52,10 +52,12 @@ func TestReadmePrograms(t *testing.T) {
 }
 
 // The commands that start a server are started, on a free port; those of the go
-// tool are only looked at, but for go build.
+// tool are only looked at, but for go build. Where there is no openssl, there is
+// no server with what it makes.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "httpserver")
+	dir := t.TempDir() // of the *.pem files
+	binary := filepath.Join(dir, "httpserver")
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
@@ -69,7 +71,15 @@ func TestReadmeCommands(t *testing.T) {
 			case slices.Equal(words, []string{"go", "run", "./cmd/httpserver"}):
 				startCommand(t, binary, []string{"0"})
 				started++
+			case words[0] == "openssl":
+				runOpenSSL(t, dir, words[1:])
 			case words[0] == "./httpserver":
+				if err := findPEMFiles(dir, words); err != nil {
+					if hasOpenSSL(t) {
+						t.Error(err)
+					}
+					continue
+				}
 				last := len(words) - 1
 				if strings.Trim(words[last], "0123456789") != "" {
 					t.Errorf("no port at the end of %q", line)
@@ -85,6 +95,40 @@ func TestReadmeCommands(t *testing.T) {
 	if started < 2 {
 		t.Errorf("%d commands were started", started)
 	}
+}
+
+func runOpenSSL(t *testing.T, dir string, args []string) {
+	t.Helper()
+	if !hasOpenSSL(t) {
+		return
+	}
+	cmd := exec.Command("openssl", args...)
+	cmd.Dir = dir
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("openssl %q: %v\n%s", args, err, output)
+	}
+}
+
+func hasOpenSSL(t *testing.T) bool {
+	t.Helper()
+	_, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Log("no openssl here: ", err)
+	}
+	return err == nil
+}
+
+// findPEMFiles puts dir before the names of files in words.
+func findPEMFiles(dir string, words []string) error {
+	for i, word := range words {
+		if strings.HasSuffix(word, ".pem") {
+			words[i] = filepath.Join(dir, word)
+			if _, err := os.Stat(words[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // startCommand builds the command if need be, starts it, and waits until it
@@ -104,7 +148,7 @@ func startCommand(t *testing.T, binary string, args []string) {
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.HasPrefix(line, "Serving HTTP on ") {
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.HasPrefix(line, "Serving HTTP") {
 		t.Errorf("%q printed %q, %v", args, line, err)
 	}
 }

@@ -70,7 +70,7 @@ func (w *responseWriter) appendHead(s ...string) {
 func (w *responseWriter) statusLine(version string, code int, message string) {
 	w.begin()
 	w.code = code
-	if strings.ContainsFunc(message, isControl) {
+	if hasControl(message) {
 		message = strings.Map(func(r rune) rune {
 			if isControl(r) {
 				return ' '

@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -18,7 +19,6 @@ import (
 const (
 	killDelay   = 2 * time.Second        // from SIGTERM to SIGKILL
 	outputGrace = 2 * time.Second        // how long output may pause once the script has exited: others hold its pipe
-	closeGrace  = 500 * time.Millisecond // from SIGTERM to SIGKILL when the server closes, for which programs do not wait longer
 	goneGrace   = time.Second            // for an answer to a client that has ended its side of the connection
 	exitGrace   = 250 * time.Millisecond // for the script to exit after its output
 )
@@ -33,7 +33,7 @@ const (
 type script struct {
 	url    string
 	cmd    *exec.Cmd
-	stdin  *os.File // nil if the request has no body to copy
+	stdin  *scriptInput // nil if the request has no body to copy
 	stdout *os.File
 	stderr *os.File
 	output *bufio.Reader // of stdout
@@ -41,11 +41,14 @@ type script struct {
 
 	exited   chan struct{} // closed when the script, not each child of its own, has ended
 	attended chan struct{} // closed when attend has returned
+	inputErr error         // of stdin; once attended is closed
 	finished chan struct{} // closed by endScript
 	leaving  atomic.Bool   // attend is to return
 	timedOut atomic.Bool
-	cut      atomic.Bool // cutOff was called: the output is not whole
-	ended    atomic.Bool // terminate was called
+	refusal  atomic.Int32 // status code, if the request's body could not be had
+	cut      atomic.Bool  // cutOff was called: the output is not whole
+	ended    atomic.Bool  // terminate was called
+	closing  atomic.Bool  // close was called
 	killed   atomic.Bool
 	end      sync.Once
 	limit    *time.Timer // of ScriptTimeout
@@ -71,8 +74,11 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 	if err := isolate(s.cmd, h.RunAsServer); err != nil {
 		return nil, err
 	}
-	free := takeSlot(h.Slots)
-	if err := s.start(spool, length); err != nil {
+	free, ok := h.takeSlot()
+	if !ok {
+		return nil, errGone
+	}
+	if err := s.start(spool, length, cmp.Or(h.MaxBody, defaultMaxBody)); err != nil {
 		free()
 		return nil, err
 	}
@@ -91,7 +97,7 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 }
 
 // start makes the pipes and the process.
-func (s *script) start(spool *os.File, length int64) (err error) {
+func (s *script) start(spool *os.File, length, maxSpool int64) (err error) {
 	var theirs, ours []*os.File
 	defer func() {
 		for _, f := range theirs {
@@ -119,7 +125,7 @@ func (s *script) start(spool *os.File, length int64) (err error) {
 	} else if length > 0 {
 		in, inW := pipe()
 		ours, theirs = append(ours, inW), append(theirs, in)
-		s.stdin, s.cmd.Stdin = inW, in
+		s.stdin, s.cmd.Stdin = &scriptInput{pipe: inW, limit: maxSpool}, in
 	}
 	if err == nil {
 		give(s.cmd, append(theirs, spool))
@@ -129,13 +135,43 @@ func (s *script) start(spool *os.File, length int64) (err error) {
 }
 
 // takeSlot waits for a place among the scripts that may run, and gives what
-// leaves it to another.
-func takeSlot(slots chan struct{}) (free func()) {
-	if slots == nil {
-		return func() {}
+// leaves it to another. It is not ok if the client goes away meanwhile.
+func (h *CGIHandler) takeSlot() (free func(), ok bool) {
+	if h.Slots == nil {
+		return func() {}, true
 	}
-	slots <- struct{}{}
-	return func() { <-slots }
+	free = func() { <-h.Slots }
+	select {
+	case h.Slots <- struct{}{}:
+		return free, true
+	default:
+	}
+	if h.body.err == nil { // what is unread of it hides the client's end
+		h.Slots <- struct{}{}
+		return free, true
+	}
+	var gone bool
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		gone = h.watch()
+	}()
+	select {
+	case h.Slots <- struct{}{}:
+		h.interrupt(watched)
+		return free, true
+	case <-watched:
+	}
+	if !gone {
+		h.Slots <- struct{}{}
+		return free, true
+	}
+	select {
+	case h.Slots <- struct{}{}:
+		return free, true
+	case <-time.After(goneGrace):
+		return nil, false
+	}
 }
 
 // wait waits for the script to exit. From then on its output may not pause for
@@ -150,14 +186,19 @@ func (s *script) wait(free, forget func()) {
 	forget()
 }
 
-// close ends a script with the server, and waits for its end.
+// close ends a script with the server, and waits for its end. Called again, it
+// waits no longer.
 func (s *script) close() {
+	patience := killDelay
+	if s.closing.Swap(true) {
+		patience = 0
+	}
 	s.cutOff()
 	select {
 	case <-s.exited:
-	case <-time.After(closeGrace):
-		s.kill()
+	case <-time.After(patience):
 	}
+	s.kill() // also children that the script has left behind
 }
 
 // cutOff ends a script that may not have said all it has to say.
@@ -230,28 +271,10 @@ func (s *script) readErrors() {
 // a script whose client has gone is ended.
 func (h *CGIHandler) attend(s *script) {
 	defer close(s.attended)
-	if s.stdin != nil {
-		io.Copy(s.stdin, h.RFile)
-		s.stdin.Close()
-	}
-	switch {
-	case h.body.err == nil: // the script has not read it
-		return
-	case h.body.err != io.EOF:
-		if !s.leaving.Load() {
-			s.cutOff()
-		}
+	if s.stdin != nil && !h.copyBody(s) {
 		return
 	}
-	h.Connection.SetReadDeadline(time.Time{})
-	var err error
-	for err == nil {
-		if len(h.in.buffered()) >= maxLine { // of requests that come early
-			return
-		}
-		err = h.in.fill()
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if !h.watch() {
 		return
 	}
 	select {
@@ -261,25 +284,67 @@ func (h *CGIHandler) attend(s *script) {
 	}
 }
 
-// leave makes attend return, whatever it waits for.
-func (h *CGIHandler) leave(s *script) {
-	s.leaving.Store(true)
-	if s.stdin != nil {
-		s.stdin.Close()
+// copyBody copies the request's body to the script. It is false where there is
+// nothing to watch for after that.
+func (h *CGIHandler) copyBody(s *script) bool {
+	_, err := io.Copy(s.stdin, h.RFile)
+	s.stdin.end()
+	if err == nil {
+		return true
 	}
+	if s.leaving.Load() {
+		return false
+	}
+	switch {
+	case h.body.err == nil || h.body.err == io.EOF:
+		s.inputErr = err // of the spool
+		s.refusal.Store(500)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.refusal.Store(408)
+	}
+	s.cutOff()
+	return false
+}
+
+// watch waits for the client to end its side of the connection, of which it is
+// true, or for interrupt. Requests that come early are buffered; more than some
+// end the watch.
+func (h *CGIHandler) watch() (gone bool) {
+	h.Connection.SetReadDeadline(time.Time{})
+	for len(h.in.buffered()) < maxLine {
+		if err := h.in.fill(); err != nil {
+			return !errors.Is(err, os.ErrDeadlineExceeded)
+		}
+	}
+	return false
+}
+
+// interrupt ends what another goroutine reads of the connection, and waits for
+// done.
+func (h *CGIHandler) interrupt(done <-chan struct{}) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for waiting := true; waiting; {
-		h.Connection.SetReadDeadline(time.Unix(1, 0)) // again, as attend may just have set another
+		h.Connection.SetReadDeadline(time.Unix(1, 0)) // again, as another may just have been set
 		select {
-		case <-s.attended:
+		case <-done:
 			waiting = false
 		case <-tick.C:
 		}
 	}
 	h.Connection.SetReadDeadline(time.Time{})
-	if errors.Is(h.body.err, os.ErrDeadlineExceeded) {
-		h.body.err = errUnread
+}
+
+// leave makes attend return, whatever it waits for. What it has not read of the
+// body can be read on.
+func (h *CGIHandler) leave(s *script) {
+	s.leaving.Store(true)
+	if s.stdin != nil {
+		s.stdin.abort()
+	}
+	h.interrupt(s.attended)
+	if errors.Is(h.body.err, os.ErrDeadlineExceeded) && s.refusal.Load() == 0 {
+		h.body.err = nil
 	}
 }
 
@@ -292,6 +357,9 @@ func (h *CGIHandler) endScript(s *script) {
 	}
 	s.stdout.Close()
 	h.leave(s)
+	if s.inputErr != nil {
+		h.scripts().LogError("CGI script %s: %v", s.url, s.inputErr)
+	}
 	timer := time.NewTimer(exitGrace)
 	defer timer.Stop()
 	select {

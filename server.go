@@ -627,7 +627,9 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 }
 
 // Close stops accepting and closes all connections but hijacked ones, at once.
-// Handlers are not waited for. The error is the listener's.
+// Handlers are not waited for, scripts of CGIHandler are: two seconds after they
+// were told to end, or when Close is called again, they are killed. The error is
+// the listener's.
 func (s *HTTPServer) Close() error {
 	for _, state := range s.stop() {
 		state.conn.Close()

@@ -278,6 +278,16 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// await waits until the log has some text in it.
+func (l *logBuffer) await(t testing.TB, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(8 * time.Second); !strings.Contains(l.String(), text); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log lacks %q:\n%s", text, l)
+		}
+	}
+}
+
 // start serves with a ThreadingHTTPServer that set may change before. It is shut
 // down at the end of the test.
 func start(t testing.TB, newHandler func() httpserver.Handler, set func(*httpserver.HTTPServer)) (*httpserver.ThreadingHTTPServer, *logBuffer) {

@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"httpserver"
 )
 
 // This file reads the command line the way Python's argparse does: options and
@@ -19,52 +22,58 @@ type options struct {
 	directory string
 	protocol  string
 	port      int
-	timeout   time.Duration
-	quiet     bool
+	cgi       bool
+	help      bool
 
-	cgi        bool
+	tlsCert, tlsKey, tlsPasswordFile string
+	tlsPassword                      string // what is in that file
+
+	headers     []httpserver.Field
+	contentType string
+
+	confine    bool
+	cors       bool
+	timeout    time.Duration
+	quiet      bool
 	cgiEnv     []string
 	cgiTimeout time.Duration
 	cgiMax     int
-	help       bool
 }
 
-const usage = `usage: httpserver [-h] [--cgi] [-b ADDRESS] [-d DIRECTORY] [-p VERSION]
-                  [--timeout SECONDS] [-q] [--cgi-env NAME]
-                  [--cgi-timeout SECONDS] [--cgi-max N] [port]
-`
+const usage = "usage: httpserver [-h] [options] [port]\n"
 
+// help fits a screen of 24 lines: Python's options, then the others.
 const help = usage + `
-Serve the files of a directory over HTTP.
+Serve the files of a directory over HTTP or HTTPS. As in Python:
+  port                      bind to this port, 0 for a free one (default: 8000)
+  -h, --help                show this help message and exit
+  --cgi                     run what is in /cgi-bin and /htbin as CGI scripts
+  -b, --bind ADDRESS        or unix:PATH for a socket (default: all interfaces)
+  -d, --directory DIR       serve this directory (default: current directory)
+  -p, --protocol VERSION    HTTP/1.0, or HTTP/1.1 to keep connections open
+  --tls-cert PATH           serve HTTPS with this certificate chain, PEM
+  --tls-key PATH            its private key (default: in the same file)
+  --tls-password-file PATH  holds the password of the key
+  -H, --header NAME VALUE   add this field to successful responses; repeatable
+  --content-type TYPE       of files whose suffix says nothing
 
-positional arguments:
-  port                  bind to this port, 0 for a free one (default: 8000)
-
-options:
-  -h, --help            show this help message and exit
-  --cgi                 run what is below /cgi-bin and /htbin as CGI scripts
-  -b, --bind ADDRESS    bind to this address (default: all interfaces)
-  -d, --directory DIRECTORY
-                        serve this directory (default: current directory)
-  -p, --protocol VERSION
-                        conform to this HTTP version: HTTP/1.0, or HTTP/1.1
-                        with persistent connections (default: HTTP/1.0)
-  --timeout SECONDS     close connections that are silent for so long, 0 for
-                        never (default: 60)
-  -q, --quiet           do not log requests
-  --cgi-env NAME        pass this environment variable on to scripts, too
-                        (may be repeated)
-  --cgi-timeout SECONDS
-                        end scripts that run for so long, 0 for never
-                        (default: 300)
-  --cgi-max N           run at most so many scripts at once (default: 64)
+Beside that:
+  --confine                 follow no symbolic link out of the directory
+  --cors                    let pages of other sites read what is served
+  --timeout SECONDS         end silent connections, 0 for never (default: 60)
+  -q, --quiet               do not log requests
+  --cgi-env NAME            pass this variable on to scripts, too; repeatable
+  --cgi-timeout SECONDS     end scripts after that, 0 for never (default: 300)
+  --cgi-max N               run at most so many scripts at once (default: 64)
 `
 
-// An option is one that the command line may have.
+// An option is one that the command line may have. It takes a value, two of
+// them, or none.
 type option struct {
-	names []string // long, short
-	set   func(o *options, value string) error
-	flag  bool // it takes no value
+	names   []string // long, short
+	set     func(o *options, value string) error
+	setPair func(o *options, first, second string) error
+	setFlag func(o *options)
 }
 
 func (o *option) String() string {
@@ -74,21 +83,31 @@ func (o *option) String() string {
 }
 
 var known = []option{
-	{names: []string{"--help", "-h"}, flag: true, set: func(o *options, _ string) error { o.help = true; return nil }},
+	{names: []string{"--help", "-h"}, setFlag: func(o *options) { o.help = true }},
+	{names: []string{"--cgi"}, setFlag: func(o *options) { o.cgi = true }},
 	{names: []string{"--bind", "-b"}, set: (*options).setBind},
 	{names: []string{"--directory", "-d"}, set: func(o *options, v string) error { o.directory = v; return nil }},
 	{names: []string{"--protocol", "-p"}, set: (*options).setProtocol},
+	{names: []string{"--tls-cert"}, set: func(o *options, v string) error { o.tlsCert = v; return nil }},
+	{names: []string{"--tls-key"}, set: func(o *options, v string) error { o.tlsKey = v; return nil }},
+	{names: []string{"--tls-password-file"}, set: func(o *options, v string) error { o.tlsPasswordFile = v; return nil }},
+	{names: []string{"--header", "-H"}, setPair: (*options).addHeader},
+	{names: []string{"--content-type"}, set: (*options).setContentType},
+	{names: []string{"--confine"}, setFlag: func(o *options) { o.confine = true }},
+	{names: []string{"--cors"}, setFlag: func(o *options) { o.cors = true }},
 	{names: []string{"--timeout"}, set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
-	{names: []string{"--quiet", "-q"}, flag: true, set: func(o *options, _ string) error { o.quiet = true; return nil }},
-	{names: []string{"--cgi"}, flag: true, set: func(o *options, _ string) error { o.cgi = true; return nil }},
+	{names: []string{"--quiet", "-q"}, setFlag: func(o *options) { o.quiet = true }},
 	{names: []string{"--cgi-env"}, set: (*options).addCGIEnv},
 	{names: []string{"--cgi-timeout"}, set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
 	{names: []string{"--cgi-max"}, set: (*options).setCGIMax},
 }
 
-// setBind takes an address, IPv6 also in brackets.
+// setBind takes an address, IPv6 also in brackets, or unix: and a path.
 func (o *options) setBind(v string) error {
 	o.bind = v
+	if v == unixPrefix {
+		return fmt.Errorf("no path in '%s'", v)
+	}
 	if inner, ok := strings.CutPrefix(v, "["); ok {
 		o.bind, ok = strings.CutSuffix(inner, "]")
 		if !ok || o.bind == "" {
@@ -105,6 +124,44 @@ func (o *options) setProtocol(v string) error {
 	o.protocol = v
 	return nil
 }
+
+// notByHand are the fields that say where a message or a connection ends: with
+// another's value in them, responses would be cut wrongly.
+var notByHand = []string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+func (o *options) addHeader(name, value string) error {
+	switch {
+	case !isToken(name):
+		return fmt.Errorf("invalid name: %q", name)
+	case strings.ContainsFunc(value, isControl):
+		return fmt.Errorf("invalid value, as it has a control character: %q", value)
+	case slices.ContainsFunc(notByHand, func(s string) bool { return strings.EqualFold(s, name) }):
+		return fmt.Errorf("%s is for the server to say", name)
+	}
+	o.headers = append(o.headers, httpserver.Field{Name: name, Value: strings.Trim(value, " \t")})
+	return nil
+}
+
+// setContentType takes a media type with or without parameters, RFC 9110 section 8.3.1.
+func (o *options) setContentType(v string) error {
+	mediaType, _, _ := strings.Cut(v, ";")
+	kind, subtype, _ := strings.Cut(strings.TrimSpace(mediaType), "/")
+	if !isToken(kind) || !isToken(subtype) || strings.ContainsFunc(v, isControl) {
+		return fmt.Errorf("invalid content type, which is to be like text/plain: %q", v)
+	}
+	o.contentType = v
+	return nil
+}
+
+// isToken tells whether s is a token, RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
+}
+
+// isControl tells whether a field value must not hold r.
+func isControl(r rune) bool { return r != '\t' && unicode.IsControl(r) }
 
 func setSeconds(d *time.Duration, v string) error {
 	seconds, err := strconv.ParseFloat(v, 64)
@@ -182,14 +239,33 @@ func parseArgs(args []string) (*options, error) {
 	if len(unknown) > 0 {
 		return nil, fmt.Errorf("unrecognized arguments: %s", strings.Join(unknown, " "))
 	}
-	return o, nil
+	return o, o.check(len(positional) > 0)
+}
+
+// check tells what options do not go together.
+func (o *options) check(hasPort bool) error {
+	switch {
+	case o.tlsCert == "" && o.tlsKey != "":
+		return errors.New("--tls-key requires --tls-cert to be set")
+	case o.tlsCert == "" && o.tlsPasswordFile != "":
+		return errors.New("--tls-password-file requires --tls-cert to be set")
+	case o.confine && o.cgi: // scripts go where their user may
+		return errors.New("argument --confine: not allowed with argument --cgi")
+	case hasPort && strings.HasPrefix(o.bind, unixPrefix):
+		return errors.New("argument port: not allowed with argument -b/--bind unix:PATH")
+	}
+	return nil
 }
 
 // isOption tells an option from a positional argument or a value; a negative
-// number is none.
+// number is none, nor is what has a space in it and begins with no option.
 func isOption(arg string) bool {
 	if len(arg) < 2 || arg[0] != '-' {
 		return false
+	}
+	if strings.Contains(arg, " ") {
+		_, _, _, err := findOption(arg)
+		return err != errUnknown
 	}
 	whole, fraction, dot := strings.Cut(arg[1:], ".")
 	return strings.Trim(whole+fraction, "0123456789") != "" || whole+fraction == "" || dot && fraction == ""
@@ -204,22 +280,32 @@ func (o *options) parseOption(arg string, args []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opt.flag {
-		if err := opt.set(o, ""); err != nil || !hasValue {
-			return args, err
+	switch {
+	case opt.setFlag != nil:
+		opt.setFlag(o)
+		if !hasValue {
+			return args, nil
 		}
 		if strings.HasPrefix(arg, "--") || value == "" || !isShort(value[0]) {
 			return nil, fmt.Errorf("argument %v: ignored explicit argument '%s'", opt, value)
 		}
 		return o.parseOption("-"+value, args) // -qb127.0.0.1
-	}
-	if !hasValue {
-		if len(args) == 0 || isOption(args[0]) {
-			return nil, fmt.Errorf("argument %v: expected one argument", opt)
+	case opt.setPair != nil:
+		if hasValue || len(args) < 2 || isOption(args[0]) || isOption(args[1]) {
+			return nil, fmt.Errorf("argument %v: expected 2 arguments", opt)
 		}
-		value, args = args[0], args[1:]
+		err = opt.setPair(o, args[0], args[1])
+		args = args[2:]
+	default:
+		if !hasValue {
+			if len(args) == 0 || isOption(args[0]) {
+				return nil, fmt.Errorf("argument %v: expected one argument", opt)
+			}
+			value, args = args[0], args[1:]
+		}
+		err = opt.set(o, value)
 	}
-	if err := opt.set(o, value); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("argument %v: %w", opt, err)
 	}
 	return args, nil

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"httpserver"
 )
 
 // Each command line is split at spaces; what is wanted are the options that
@@ -51,9 +54,11 @@ var parseArgsTests = []struct {
 	{"--dir www", "directory=www"},
 	{"--dire=www", "directory=www"},
 	{"--b ::1 --d=www --q", "bind=::1 directory=www quiet"},
-	{"--t 5 --p HTTP/1.1", "protocol=HTTP/1.1 timeout=5s"},
+	{"--ti 5 --p HTTP/1.1", "protocol=HTTP/1.1 timeout=5s"},
 	{"--directoryx 80", "error: unrecognized arguments: --directoryx"},
 	{"--directoryx www", "error: argument port: invalid int value: 'www'"},
+	{"--t 5", "error: ambiguous option: --t could match --tls-cert, --tls-key, --tls-password-file, --timeout"},
+	{"--h", "error: ambiguous option: --h could match --help, --header"},
 	{"--x --y", "error: unrecognized arguments: --x --y"},
 	{"--x -b", "error: argument -b/--bind: expected one argument"},
 	{"--x -h", "help"},
@@ -108,11 +113,68 @@ var parseArgsTests = []struct {
 	{"--cgi-max 1", "cgi-max=1"},
 	{"--cgi-max 0", "error: argument --cgi-max: invalid number: '0'"},
 
+	{"-b unix:s", "bind=unix:s"},
+	{"-b unix:", "error: argument -b/--bind: no path in 'unix:'"},
+	{"-b unix:s 80", "error: argument port: not allowed with argument -b/--bind unix:PATH"},
+	{"80 -b unix:s -b ::1", "bind=::1 port=80"},
+
+	// Two arguments, neither of which is in the option's own.
+	{"-H A B", "header=[A: B]"},
+	{"80 -H A B", "port=80 header=[A: B]"},
+	{"-H A B 80", "port=80 header=[A: B]"},
+	{"--header A B -H a C", "header=[A: B a: C]"},
+	{"--head A B", "header=[A: B]"},
+	{"-qH A B", "quiet header=[A: B]"},
+	{"-H A -1", "header=[A: -1]"},
+	{"-H A -", "header=[A: -]"},
+	{"-H A B C", "error: argument port: invalid int value: 'C'"},
+	{"-H", "error: argument -H/--header: expected 2 arguments"},
+	{"-H A", "error: argument -H/--header: expected 2 arguments"},
+	{"-H A -q", "error: argument -H/--header: expected 2 arguments"},
+	{"-H -q A", "error: argument -H/--header: expected 2 arguments"},
+	{"-H A --", "error: argument -H/--header: expected 2 arguments"},
+	{"-H -- A B", "error: argument -H/--header: expected 2 arguments"},
+	{"-HA B", "error: argument -H/--header: expected 2 arguments"},
+	{"-H=A B", "error: argument -H/--header: expected 2 arguments"},
+	{"-qHA B", "error: argument -H/--header: expected 2 arguments"},
+	{"--header=A B", "error: argument -H/--header: expected 2 arguments"},
+	{"--header= A B", "error: argument -H/--header: expected 2 arguments"},
+	{"-H A=1 B", `error: argument -H/--header: invalid name: "A=1"`},
+	{"-H A: B", `error: argument -H/--header: invalid name: "A:"`},
+	{"-H Ä B", `error: argument -H/--header: invalid name: "Ä"`},
+	{"-H A \x01", `error: argument -H/--header: invalid value, as it has a control character: "\x01"`},
+	{"-H A \x00", `error: argument -H/--header: invalid value, as it has a control character: "\x00"`},
+	{"-H A \x7f", `error: argument -H/--header: invalid value, as it has a control character: "\x7f"`},
+	{"-H A Ä", "header=[A: Ä]"},
+	{"-H content-LENGTH 5", "error: argument -H/--header: content-LENGTH is for the server to say"},
+	{"-H Transfer-Encoding chunked", "error: argument -H/--header: Transfer-Encoding is for the server to say"},
+	{"-H Connection close", "error: argument -H/--header: Connection is for the server to say"},
+
+	{"--content-type text/plain", "content-type=text/plain"},
+	{"--content-type=text/plain;charset=utf-8", "content-type=text/plain;charset=utf-8"},
+	{"--content-type text", `error: argument --content-type: invalid content type, which is to be like text/plain: "text"`},
+	{"--content-type text/", `error: argument --content-type: invalid content type, which is to be like text/plain: "text/"`},
+	{"--content-type a/b/c", `error: argument --content-type: invalid content type, which is to be like text/plain: "a/b/c"`},
+	{"--content-type a/b;\x01", `error: argument --content-type: invalid content type, which is to be like text/plain: "a/b;\x01"`},
+	{"--content-type=", `error: argument --content-type: invalid content type, which is to be like text/plain: ""`},
+
+	{"--tls-cert c", "tls-cert=c"},
+	{"--tls-cert c --tls-key k --tls-password-file p", "tls-cert=c tls-key=k tls-password-file=p"},
+	{"--tls-key k", "error: --tls-key requires --tls-cert to be set"},
+	{"--tls-password-file p", "error: --tls-password-file requires --tls-cert to be set"},
+	{"--tls-key k --tls-cert= -q", "error: --tls-key requires --tls-cert to be set"},
+	{"--tls-key k x", "error: argument port: invalid int value: 'x'"},
+	{"--tls-key k -h", "help"},
+
+	{"--cors --confine", "confine cors"},
+	{"--confine --cgi", "error: argument --confine: not allowed with argument --cgi"},
+
 	// Options that are not known.
 	{"-x", "error: unrecognized arguments: -x"},
 	{"-xq", "error: unrecognized arguments: -xq"},
 	{"-Q", "error: unrecognized arguments: -Q"},
-	{"--c", "error: ambiguous option: --c could match --cgi, --cgi-env, --cgi-timeout, --cgi-max"},
+	{"--c", "error: ambiguous option: --c could match --cgi, --content-type, --confine, --cors, --cgi-env, --cgi-timeout, --cgi-max"},
+	{"--con", "error: ambiguous option: --con could match --content-type, --confine"},
 	{"--port=80", "error: unrecognized arguments: --port=80"},
 	{"80 ---", "error: unrecognized arguments: ---"},
 
@@ -145,7 +207,7 @@ var parseArgsTests = []struct {
 	// After the argument with -h nothing matters.
 	{"-h", "help"},
 	{"--help", "help"},
-	{"--h", "help"},
+	{"--hel", "help"},
 	{"-qh", "help"},
 	{"-q 80 -h", "help"},
 	{"-h -x", "help"},
@@ -198,24 +260,72 @@ func describe(o *options) string {
 	add(!o.cgi, "cgi")
 	add(len(o.cgiEnv) == 0, "cgi-env=%v", o.cgiEnv)
 	add(o.cgiTimeout == 5*time.Minute, "cgi-timeout=%v", o.cgiTimeout)
+	add(len(o.headers) == 0, "header=%s", headerText(o.headers))
+	add(o.contentType == "", "content-type=%s", o.contentType)
+	add(o.tlsCert == "", "tls-cert=%s", o.tlsCert)
+	add(o.tlsKey == "", "tls-key=%s", o.tlsKey)
+	add(o.tlsPasswordFile == "", "tls-password-file=%s", o.tlsPasswordFile)
+	add(!o.confine, "confine")
+	add(!o.cors, "cors")
 	add(o.cgiMax == 64, "cgi-max=%d", o.cgiMax)
 	return strings.Join(differ, " ")
 }
 
-func TestHelp(t *testing.T) {
+func headerText(fields []httpserver.Field) []string {
+	var text []string
+	for _, f := range fields {
+		text = append(text, f.Name+": "+f.Value)
+	}
+	return text
+}
+
+// With spaces in an argument, unlike above.
+func TestParseArgsSpaces(t *testing.T) {
 	t.Parallel()
-	for _, opt := range known {
-		for _, name := range opt.names {
-			if !strings.Contains(help, "  "+name) && !strings.Contains(help, ", "+name) {
-				t.Errorf("help lacks %s", name)
-			}
+	for _, tt := range []struct{ name, value, want string }{
+		{"A", "b c", "header=[A: b c]"},
+		{"A", "-x y", "header=[A: -x y]"}, // no option begins so
+		{"A", "-b y", "error: argument -H/--header: expected 2 arguments"},
+		{"A", " b\t", "header=[A: b]"},
+		{"A", "", "header=[A: ]"},
+		{"", "b", `error: argument -H/--header: invalid name: ""`},
+		{"A B", "b", `error: argument -H/--header: invalid name: "A B"`},
+		{"A", "b\r\nC: d", `error: argument -H/--header: invalid value, as it has a control character: "b\r\nC: d"`},
+	} {
+		got := ""
+		if opts, err := parseArgs([]string{"-H", tt.name, tt.value}); err != nil {
+			got = fmt.Sprintf("error: %v", err)
+		} else {
+			got = describe(opts)
 		}
-		if short := opt.names[len(opt.names)-1]; !strings.Contains(usage, "["+short) {
-			t.Errorf("usage lacks %s", short)
+		if got != tt.want {
+			t.Errorf("-H %q %q\ngot  %s\nwant %s", tt.name, tt.value, got, tt.want)
 		}
 	}
+}
+
+// The help is one screen, in which Python's options come first.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	at := strings.Index(help, "As in Python:")
+	for _, opt := range known {
+		names := slices.Clone(opt.names)
+		slices.Reverse(names)
+		spelled := "\n  " + strings.Join(names, ", ") + " "
+		if i := strings.Index(help, spelled); i < at {
+			t.Errorf("help lacks %s, or it comes too early", names)
+		} else {
+			at = i
+		}
+	}
+	if own := strings.Index(help, "\nBeside that:\n"); own < strings.Index(help, "--content-type") || own > strings.Index(help, "--confine") {
+		t.Error("the options that Python has are not told from the others")
+	}
+	if lines := strings.Count(help, "\n"); lines > 23 {
+		t.Errorf("%d lines and the next prompt do not fit a screen of 24", lines)
+	}
 	for line := range strings.Lines(help) {
-		if len(line) > 80 {
+		if len(line) > 80 { // with its end
 			t.Errorf("line of %d bytes: %s", len(line), line)
 		}
 	}

@@ -2,9 +2,16 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -23,13 +30,19 @@ func (p *process) addScript(t *testing.T, name, text string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	openUp(t, dir)
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho Content-Type: text/plain\necho\n"+text+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openUp lets all users reach a directory: scripts of root run as nobody.
+func openUp(t *testing.T, dir string) {
+	t.Helper()
 	for up := dir; len(up) > len(os.TempDir()) && strings.HasPrefix(up, os.TempDir()); up = filepath.Dir(up) {
 		if err := os.Chmod(up, 0o755); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho Content-Type: text/plain\necho\n"+text+"\n"), 0o755); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -129,6 +142,9 @@ func TestCGIEndsWithServer(t *testing.T) {
 			}
 			p.signal(t, sig)
 			if sig != os.Interrupt {
+				for conn, err := net.Dial("tcp", p.addr); err == nil; conn, err = net.Dial("tcp", p.addr) {
+					conn.Close() // until the first one was heard
+				}
 				p.signal(t, sig) // at once
 			}
 			p.wait(t)
@@ -145,5 +161,86 @@ func TestCGIEndsWithServer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCGIGit clones and pushes over git http-backend, with a small pack and one
+// that git sends in chunks.
+func TestCGIGit(t *testing.T) {
+	needSignals(t)
+	t.Parallel()
+	out, err := exec.Command("git", "--exec-path").Output()
+	backend := filepath.Join(strings.TrimSpace(string(out)), "git-http-backend")
+	if err == nil {
+		_, err = os.Stat(backend)
+	}
+	if err != nil {
+		t.Skip("no git http-backend here: ", err)
+	}
+	for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			home := t.TempDir()
+			git := func(in string, args ...string) {
+				t.Helper()
+				cmd := exec.Command("git", args...)
+				cmd.Dir = in
+				cmd.Env = append(os.Environ(), "HOME="+home, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+					"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("git %v: %v\n%s", args, err, out)
+				}
+			}
+			p := startServer(t, "--cgi", "--protocol", version)
+			git(p.Dir, "init", "-q", "--bare", "repo.git")
+			git(p.Dir, "-C", "repo.git", "config", "http.receivepack", "true")
+			git(p.Dir, "-C", "repo.git", "config", "gc.auto", "0")
+			if os.Getuid() == 0 {
+				giveToNobody(t, filepath.Join(p.Dir, "repo.git"))
+			}
+			dir := filepath.Join(p.Dir, "cgi-bin")
+			p.addScript(t, "git", "")
+			text := fmt.Sprintf("#!/bin/sh\nexport GIT_HTTP_EXPORT_ALL=1 GIT_PROJECT_ROOT='%s' HOME='%[1]s'\nexec '%s'\n", p.Dir, backend)
+			if err := os.WriteFile(filepath.Join(dir, "git"), []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			url := "http://" + p.addr + "/cgi-bin/git/repo.git"
+			git(home, "clone", "-q", url, "work")
+			work := filepath.Join(home, "work")
+			noise := make([]byte, 3<<20) // which does not compress
+			rand.NewChaCha8([32]byte{}).Read(noise)
+			for _, file := range []struct {
+				name    string
+				content []byte
+			}{{"small", []byte("hello\n")}, {"large", noise}} {
+				if err := os.WriteFile(filepath.Join(work, file.name), file.content, 0o666); err != nil {
+					t.Fatal(err)
+				}
+				git(work, "add", file.name)
+				git(work, "commit", "-q", "-m", file.name)
+				git(work, "push", "-q", "origin", "HEAD:main")
+			}
+			git(home, "clone", "-q", "-b", "main", url, "again")
+			if got, err := os.ReadFile(filepath.Join(home, "again", "large")); err != nil || !bytes.Equal(got, noise) {
+				t.Errorf("the clone has %d bytes, %v", len(got), err)
+			}
+		})
+	}
+}
+
+// giveToNobody makes nobody the owner of a directory and what is in it.
+func giveToNobody(t *testing.T, dir string) {
+	t.Helper()
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Skip("no user nobody here: ", err)
+	}
+	uid, _ := strconv.Atoi(nobody.Uid)
+	gid, _ := strconv.Atoi(nobody.Gid)
+	err = filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+		return cmp.Or(err, os.Chown(name, uid, gid))
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

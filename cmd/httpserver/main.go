@@ -1,4 +1,4 @@
-// Command httpserver serves a directory over HTTP. Its options, its first line
+// Command httpserver serves a directory over HTTP or HTTPS. Its options, its first line
 // and its exit codes are those of python -m http.server.
 package main
 
@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,12 +20,17 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// shutdownTime is how long requests under way may take after SIGTERM.
-const shutdownTime = 5 * time.Second
+const (
+	shutdownTime = 5 * time.Second        // for requests under way after SIGTERM
+	scriptTime   = 500 * time.Millisecond // for scripts to end when the server does
+)
 
 // run is the command: arguments in, exit code out.
 func run(args []string, stdout, stderr io.Writer) int {
 	opts, err := parseArgs(args)
+	if err == nil {
+		err = opts.readPassword()
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%shttpserver: error: %v\n", usage, err)
 		return 2
@@ -45,14 +49,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// Who reads the log may go away without taking the server along.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	addr := net.JoinHostPort(opts.bind, strconv.Itoa(opts.port))
-	server, err := httpserver.NewThreadingHTTPServer(addr, opts.newHandler())
+	server, err := opts.newServer()
 	if err != nil {
 		fmt.Fprintln(stderr, strings.Map(printable, err.Error()))
 		return 1
 	}
 	server.Stderr = stderr
-	announce(stdout, server.Addr())
+	opts.announce(stdout, server.Addr())
 	return serve(server, signals, stdout, stderr)
 }
 
@@ -62,56 +65,6 @@ func printable(r rune) rune {
 		return '?'
 	}
 	return r
-}
-
-// handler serves the files and, if asked to, logs no requests.
-type handler struct {
-	httpserver.SimpleHandler
-	quiet bool
-}
-
-// newHandler gives what makes the handlers.
-func (o *options) newHandler() func() httpserver.Handler {
-	if o.cgi {
-		slots := make(chan struct{}, o.cgiMax)
-		return func() httpserver.Handler {
-			h := &cgiHandler{quiet: o.quiet}
-			o.setFields(&h.SimpleHandler)
-			h.Slots = slots
-			h.InheritEnv = o.cgiEnv
-			h.ScriptTimeout = o.cgiTimeout
-			return h
-		}
-	}
-	return func() httpserver.Handler {
-		h := &handler{quiet: o.quiet}
-		o.setFields(&h.SimpleHandler)
-		return h
-	}
-}
-
-func (o *options) setFields(h *httpserver.SimpleHandler) {
-	h.Directory = o.directory
-	h.ProtocolVersion = o.protocol
-	h.Timeout = o.timeout
-}
-
-func (h *handler) LogRequest(code int, size int64) {
-	if !h.quiet {
-		h.SimpleHandler.LogRequest(code, size)
-	}
-}
-
-// cgiHandler is a handler that runs scripts.
-type cgiHandler struct {
-	httpserver.CGIHandler
-	quiet bool
-}
-
-func (h *cgiHandler) LogRequest(code int, size int64) {
-	if !h.quiet {
-		h.CGIHandler.LogRequest(code, size)
-	}
 }
 
 // checkDirectory says what is wrong with a directory before anyone asks for it.
@@ -139,7 +92,7 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 	case sig := <-signals:
 		if sig == os.Interrupt {
 			fmt.Fprint(stdout, "\nKeyboard interrupt received, exiting.\n")
-			server.Close()
+			closeSoon(server)
 			return 0
 		}
 	}
@@ -153,22 +106,40 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 		}
 	}()
 	server.Shutdown(ctx)
-	server.Close()
+	closeSoon(server)
 	return 0
 }
 
-// announce prints where the server can be reached.
-func announce(stdout io.Writer, addr net.Addr) {
+// closeSoon closes the server. Scripts that do not end by themselves have less
+// time than Close gives them, as who ends the command does not wait for them.
+func closeSoon(server *httpserver.ThreadingHTTPServer) {
+	impatience := time.AfterFunc(scriptTime, func() { server.Close() })
+	defer impatience.Stop()
+	server.Close()
+}
+
+// announce prints where the server can be reached and, as everybody should know,
+// that links lead out of the directory. The first line is Python's and for
+// programs to read; all are one write, so one that stops there gets them all.
+func (o *options) announce(stdout io.Writer, addr net.Addr) {
+	scheme := "http"
+	if o.tlsCert != "" {
+		scheme = "https"
+	}
 	host, port, _ := net.SplitHostPort(addr.String())
-	fmt.Fprintf(stdout, "Serving HTTP on %s port %s (http://%s/) ...\n", host, port, net.JoinHostPort(host, port))
-	ip := net.ParseIP(host)
-	if ip == nil || !ip.IsUnspecified() || !isTerminal(stdout) {
-		return
+	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host, port))
+	if addr.Network() == "unix" {
+		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), addr)
 	}
-	if addrs, err := net.InterfaceAddrs(); err == nil {
-		urls := reachableURLs(addrs, port, ip.To4() != nil)
-		fmt.Fprintf(stdout, "Open %s\n", strings.Join(urls, " or "))
+	if !o.confine {
+		text += "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"
 	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() && isTerminal(stdout) {
+		if addrs, err := net.InterfaceAddrs(); err == nil {
+			text += "Open " + strings.Join(reachableURLs(addrs, scheme, port, ip.To4() != nil), " or ") + "\n"
+		}
+	}
+	io.WriteString(stdout, text)
 }
 
 func isTerminal(w io.Writer) bool {
@@ -182,15 +153,15 @@ func isTerminal(w io.Writer) bool {
 
 // reachableURLs gives the addresses to type: of this machine, then those that
 // others can use, IPv4 first, or only, as they are shorter.
-func reachableURLs(addrs []net.Addr, port string, v4only bool) []string {
-	urls := []string{"http://localhost:" + port + "/"}
+func reachableURLs(addrs []net.Addr, scheme, port string, v4only bool) []string {
+	urls := []string{scheme + "://localhost:" + port + "/"}
 	var v6 []string
 	for _, addr := range addrs {
 		network, ok := addr.(*net.IPNet)
 		if !ok || !network.IP.IsGlobalUnicast() {
 			continue
 		}
-		url := "http://" + net.JoinHostPort(network.IP.String(), port) + "/"
+		url := scheme + "://" + net.JoinHostPort(network.IP.String(), port) + "/"
 		if network.IP.To4() != nil {
 			urls = append(urls, url)
 		} else if !v4only {

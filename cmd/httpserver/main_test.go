@@ -50,16 +50,30 @@ type process struct {
 // start starts the command.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	p := prepare(t, args...)
+	p.begin(t)
+	return p
+}
+
+// prepare makes the command, for begin to start it.
+func prepare(t *testing.T, args ...string) *process {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
+	t.Cleanup(cancel)
 	p := &process{Cmd: exec.CommandContext(ctx, exe, args...)}
 	p.Dir = t.TempDir()
 	// At its end a program with the race detector sleeps for a second.
 	p.Env = append(os.Environ(), runMain+"=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	p.addFile(t, "hello.txt", []byte(hello))
+	return p
+}
+
+func (p *process) begin(t *testing.T) {
+	t.Helper()
 	stdout, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -73,14 +87,16 @@ func start(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cancel()
+		p.Cancel()
 		p.Wait()
 	})
-	return p
 }
 
 // bannerLine is the first line of a server: address, port, URL.
-var bannerLine = regexp.MustCompile(`^Serving HTTP on (\S+) port (\d+) \((\S+)\) \.\.\.\n$`)
+var bannerLine = regexp.MustCompile(`^Serving HTTPS? on (\S+) port (\d+) \((\S+)\) \.\.\.\n$`)
+
+// linksLine is the second, unless the server is confined.
+const linksLine = "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"
 
 // startServer starts the command on a free port of 127.0.0.1, and waits until it
 // serves.
@@ -99,11 +115,22 @@ func (p *process) readBanner(t *testing.T) {
 		_, _, stderr := p.wait(t)
 		t.Fatalf("%q: first line is %q; stderr:\n%s", p.Args[1:], p.banner, stderr)
 	}
+	p.readLinksLine(t)
 	host := m[1]
 	if ip := net.ParseIP(host); ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	p.addr = net.JoinHostPort(host, m[2])
+}
+
+func (p *process) readLinksLine(t *testing.T) {
+	t.Helper()
+	if slices.Contains(p.Args, "--confine") {
+		return
+	}
+	if line, err := p.stdout.ReadString('\n'); line != linksLine {
+		t.Errorf("%q: second line is %q, %v", p.Args[1:], line, err)
+	}
 }
 
 // wait waits for the end of the command. It gives the exit code, -1 after a
@@ -368,7 +395,7 @@ func TestReachableURLs(t *testing.T) {
 					addrs = append(addrs, &net.UnixAddr{Name: s, Net: "unix"})
 				}
 			}
-			if got := strings.Join(reachableURLs(addrs, "80", tt.v4only), " "); got != tt.want {
+			if got := strings.Join(reachableURLs(addrs, "http", "80", tt.v4only), " "); got != tt.want {
 				t.Errorf("%s\ngot  %s\nwant %s", tt.addrs, got, tt.want)
 			}
 		})
