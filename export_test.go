@@ -68,3 +68,47 @@ func ParseScriptHeader(output string) (code int, location string, fields Header,
 	sh, err := parseScriptHeader(output)
 	return sh.code, sh.location, sh.fields, err
 }
+
+// NewValidators gives the validators of a file.
+func NewValidators(size int64, modified, now time.Time) (tag string, date time.Time, strong bool) {
+	v := newValidators(size, modified, now)
+	return v.tag, v.modified, v.strong
+}
+
+// CheckPreconditions evaluates the preconditions for a file.
+func CheckPreconditions(fields Header, method string, size int64, modified, now time.Time) int {
+	return checkPreconditions(fields, method, newValidators(size, modified, now), now)
+}
+
+// SelectRanges gives start and size of what is sent of a file.
+func SelectRanges(fields Header, method string, size int64, modified, now time.Time) (code int, pairs [][2]int64) {
+	code, ranges := selectRanges(fields, method, newValidators(size, modified, now), size, now)
+	for _, r := range ranges {
+		pairs = append(pairs, [2]int64{r.start, r.size})
+	}
+	return code, pairs
+}
+
+// Multipart gives the length of a body of these ranges, what surrounds them in
+// it, and whether it is worth to be sent.
+func Multipart(pairs [][2]int64, contentType, boundary string, size int64) (length int64, heads []string, end string, worthwhile bool) {
+	var ranges []byteRange
+	for _, p := range pairs {
+		ranges = append(ranges, byteRange{p[0], p[1]})
+	}
+	m := newMultipart(ranges, contentType, boundary, size)
+	return m.length, m.heads, m.end, m.worthwhile(ranges, size)
+}
+
+// EntityTags gives the tags of a list, and whether it is sound.
+func EntityTags(list string) (tags []string, ok bool) {
+	for {
+		var tag string
+		if tag, list, ok = nextTag(list); tag == "" {
+			return tags, ok
+		}
+		tags = append(tags, tag)
+	}
+}
+
+var NewBoundary = newBoundary

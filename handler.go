@@ -645,9 +645,7 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 // or keep-alive sets CloseConnection. CR, LF or NUL in name or value is a bug of
 // the program, and panics. Python: send_header.
 func (h *BaseRequestHandler) SendHeader(name, value string) {
-	if splitsField(name) || splitsField(value) {
-		panic(fmt.Sprintf("httpserver: SendHeader(%q, %q): CR, LF or NUL in a header field", name, value))
-	}
+	checkField(name, value)
 	if h.out.ended {
 		h.tooLate("SendHeader")
 		return
@@ -662,6 +660,13 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 		} else if hasToken(value, "keep-alive") {
 			h.CloseConnection = false
 		}
+	}
+}
+
+// checkField panics if a field would be more than one line.
+func checkField(name, value string) {
+	if splitsField(name) || splitsField(value) {
+		panic(fmt.Sprintf("httpserver: SendHeader(%q, %q): CR, LF or NUL in a header field", name, value))
 	}
 }
 

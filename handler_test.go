@@ -145,8 +145,8 @@ func TestNoCallBypassesAnOverride(t *testing.T) {
 	response := "SendResponse SendResponseOnly LogRequest VersionString DateTimeString EndHeaders FlushHeaders SendHeader SendHeader " + logged
 	page := "SendError LogError SendHeader SendHeader SendHeader " + logged + response
 	for request, want := range map[string]string{
-		"GET /hello.txt HTTP/1.0\r\n\r\n":     "DoGET SendHead IsCGI TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader DateTimeString " + response,
-		"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "DoHEAD SendHead IsCGI TranslatePath GuessType SendHeader SendHeader SendHeader DateTimeString " + response,
+		"GET /hello.txt HTTP/1.0\r\n\r\n":     "DoGET SendHead IsCGI TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
+		"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "DoHEAD SendHead IsCGI TranslatePath GuessType SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
 		"GET /list/ HTTP/1.0\r\n\r\n":         "DoGET SendHead IsCGI TranslatePath ListDirectory CopyFile SendHeader SendHeader " + response,
 		"GET /list HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath SendHeader SendHeader " + response,
 		"GET /nope HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath " + page,

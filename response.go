@@ -189,45 +189,27 @@ func (w *responseWriter) beginDeadline() {
 	}
 }
 
-// sendFile writes the next size bytes of f, or fewer where f ends before. A
-// small file leaves in one write with the head, a large one by the system's own
-// copying where the connection has that.
-func (w *responseWriter) sendFile(f io.Reader, size int64) (n int64, err error) {
-	if w.err != nil || w.noBody {
-		return 0, w.err
-	}
-	if size <= smallBody {
-		return w.sendSmall(f, int(size))
-	}
+// sendLarge lets the system copy size bytes of a file to the connection, in
+// steps. As with send, a step that got stuck half-way is gone on with. Where the
+// file ends before, n is less.
+func (w *responseWriter) sendLarge(to *net.TCPConn, f *os.File, start, size int64) (n int64, err error) {
 	if w.held() && w.flushHead() != nil {
 		return 0, w.err
 	}
-	to, isTCP := w.conn.(*net.TCPConn)
-	file, isFile := f.(*os.File)
-	if !isTCP || !isFile {
-		return io.Copy(struct{ io.Writer }{w}, io.LimitReader(f, size))
-	}
-	n, err = w.sendLarge(to, file, size)
-	w.written += n
-	return n, err
-}
-
-// sendLarge lets the system copy a file to the connection, in steps. As with
-// send, a step that got stuck half-way is gone on with.
-func (w *responseWriter) sendLarge(to *net.TCPConn, f *os.File, size int64) (n int64, err error) {
-	start, err := f.Seek(0, io.SeekCurrent)
+	_, err = f.Seek(start, io.SeekStart)
 	for err == nil && n < size {
 		w.beginDeadline()
 		var m int64
 		m, err = to.ReadFrom(&io.LimitedReader{R: f, N: min(size-n, sendStep)})
 		n += m
 		if err == nil && m == 0 {
-			return n, nil // the file has become shorter
+			break // the file has become shorter
 		}
 		if m > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 			_, err = f.Seek(start+n, io.SeekStart) // what was read may not have been sent
 		}
 	}
+	w.written += n
 	var failed *fs.PathError
 	if !errors.As(err, &failed) { // else it was the file's fault
 		w.err = err
@@ -245,8 +227,9 @@ func hasField(head []byte, name string) bool {
 	return false
 }
 
-// sendSmall reads size bytes of f behind the head and sends both.
-func (w *responseWriter) sendSmall(f io.Reader, size int) (int64, error) {
+// sendSmall lets read fill size bytes behind the head, and sends both. After an
+// error of read it sends what was read.
+func (w *responseWriter) sendSmall(size int, read func(p []byte) (int, error)) (int64, error) {
 	buf := w.head
 	if !w.held() {
 		buf = writeBuffers.Get().(*[]byte)
@@ -257,15 +240,15 @@ func (w *responseWriter) sendSmall(f io.Reader, size int) (int64, error) {
 	if cap(*buf)-head < size {
 		*buf = append(make([]byte, 0, head+size), *buf...)
 	}
-	n, err := io.ReadFull(f, (*buf)[head:head+size])
+	n, err := read((*buf)[head : head+size])
 	*buf = (*buf)[:head+n]
 	w.written += int64(n)
 	w.send(*buf)
 	if buf == w.head {
 		w.freeHead()
 	}
-	if w.err == nil && err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		return int64(n), err
+	if w.err != nil {
+		err = w.err
 	}
-	return int64(n), w.err
+	return int64(n), err
 }

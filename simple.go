@@ -33,6 +33,11 @@ type FileHandler interface {
 // zero value serves the current directory, follows symbolic links, and lists
 // directories that have no index page.
 //
+// Conditional requests and, where the file can seek, requests for parts of it
+// are answered as RFC 9110 sections 13 and 14 ask for. A file that changes while
+// it is sent ends the connection before its body is whole, unless it was only
+// appended to.
+//
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
 	BaseRequestHandler
@@ -60,6 +65,8 @@ type SimpleHandler struct {
 	// ExtraResponseHeaders are added to responses 200, 206 and 304 that have no
 	// field of that name. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
+
+	unsatisfied string // Content-Range of the 416 that is being sent
 }
 
 func (h *SimpleHandler) simple() *SimpleHandler { return h }
@@ -96,8 +103,12 @@ func (h *SimpleHandler) DoHEAD() {
 	}
 }
 
-// EndHeaders is that of BaseRequestHandler after the ExtraResponseHeaders.
+// EndHeaders is that of BaseRequestHandler after the ExtraResponseHeaders. A 416
+// for a file says how long that is.
 func (h *SimpleHandler) EndHeaders() {
+	if h.unsatisfied != "" && h.out.code == 416 {
+		h.files().SendHeader("Content-Range", h.unsatisfied)
+	}
 	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 304) {
 		ended := len(*h.out.head)
 		for _, field := range h.ExtraResponseHeaders {
@@ -135,48 +146,56 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	return h.sendFileHead(f, info, name)
 }
 
-// sendFileHead sends the head for an open file, or 304.
+// sendFileHead sends the head for an open file: for the whole of it, for what of
+// it the request asks for, or for neither where there is nothing to send.
 func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (io.ReadCloser, bool) {
-	self := h.files()
-	modified := past(info.ModTime())
-	if h.notModified(modified) {
+	file, now := newFileBody(f, info), time.Now()
+	v := newValidators(file.size, file.modified, now)
+	code := checkPreconditions(h.Headers, h.Command, v, now)
+	var ranges []byteRange
+	if code == 200 && file.at != nil {
+		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, now)
+	}
+	if code >= 300 {
 		f.Close()
-		self.SendResponse(304, "")
-		h.endHeadersHeld()
+		h.sendNoFile(code, v, file.size)
 		return nil, false
 	}
-	body := &fileBody{f, max(info.Size(), 0)}
-	self.SendResponse(200, "")
-	self.SendHeader("Content-type", self.GuessType(name))
-	self.SendHeader("Content-Length", strconv.FormatInt(body.n, 10))
-	if !modified.IsZero() {
-		self.SendHeader("Last-Modified", self.DateTimeString(modified))
+	self := h.files()
+	sent := file.selection(ranges, self.GuessType(name))
+	self.SendResponse(sent.code, "")
+	self.SendHeader("Content-type", sent.contentType)
+	self.SendHeader("Content-Length", strconv.FormatInt(sent.length, 10))
+	if sent.contentRange != "" {
+		self.SendHeader("Content-Range", sent.contentRange)
+	}
+	if v.tag != "" {
+		self.SendHeader("Last-Modified", self.DateTimeString(v.modified))
+		self.SendHeader("ETag", v.tag)
+	}
+	if file.at != nil {
+		self.SendHeader("Accept-Ranges", "bytes")
 	}
 	h.endHeadersHeld()
-	return body, true
+	return sent.body, true
 }
 
-// past gives t, or now if that is earlier: Last-Modified is never later than
-// Date (RFC 9110 section 8.8.2.1).
-func past(t time.Time) time.Time {
-	if now := time.Now(); t.After(now) {
-		return now
+// sendNoFile answers 304, 412 or 416.
+func (h *SimpleHandler) sendNoFile(code int, v validators, size int64) {
+	self := h.files()
+	if code != 304 {
+		if code == 416 {
+			h.unsatisfied = "bytes */" + strconv.FormatInt(size, 10)
+		}
+		self.SendError(code, "", "")
+		h.unsatisfied = ""
+		return
 	}
-	return t
-}
-
-// notModified applies If-Modified-Since, which If-None-Match puts out of force
-// (RFC 9110 section 13.1.3).
-func (h *SimpleHandler) notModified(modified time.Time) bool {
-	since, ok := h.Headers.Lookup("If-Modified-Since")
-	if !ok || modified.IsZero() {
-		return false
+	self.SendResponse(304, "")
+	if v.tag != "" {
+		self.SendHeader("ETag", v.tag)
 	}
-	if _, ok := h.Headers.Lookup("If-None-Match"); ok {
-		return false
-	}
-	t, ok := parseHTTPDate(since, time.Now())
-	return ok && !modified.Truncate(time.Second).After(t)
+	h.endHeadersHeld()
 }
 
 // redirectToSlash sends the client to the same path with a slash at its end, so
@@ -351,31 +370,4 @@ func (h *SimpleHandler) GuessType(name string) string {
 func (h *SimpleHandler) CopyFile(dst io.Writer, src io.Reader) error {
 	_, err := io.Copy(dst, src)
 	return err
-}
-
-// A fileBody is an open file, of which as much can be read as its head said.
-type fileBody struct {
-	fs.File
-	n int64 // bytes left
-}
-
-// Read reads the file, at most as far as its head said.
-func (b *fileBody) Read(p []byte) (int, error) {
-	if b.n <= 0 {
-		return 0, io.EOF
-	}
-	n, err := b.File.Read(p[:min(int64(len(p)), b.n)])
-	b.n -= int64(n)
-	return n, err
-}
-
-// WriteTo is what io.Copy calls.
-func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
-	if out, ok := w.(*responseWriter); ok {
-		n, err = out.sendFile(b.File, b.n)
-	} else {
-		n, err = io.Copy(w, io.LimitReader(b.File, b.n))
-	}
-	b.n -= n
-	return n, err
 }

@@ -1,0 +1,289 @@
+package httpserver
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+// This file holds the sending of a file or of pieces of it, and the watch for
+// changes meanwhile: if the file changed, what has left may be of one state and
+// what follows of another. Then the last bytes are kept back and the connection
+// closes, so that the client sees by the length that the body is not whole.
+
+var errFileChanged = errors.New("httpserver: the file changed while it was sent")
+
+// keptBack is how many bytes of a piece of more than smallBody are kept back
+// until it is known whether the file has changed.
+const keptBack = 4 << 10
+
+// A fileBody reads a piece of an open file: the bytes from start to end.
+type fileBody struct {
+	fs.File
+	at       io.ReaderAt // the same file; nil if it can only be read from start to end
+	size     int64       // of the file when it was opened
+	modified time.Time   // when it had last been changed then
+	several  bool        // other pieces are sent with this one
+
+	start, next, end int64  // next is what Read gives next
+	kept             []byte // the last bytes of the piece; nil before the first Read
+	checked          bool   // they may go
+}
+
+// newFileBody gives the whole file as the piece.
+func newFileBody(f fs.File, info fs.FileInfo) *fileBody {
+	size := max(info.Size(), 0)
+	return &fileBody{File: f, at: readerAt(f), size: size, modified: info.ModTime(), end: size}
+}
+
+// readerAt gives access to any part of a file, nil if there is none.
+func readerAt(f fs.File) io.ReaderAt {
+	switch f := f.(type) {
+	case io.ReaderAt:
+		return f
+	case io.ReadSeeker:
+		if _, err := f.Seek(0, io.SeekCurrent); err == nil {
+			return seekingReader{f}
+		}
+	}
+	return nil
+}
+
+// A seekingReader is an io.ReaderAt for one goroutine.
+type seekingReader struct{ io.ReadSeeker }
+
+func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
+	if _, err := r.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return io.ReadFull(r, p)
+}
+
+// piece gives a range of the file.
+func (b *fileBody) piece(r byteRange) *fileBody {
+	p := *b
+	p.start, p.next, p.end = r.start, r.start, r.start+r.size
+	return &p
+}
+
+// A selection is what is sent of a file, and what the head says about it.
+type selection struct {
+	body         io.ReadCloser
+	code         int // 200 or 206
+	contentType  string
+	contentRange string // "" without one
+	length       int64
+}
+
+// selection gives what is sent for the ranges: the whole file for none, and for
+// several that are not worth it.
+func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
+	if len(ranges) == 1 {
+		return selection{b.piece(ranges[0]), 206, contentType, ranges[0].contentRange(b.size), ranges[0].size}
+	}
+	if len(ranges) > 1 {
+		checkField("Content-type", contentType) // of the parts
+		m := newMultipart(ranges, contentType, newBoundary(), b.size)
+		if m.worthwhile(ranges, b.size) {
+			return selection{b.pieces(ranges, m), 206, m.contentType, "", m.length}
+		}
+	}
+	return selection{b, 200, contentType, "", b.size}
+}
+
+// pieces gives several ranges, with what surrounds them.
+func (b *fileBody) pieces(ranges []byteRange, m *multipart) io.ReadCloser {
+	b.several = true
+	var readers []io.Reader
+	for i, r := range ranges {
+		readers = append(readers, strings.NewReader(m.heads[i]), b.piece(r))
+	}
+	return multipartBody{io.MultiReader(append(readers, strings.NewReader(m.end))...), b.File}
+}
+
+type multipartBody struct {
+	io.Reader
+	io.Closer
+}
+
+// WriteTo lets each piece find its fastest way.
+func (b multipartBody) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, b.Reader) }
+
+// newBoundary makes a boundary that nobody can foresee, and so put into a file.
+// Its length is always the same.
+func newBoundary() string { return fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()) }
+
+// Read reads the piece. It fails before the end if the file changed.
+func (b *fileBody) Read(p []byte) (n int, err error) {
+	if b.next >= b.end {
+		return 0, io.EOF
+	}
+	if err := b.keepBack(); err != nil {
+		return 0, err
+	}
+	if bulk := b.bulk(); bulk > 0 {
+		n, err = b.readSome(p[:min(int64(len(p)), bulk)])
+	} else if err = b.release(); err == nil {
+		n = copy(p, b.kept)
+		b.kept = b.kept[n:]
+	}
+	b.next += int64(n)
+	return n, err
+}
+
+// WriteTo is what io.Copy calls. A small piece leaves in one write with the
+// head, a large one of a file of the system by the system's own copying where
+// the connection has that.
+func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
+	out, ok := w.(*responseWriter)
+	if !ok || b.next > b.start || b.kept != nil {
+		return io.Copy(w, struct{ io.Reader }{b})
+	}
+	size := b.end - b.start
+	if size == 0 || out.noBody || out.err != nil {
+		return 0, out.err
+	}
+	if size <= smallBody {
+		return out.sendSmall(int(size), b.readSmall)
+	}
+	to, isTCP := out.conn.(*net.TCPConn)
+	file, isFile := b.File.(*os.File)
+	if !isTCP || !isFile {
+		return io.Copy(w, struct{ io.Reader }{b})
+	}
+	if err := b.keepBack(); err != nil {
+		return 0, err
+	}
+	n, err = out.sendLarge(to, file, b.start, b.bulk())
+	b.next += n
+	if err == nil && b.bulk() > 0 {
+		err = errFileChanged // it has become shorter
+	}
+	if err == nil {
+		err = b.release()
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := out.Write(b.kept)
+	b.next += int64(m)
+	return n + int64(m), err
+}
+
+// bulk is how many bytes can be given before those that are kept back.
+func (b *fileBody) bulk() int64 { return b.end - b.next - int64(len(b.kept)) }
+
+// readSome reads on before what is kept back.
+func (b *fileBody) readSome(p []byte) (n int, err error) {
+	if b.at != nil {
+		n, err = b.at.ReadAt(p, b.next)
+	} else {
+		n, err = b.File.Read(p)
+	}
+	switch {
+	case n > 0:
+		return n, nil
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
+		return 0, errFileChanged
+	}
+	return 0, err
+}
+
+// readFull fills p with what is at off, or with what comes next where the file
+// can only be read on.
+func (b *fileBody) readFull(p []byte, off int64) (n int, err error) {
+	if b.at != nil {
+		n, err = b.at.ReadAt(p, off)
+	} else {
+		n, err = io.ReadFull(b.File, p)
+	}
+	switch {
+	case n == len(p):
+		return n, nil
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
+		return n, errFileChanged
+	}
+	return n, err
+}
+
+// readSmall reads the whole of a small piece into p. Of a file that has become
+// shorter it gives what is there, with an error.
+func (b *fileBody) readSmall(p []byte) (n int, err error) {
+	n, err = b.readFull(p, b.start)
+	if err == nil {
+		if err = b.check(p); err != nil {
+			return 0, err
+		}
+	}
+	b.next += int64(n)
+	return n, err
+}
+
+// keepBack reads the last bytes of the piece, before any other, if it can; of a
+// small piece all.
+func (b *fileBody) keepBack() (err error) {
+	if b.kept != nil {
+		return nil
+	}
+	size := b.end - b.start
+	if size > smallBody {
+		size = keptBack
+	}
+	kept := make([]byte, size)
+	if b.at != nil {
+		if _, err := b.readFull(kept, b.end-size); err != nil {
+			return err
+		}
+	}
+	b.kept = kept
+	return nil
+}
+
+// release tells whether what is kept back may go.
+func (b *fileBody) release() (err error) {
+	if b.checked {
+		return nil
+	}
+	if b.at == nil {
+		_, err = b.readFull(b.kept, b.end-int64(len(b.kept)))
+	}
+	if err == nil {
+		err = b.check(b.kept)
+	}
+	b.checked = err == nil
+	return err
+}
+
+// check fails if the piece, of which last was read before all else, may be mixed
+// of two states of the file. A file that was touched or appended to is still
+// good: if last is the whole piece and reads the same again, or if the file has
+// only grown and its old end, as far as it is known, reads the same. Of several
+// pieces the ones before can no more be compared.
+func (b *fileBody) check(last []byte) error {
+	info, err := b.File.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() == b.size && info.ModTime().Equal(b.modified) {
+		return nil
+	}
+	whole := int64(len(last)) == b.end-b.start
+	if b.at == nil || b.several || !whole && info.Size() <= b.size {
+		return errFileChanged
+	}
+	again := make([]byte, len(last))
+	if _, err := b.readFull(again, b.end-int64(len(last))); err != nil {
+		return err
+	}
+	if !bytes.Equal(last, again) {
+		return errFileChanged
+	}
+	return nil
+}

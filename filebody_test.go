@@ -1,0 +1,454 @@
+package httpserver_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	mimemultipart "mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"httpserver"
+)
+
+// A stateFS has one file, which changes in the middle of one of its reads.
+type stateFS struct {
+	data     []byte
+	modified time.Time
+	access   string // "at" for io.ReaderAt, "seek" for io.Seeker, else reads on only
+	reads    int
+	at       int // the read in which change is called
+	change   func(*stateFS)
+}
+
+func (s *stateFS) Open(name string) (fs.File, error) {
+	f := &stateFile{fs: s}
+	switch {
+	case name != "f":
+		return nil, fs.ErrNotExist
+	case s.access == "at":
+		return struct {
+			fs.File
+			io.ReaderAt
+		}{f, f}, nil
+	case s.access == "seek":
+		return struct {
+			fs.File
+			io.Seeker
+		}{f, f}, nil
+	}
+	return struct{ fs.File }{f}, nil
+}
+
+type stateFile struct {
+	fs  *stateFS
+	pos int64
+}
+
+func (f *stateFile) Stat() (fs.FileInfo, error) {
+	file := &fstest.MapFile{Data: f.fs.data, ModTime: f.fs.modified}
+	return fs.Stat(fstest.MapFS{"f": file}, "f")
+}
+
+func (f *stateFile) Close() error { return nil }
+
+func (f *stateFile) Read(p []byte) (int, error) {
+	n, err := f.ReadAt(p, f.pos)
+	f.pos += int64(n)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+func (f *stateFile) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekStart {
+		f.pos = offset
+	}
+	return f.pos, nil
+}
+
+func (f *stateFile) ReadAt(p []byte, off int64) (int, error) {
+	f.fs.reads++
+	half := 0
+	if f.fs.reads == f.fs.at {
+		half, _ = bytes.NewReader(f.fs.data).ReadAt(p[:len(p)/2], off)
+		f.fs.change(f.fs)
+	}
+	n, err := bytes.NewReader(f.fs.data).ReadAt(p[half:], off+int64(half))
+	return half + n, err
+}
+
+// numbered gives content in which no two pieces are alike.
+func numbered(n int) []byte {
+	var b bytes.Buffer
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, "%063d\n", i)
+	}
+	return b.Bytes()[:n]
+}
+
+// other gives content of the same length that differs in every line.
+func other(data []byte) []byte { return append(bytes.Clone(data[64:]), data[:64]...) }
+
+// A slowCopy copies by Read alone.
+type slowCopy struct{ httpserver.SimpleHandler }
+
+func (h *slowCopy) CopyFile(dst io.Writer, src io.Reader) error {
+	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 5000))
+	return err
+}
+
+// What leaves of a file that changes is of one state, or it is not whole. One
+// that is only appended to, or touched, can be sent if that can be found out.
+func TestFileChanges(t *testing.T) {
+	t.Parallel()
+	later := siteTime.Add(time.Hour)
+	changes := map[string]func(*stateFS){
+		"none":                               func(s *stateFS) {},
+		"overwritten":                        func(s *stateFS) { s.data, s.modified = other(s.data), later },
+		"overwritten larger":                 func(s *stateFS) { s.data, s.modified = other(append(s.data, s.data...)), later },
+		"overwritten, in an instant, larger": func(s *stateFS) { s.data = other(append(s.data, s.data...)) },
+		"cut":                                func(s *stateFS) { s.data, s.modified = s.data[:len(s.data)/2], later },
+		"emptied":                            func(s *stateFS) { s.data, s.modified = nil, later },
+		"appended":                           func(s *stateFS) { s.data, s.modified = append(s.data, "more\n"...), later },
+		"touched":                            func(s *stateFS) { s.modified = later },
+	}
+	requests := []struct {
+		name, fields string
+		size         int
+		reads        int // in each of which the change is tried
+		small        bool
+	}{
+		{"small", "", 1000, 1, true},
+		{"large", "", 200_000, 3, false},
+		{"small range", "Range: bytes=100-\r\n", 1000, 1, true},
+		{"large range", "Range: bytes=100-190000\r\n", 200_000, 3, false},
+		{"small parts", "Range: bytes=0-299,400-699\r\n", 1000, 2, true},
+		{"large parts", "Range: bytes=0-89999,100000-189999\r\n", 200_000, 6, false},
+	}
+	for _, r := range requests {
+		data := numbered(r.size)
+		for kind, change := range changes {
+			for _, access := range []string{"at", "seek", "on"} {
+				if access == "on" && r.fields != "" {
+					continue
+				}
+				for _, slow := range []bool{false, true} {
+					if slow && access == "seek" {
+						continue
+					}
+					for at := 1; at <= r.reads; at++ {
+						whole := kind == "none"
+						if access != "on" && !strings.Contains(r.name, "parts") {
+							whole = whole || kind == "appended" || kind == "touched" && r.small
+						}
+						name := fmt.Sprintf("%s, %s in read %d, access %q, slow %v", r.name, kind, at, access, slow)
+						s := &stateFS{data: bytes.Clone(data), modified: siteTime, access: access, at: at, change: change}
+						checkChange(t, name, s, data, r.fields, slow, whole)
+					}
+				}
+			}
+		}
+	}
+}
+
+func checkChange(t *testing.T, name string, s *stateFS, old []byte, fields string, slow, whole bool) {
+	t.Helper()
+	server, log := start(t, func() httpserver.Handler {
+		if slow {
+			h := new(slowCopy)
+			h.FS, h.ProtocolVersion = s, "HTTP/1.1"
+			return h
+		}
+		h := new(httpserver.SimpleHandler)
+		h.FS, h.ProtocolVersion = s, "HTTP/1.1"
+		return h
+	}, nil)
+	request := "GET /f HTTP/1.1\r\nHost: x\r\n"
+	got := exchange(t, server.Addr(), request+fields+"\r\n"+request+"Connection: close\r\n\r\n")
+	server.Shutdown(t.Context())
+	in := bufio.NewReader(strings.NewReader(got))
+	response, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if (err == nil) != whole || s.reads < s.at {
+		t.Errorf("%s: %d bytes of %d, %v, %d reads", name, len(body), response.ContentLength, err, s.reads)
+	}
+	if _, err := in.Peek(1); (err == nil) != whole {
+		t.Errorf("%s: next response: %v", name, err)
+	}
+	if strings.Contains(log.String(), "the file changed while it was sent") == whole {
+		t.Errorf("%s: log %s", name, log)
+	}
+	if whole {
+		checkContent(t, name, response, body, old)
+	}
+}
+
+// checkContent compares a body with those parts of a file that it should be.
+func checkContent(t *testing.T, name string, response *http.Response, body, file []byte) {
+	t.Helper()
+	part := func(contentRange string) []byte {
+		var start, end, size int
+		if _, err := fmt.Sscanf(contentRange, "bytes %d-%d/%d", &start, &end, &size); err != nil || size != len(file) {
+			t.Fatalf("%s: Content-Range %q", name, contentRange)
+		}
+		return file[start : end+1]
+	}
+	_, params, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if params["boundary"] == "" {
+		want := file
+		if response.StatusCode == 206 {
+			want = part(response.Header.Get("Content-Range"))
+		}
+		if !bytes.Equal(body, want) {
+			t.Errorf("%s: another body", name)
+		}
+		return
+	}
+	parts := mimemultipart.NewReader(bytes.NewReader(body), params["boundary"])
+	for n := 0; ; n++ {
+		p, err := parts.NextPart()
+		if err == io.EOF && n > 1 {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s: part %d: %v", name, n, err)
+		}
+		got, err := io.ReadAll(p)
+		if err != nil || !bytes.Equal(got, part(p.Header.Get("Content-Range"))) {
+			t.Errorf("%s: part %d is another, %v", name, n, err)
+		}
+	}
+}
+
+// A file that the system copies changes while the client, who has the head, does
+// not read: the buffers between them do not hold it.
+func TestLargeFileChanges(t *testing.T) {
+	t.Parallel()
+	const size = 16 << 20
+	data := numbered(size)
+	write := func(t *testing.T, name string, flag int, data []byte) {
+		f, err := os.OpenFile(name, os.O_WRONLY|flag, 0)
+		if err == nil {
+			_, err = f.Write(data)
+			f.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(t *testing.T, name string)
+		whole  bool
+	}{
+		{"none", func(t *testing.T, name string) {}, true},
+		{"overwritten", func(t *testing.T, name string) { write(t, name, 0, other(data)) }, false},
+		{"overwritten larger", func(t *testing.T, name string) { write(t, name, 0, other(append(data[:size:size], "more"...))) }, false},
+		{"end overwritten larger", func(t *testing.T, name string) {
+			write(t, name, os.O_APPEND, []byte("more"))
+			f, _ := os.OpenFile(name, os.O_RDWR, 0)
+			f.WriteAt([]byte("x"), size-1)
+			f.Close()
+		}, false},
+		{"first bytes overwritten", func(t *testing.T, name string) { write(t, name, 0, []byte("x")) }, false},
+		{"written anew", func(t *testing.T, name string) { write(t, name, os.O_TRUNC, data) }, false},
+		{"cut", func(t *testing.T, name string) { os.Truncate(name, size-1) }, false},
+		{"emptied", func(t *testing.T, name string) { os.Truncate(name, 0) }, false},
+		{"appended", func(t *testing.T, name string) { write(t, name, os.O_APPEND, []byte("more\n")) }, true},
+		{"removed", func(t *testing.T, name string) { os.Remove(name) }, true},
+	} {
+		for _, fields := range []string{"", "Range: bytes=5-\r\n", "Range: bytes=9000000-,0-8000000\r\n"} {
+			t.Run(c.name+" "+fields, func(t *testing.T) {
+				dir := t.TempDir()
+				name := filepath.Join(dir, "f")
+				t.Parallel()
+				if err := os.WriteFile(name, data, 0o666); err != nil {
+					t.Fatal(err)
+				}
+				os.Chtimes(name, siteTime, siteTime)
+				s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
+				conn := dial(t, s.Addr())
+				io.WriteString(conn, "GET /f HTTP/1.0\r\n"+fields+"\r\n")
+				response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				begun := make([]byte, 1000)
+				io.ReadFull(response.Body, begun)
+				c.change(t, name)
+				if c.name == "removed" {
+					if _, err := os.Stat(name); err == nil {
+						t.Skip("an open file cannot be removed here")
+					}
+				}
+				body, err := io.ReadAll(response.Body)
+				whole := c.whole && (c.name != "appended" || !strings.Contains(fields, ","))
+				if (err == nil) != whole {
+					t.Errorf("%d bytes of %d, %v", len(begun)+len(body), response.ContentLength, err)
+				}
+				if whole {
+					checkContent(t, c.name, response, append(begun, body...), data)
+				}
+			})
+		}
+	}
+}
+
+// Parts of a file come alike from all that can hold one, over all connections.
+func TestRanges(t *testing.T) {
+	t.Parallel()
+	data := numbered(300_000)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "f"), data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	os.Chtimes(filepath.Join(dir, "f"), siteTime, siteTime)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	pair := httptest.NewUnstartedServer(nil)
+	pair.StartTLS()
+	defer pair.Close()
+	state := func(access string) fs.FS { return &stateFS{data: data, modified: siteTime, access: access} }
+	for name, c := range map[string]struct {
+		set     func(h *httpserver.SimpleHandler)
+		tls, on bool
+	}{
+		"directory":      {set: func(h *httpserver.SimpleHandler) { h.Directory = dir }},
+		"directory, TLS": {set: func(h *httpserver.SimpleHandler) { h.Directory = dir }, tls: true},
+		"root":           {set: func(h *httpserver.SimpleHandler) { h.FS = root.FS() }},
+		"map": {set: func(h *httpserver.SimpleHandler) {
+			h.FS = fstest.MapFS{"f": {Data: data, ModTime: siteTime}}
+		}},
+		"io.ReaderAt": {set: func(h *httpserver.SimpleHandler) { h.FS = state("at") }},
+		"io.Seeker":   {set: func(h *httpserver.SimpleHandler) { h.FS = state("seek") }},
+		"neither":     {set: func(h *httpserver.SimpleHandler) { h.FS = state("") }, on: true},
+	} {
+		s, log := start(t, func() httpserver.Handler {
+			h := new(httpserver.SimpleHandler)
+			c.set(h)
+			h.ProtocolVersion = "HTTP/1.1"
+			return h
+		}, func(s *httpserver.HTTPServer) {
+			if c.tls {
+				s.Listener = tls.NewListener(s.Listener, &tls.Config{Certificates: pair.TLS.Certificates})
+			}
+		})
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		defer transport.CloseIdleConnections()
+		url := strings.Replace(s.URL(), "http:", map[bool]string{true: "https:", false: "http:"}[c.tls], 1) + "/f"
+		for value, code := range map[string]int{
+			"":                              200,
+			"bytes=0-":                      206,
+			"bytes=1-1":                     206,
+			"bytes=-70000":                  206,
+			"bytes=100000-299998":           206,
+			"bytes=5-9,299990-":             206,
+			"bytes=0-99999,100000-200000":   206,
+			"bytes=200-90000,150000-160000": 206,
+			"bytes=300000-":                 416,
+			"bytes=0-199999,199999-":        200,
+		} {
+			request, _ := http.NewRequest("GET", url, nil)
+			if value != "" {
+				request.Header.Set("Range", value)
+			}
+			response, err := transport.RoundTrip(request)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			body, err := io.ReadAll(response.Body)
+			response.Body.Close()
+			if c.on {
+				code = 200
+			}
+			if response.StatusCode != code || err != nil || (response.Header.Get("Accept-Ranges") == "bytes") != (!c.on && code != 416) {
+				t.Errorf("%s, %s: %s, %v, %v", name, value, response.Status, response.Header, err)
+			}
+			switch code {
+			case 416:
+				if got := response.Header.Get("Content-Range"); got != "bytes */"+strconv.Itoa(len(data)) {
+					t.Errorf("%s, %s: Content-Range %q", name, value, got)
+				}
+			default:
+				checkContent(t, name+", "+value, response, body, data)
+			}
+		}
+		if strings.Contains(log.String(), "changed") {
+			t.Errorf("%s: %s", name, log)
+		}
+	}
+}
+
+// A file without a modification time has no validators, and parts none the less.
+func TestRangeWithoutTime(t *testing.T) {
+	t.Parallel()
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = embedded })
+	whole := exchange(t, s.Addr(), "GET /testdata/files.txt HTTP/1.0\r\n\r\n")
+	_, whole, _ = strings.Cut(whole, "\r\n\r\n")
+	head, body, _ := strings.Cut(exchange(t, s.Addr(), "GET /testdata/files.txt HTTP/1.0\r\nRange: bytes=2-6\r\n\r\n"), "\r\n\r\n")
+	if body != whole[2:7] || !strings.Contains(head, " 206 ") || strings.Contains(head, "ETag") || strings.Contains(head, "Last-Modified") {
+		t.Errorf("%s\n%s", head, body)
+	}
+}
+
+// rejecting answers errors in its own way.
+type rejecting struct{ httpserver.SimpleHandler }
+
+func (h *rejecting) SendError(code int, message, explain string) {
+	h.SendResponse(code, message)
+	h.SendHeader("Content-Length", "0")
+	h.EndHeaders()
+}
+
+func (h *rejecting) DoPOST() { h.SendError(416, "", "") }
+
+func (h *rejecting) GuessType(name string) string {
+	return map[bool]string{true: "text/x\r\nX: y", false: "text/x"}[strings.HasSuffix(name, "bad")]
+}
+
+// What is overridden keeps its say, and no other 416 has the Content-Range.
+func TestRangeOverrides(t *testing.T) {
+	t.Parallel()
+	data := numbered(1000)
+	s, log := start(t, func() httpserver.Handler {
+		h := new(rejecting)
+		h.FS = fstest.MapFS{"f": {Data: data}, "bad": {Data: data}}
+		h.ProtocolVersion = "HTTP/1.1"
+		return h
+	}, nil)
+	get := func(request, fields string) string {
+		return exchange(t, s.Addr(), request+" HTTP/1.1\r\nHost: x\r\n"+fields+"\r\n")
+	}
+	got := get("GET /f", "Range: bytes=1000-\r\n")
+	if !strings.HasPrefix(got, "HTTP/1.1 416 ") || !strings.HasSuffix(got, "Content-Length: 0\r\nContent-Range: bytes */1000\r\n\r\n") {
+		t.Error(got)
+	}
+	if got := get("POST /f", ""); !strings.HasPrefix(got, "HTTP/1.1 416 ") || strings.Contains(got, "Content-Range") {
+		t.Error(got)
+	}
+	if got := get("GET /f", "Range: bytes=0-0,-1\r\n"); strings.Count(got, "Content-type: text/x\r\n") != 2 {
+		t.Error(got)
+	}
+	if got := get("GET /bad", "Range: bytes=0-0,-1\r\n"); strings.Contains(got, "X: y") || !strings.Contains(log.String(), "in a header field") {
+		t.Error(got, log)
+	}
+}
