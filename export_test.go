@@ -11,6 +11,7 @@ import (
 
 var (
 	Quote             = quote
+	BaseStyle         = baseStyle
 	CleanPath         = cleanPath
 	LocalPath         = localPath
 	WindowsName       = windowsName

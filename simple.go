@@ -1,13 +1,13 @@
 package httpserver
 
 import (
+	"bytes"
 	"cmp"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -268,8 +268,10 @@ func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string) {
 	return nil, nil, name
 }
 
-// ListDirectory sends the head of a listing, and gives the page. A directory
-// that cannot be read is 404. Python: list_directory.
+// ListDirectory sends the head of a listing, and gives the page, or JSON if that
+// is what Accept prefers. It is made from what the directory holds at the time,
+// and has no validator. A directory that cannot be read is 404.
+// Python: list_directory.
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
 	entries, err := h.readDirectory(name)
@@ -277,15 +279,30 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 		self.SendError(404, "No permission to list directory", "")
 		return nil, false
 	}
-	page := listingPage(unquote(targetPath(h.Path)), entries)
+	order := parseListingOrder(targetQuery(h.Path))
+	order.sort(entries)
+	json := prefersJSON(h.Headers)
+	var page []byte
+	contentType := "text/html; charset=utf-8"
+	if json {
+		page, contentType = appendListingJSON(nil, entries), "application/json"
+	} else {
+		page = appendListingPage(nil, targetPath(h.Path), entries, order)
+	}
 	self.SendResponse(200, "")
-	self.SendHeader("Content-type", "text/html; charset=utf-8")
+	self.SendHeader("Content-type", contentType)
 	self.SendHeader("Content-Length", strconv.Itoa(len(page)))
+	if !json {
+		self.SendHeader("Content-Security-Policy", listingPolicy)
+	}
+	self.SendHeader("X-Content-Type-Options", "nosniff")
+	self.SendHeader("Vary", "Accept")
 	h.endHeadersHeld()
-	return io.NopCloser(strings.NewReader(page)), true
+	return io.NopCloser(bytes.NewReader(page)), true
 }
 
-// readDirectory gives the entries of a directory in the order of the listing.
+// readDirectory gives the entries of a directory, in no order. What cannot be
+// looked at, as it is gone by then or a link that leads nowhere, has no size.
 func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	var read []fs.DirEntry
 	var err error
@@ -299,15 +316,17 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	}
 	entries := make([]listingEntry, len(read))
 	for i, e := range read {
-		entries[i] = listingEntry{name: e.Name(), key: strings.ToLower(e.Name()), dir: e.IsDir(), link: e.Type()&fs.ModeSymlink != 0}
+		entries[i] = listingEntry{name: e.Name(), key: strings.ToLower(e.Name()), dir: e.IsDir(), link: e.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
+		var info fs.FileInfo
 		if entries[i].link {
-			info, err := h.stat(strings.TrimSuffix(name, "/") + "/" + e.Name())
-			entries[i].dir = err == nil && info.IsDir()
+			info, err = h.stat(strings.TrimSuffix(name, "/") + "/" + e.Name())
+		} else {
+			info, err = e.Info()
+		}
+		if err == nil {
+			entries[i].describe(info)
 		}
 	}
-	slices.SortFunc(entries, func(a, b listingEntry) int {
-		return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.name, b.name))
-	})
 	return entries, nil
 }
 
