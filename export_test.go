@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -68,3 +69,42 @@ func ParseScriptHeader(output string) (code int, location string, fields Header,
 	sh, err := parseScriptHeader(output)
 	return sh.code, sh.location, sh.fields, err
 }
+
+// A ListingEntry is an entry of a listing. A Size below 0 is not known.
+type ListingEntry struct {
+	Name      string
+	Dir, Link bool
+	Size      int64
+	Modified  int64
+}
+
+// NoTime is a ListingEntry's Modified that is not known.
+const NoTime = noTime
+
+// ListingPage gives the page for a request target.
+func ListingPage(target string, list ...ListingEntry) string {
+	entries, order := sortListing(target, list)
+	return string(appendListingPage(nil, targetPath(target), entries, order))
+}
+
+// ListingJSON gives the JSON for a request target.
+func ListingJSON(target string, list ...ListingEntry) []byte {
+	entries, _ := sortListing(target, list)
+	return appendListingJSON(nil, entries)
+}
+
+func sortListing(target string, list []ListingEntry) ([]listingEntry, listingOrder) {
+	var entries []listingEntry
+	for _, e := range list {
+		entries = append(entries, listingEntry{e.Name, strings.ToLower(e.Name), e.Dir, e.Link, e.Size, e.Modified})
+	}
+	order := parseListingOrder(targetQuery(target))
+	order.sort(entries)
+	return entries, order
+}
+
+func FormatSize(n int64) string { return string(appendSize(nil, n)) }
+
+func FormatTime(unix int64) string { return string(appendTime(nil, unix)) }
+
+func PrefersJSON(h Header) bool { return prefersJSON(h) }

@@ -360,15 +360,15 @@ func appendTime(dst []byte, unix int64) []byte {
 	if second < 0 {
 		days, second = days-1, second+86400
 	}
-	// Years are counted from the first of March of the year 0, in cycles of 400.
-	days += 719468
+	// Years are counted from the first of March of the year -400, in cycles of 400.
+	days += 719468 + 146097
 	cycle := days / 146097
 	day := days - cycle*146097
 	year := (day - day/1460 + day/36524 - day/146096) / 365
 	day -= 365*year + year/4 - year/100
 	month := (5*day + 2) / 153
 	day -= (153*month+2)/5 - 1
-	year += cycle * 400
+	year += cycle*400 - 400
 	if month += 3; month > 12 {
 		month -= 12
 		year++
