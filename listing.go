@@ -151,6 +151,7 @@ th+th,td+td{padding-left:1rem;text-align:right;white-space:nowrap;font-variant-n
 td+td{color:var(--soft);font-size:.875rem;line-height:1.5rem}
 @media(max-width:36rem){
 body{padding:.75rem .5rem 2rem}
+nav{font-size:1.25rem}
 tr{display:flex;flex-wrap:wrap;gap:0 1.25rem;padding:.4rem .5rem;border-bottom:1px solid var(--line)}
 th,td,th+th,td+td{padding:0;border:0}
 th:first-child{width:auto}
@@ -167,7 +168,7 @@ const listingPolicy = "default-src 'none'; style-src 'sha256-" + listingStyleHas
 
 // listingStyleHash is a constant, as crypto/sha256 makes a program 5 % larger. A
 // test says what it should be.
-const listingStyleHash = "CA7qMqLnPG2b47F68NxtjqvbxsY39NK4JzHiqz+ZIf4="
+const listingStyleHash = "kP78EPtrMfVv2/uBsW3WVjyn8uRZ0dLMacaUAP+pEfQ="
 
 // appendListingPage appends the page for a directory, whose path is that of the
 // request target.
