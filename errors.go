@@ -18,6 +18,7 @@ var (
 	errHijacked  = errors.New("httpserver: the connection was hijacked")
 	errBadChunk  = errors.New("httpserver: malformed chunked body")
 	errUnread    = errors.New("httpserver: the request body was left unread")
+	errUnlisted  = errors.New("httpserver: the directory was not read")
 	errLineLimit = errors.New("httpserver: line too long")
 )
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -99,8 +100,8 @@ func sortListing(target string, list []ListingEntry) ([]listingEntry, listingOrd
 		entries = append(entries, listingEntry{e.Name, strings.ToLower(e.Name), e.Dir, e.Link, e.Size, e.Modified})
 	}
 	order := parseListingOrder(targetQuery(target))
-	order.sort(entries)
-	return entries, order
+	slices.SortFunc(entries, compareNames)
+	return order.apply(entries), order
 }
 
 func FormatSize(n int64) string { return string(appendSize(nil, n)) }
@@ -108,3 +109,17 @@ func FormatSize(n int64) string { return string(appendSize(nil, n)) }
 func FormatTime(unix int64) string { return string(appendTime(nil, unix)) }
 
 func PrefersJSON(h Header) bool { return prefersJSON(h) }
+
+// ShareReadings gives a function that shares readings of directories, each of
+// which finds one name, and one that counts those under way.
+func ShareReadings() (share func(name string, read func() (string, error)) (string, error), left func() int) {
+	r := new(readings)
+	share = func(name string, read func() (string, error)) (string, error) {
+		entries, err := r.share(name, func() ([]listingEntry, error) {
+			found, err := read()
+			return []listingEntry{{name: found}}, err
+		})
+		return entries[0].name, err
+	}
+	return share, func() int { return len(r.names) }
+}

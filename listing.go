@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"io/fs"
 	"math"
 	"slices"
@@ -30,8 +31,16 @@ func (e *listingEntry) describe(info fs.FileInfo) {
 	if info.Mode().IsRegular() {
 		e.size = max(info.Size(), 0)
 	}
-	if t := info.ModTime(); !t.IsZero() && 0 <= t.Year() && t.Year() <= 9999 {
-		e.modified = t.Unix()
+	if t := info.ModTime(); !t.IsZero() {
+		e.setTime(t.Unix())
+	}
+}
+
+// setTime takes a time over if it has a year of four digits, as RFC 3339 asks for.
+func (e *listingEntry) setTime(unix int64) {
+	const year0, year10000 = -62167219200, 253402300800
+	if year0 <= unix && unix < year10000 {
+		e.modified = unix
 	}
 }
 
@@ -81,20 +90,25 @@ func parseListingOrder(query string) (order listingOrder) {
 	return order
 }
 
-// sort puts entries in order. What is equal stays in the default order, also
-// where that is descending.
-func (order listingOrder) sort(entries []listingEntry) {
-	slices.SortFunc(entries, func(a, b listingEntry) int {
-		if c := strings.Compare(a.key, b.key); c != 0 {
-			return c
-		}
-		return strings.Compare(a.name, b.name)
-	})
+// compareNames is the default order.
+func compareNames(a, b listingEntry) int {
+	if c := strings.Compare(a.key, b.key); c != 0 {
+		return c
+	}
+	return strings.Compare(a.name, b.name)
+}
+
+// apply gives entries, which are in the default order, in another one. What is
+// equal stays in the default order, also where that is descending. The slice
+// that it gets stays as it is.
+func (order listingOrder) apply(entries []listingEntry) []listingEntry {
+	if order == (listingOrder{}) {
+		return entries
+	}
+	entries = slices.Clone(entries)
 	if order.column == byName {
-		if order.descending {
-			slices.Reverse(entries)
-		}
-		return
+		slices.Reverse(entries)
+		return entries
 	}
 	slices.SortStableFunc(entries, func(a, b listingEntry) int {
 		x, y := a.size, b.size
@@ -104,14 +118,9 @@ func (order listingOrder) sort(entries []listingEntry) {
 		if order.descending {
 			x, y = y, x
 		}
-		switch {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
+		return cmp.Compare(x, y)
 	})
+	return entries
 }
 
 // baseStyle is the look of all pages. It has no percent sign, which an error
@@ -173,6 +182,7 @@ const listingStyleHash = "kP78EPtrMfVv2/uBsW3WVjyn8uRZ0dLMacaUAP+pEfQ="
 // appendListingPage appends the page for a directory, whose path is that of the
 // request target.
 func appendListingPage(dst []byte, path string, entries []listingEntry, order listingOrder) []byte {
+	dst = slices.Grow(dst, 5000+200*len(entries)) // about what it takes
 	title := "Directory listing for " + escapeHTML(unquote(path))
 	dst = append(dst, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"+
 		"<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>"...)

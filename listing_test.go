@@ -2,23 +2,26 @@ package httpserver_test
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"httpserver"
@@ -444,7 +447,8 @@ func TestListingOfWhatVanishes(t *testing.T) {
 	}
 }
 
-// BenchmarkListing makes the listing of 1,000 files on disk, over a connection.
+// BenchmarkListing makes the listing of 1,000 files on disk, over one connection
+// and over many.
 func BenchmarkListing(b *testing.B) {
 	dir := b.TempDir()
 	for i := range 1000 {
@@ -457,24 +461,84 @@ func BenchmarkListing(b *testing.B) {
 		h.Directory, h.ProtocolVersion = dir, "HTTP/1.1"
 		return h
 	}, func(s *httpserver.HTTPServer) { s.Stderr = io.Discard })
-	for _, query := range []string{"", "?sort=size&order=desc"} {
-		b.Run(cmp.Or(query, "name"), func(b *testing.B) {
-			conn := dial(b, s.Addr())
-			conn.SetDeadline(time.Time{})
-			buf := make([]byte, 1<<20)
-			for b.Loop() {
-				if _, err := io.WriteString(conn, "GET /"+query+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-					b.Fatal(err)
+	request := func(b *testing.B, more func() bool) {
+		conn, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer conn.Close()
+		buf := make([]byte, 1<<20)
+		for more() {
+			io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			for n := 0; !bytes.HasSuffix(buf[:n], []byte("</html>\n")); {
+				m, err := conn.Read(buf[n:])
+				if err != nil {
+					b.Error(err)
+					return
 				}
-				for n := 0; !bytes.HasSuffix(buf[:n], []byte("</html>\n")); {
-					m, err := conn.Read(buf[n:])
-					if err != nil {
-						b.Fatal(err)
-					}
-					n += m
-				}
+				n += m
 			}
-			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/op")
-		})
+		}
 	}
+	b.Run("one client", func(b *testing.B) {
+		request(b, b.Loop)
+		b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/op")
+	})
+	b.Run("64 clients", func(b *testing.B) {
+		b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+		b.RunParallel(func(loop *testing.PB) { request(b, loop.Next) })
+		b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/op")
+	})
+}
+
+// TestReadings has requests come before a reading, while it is under way, and
+// when the next one is: none gets what began to be read before it came.
+func TestReadings(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		read, left := httpserver.ShareReadings()
+		begun := 0 // readings so far
+		ended := make(chan error)
+		got := make(chan string, 10)
+		request := func(who, name string) {
+			go func() {
+				found, err := read(name, func() (string, error) {
+					begun++
+					found := fmt.Sprint(name, begun)
+					return found, <-ended
+				})
+				if err != nil {
+					found = err.Error()
+				}
+				got <- who + "=" + found
+			}()
+			synctest.Wait()
+		}
+		end := func(err error, want ...string) {
+			t.Helper()
+			ended <- err
+			synctest.Wait()
+			var all []string
+			for len(got) > 0 {
+				all = append(all, <-got)
+			}
+			slices.Sort(all)
+			if !slices.Equal(all, want) {
+				t.Errorf("%q, want %q", all, want)
+			}
+		}
+		request("a", "x")
+		request("b", "x") // waits for the second reading
+		request("c", "x")
+		end(nil, "a=x1")
+		request("d", "x") // that has begun, so this waits for the third
+		end(nil, "b=x2", "c=x2")
+		end(errors.New("gone"), "d=gone")
+		request("e", "x")
+		end(nil, "e=x4")
+		if n := left(); n != 0 {
+			t.Errorf("%d readings are left", n)
+		}
+	})
 }

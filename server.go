@@ -120,6 +120,7 @@ type HTTPServer struct {
 	logMu sync.Mutex // held by a Write to Stderr
 	dates atomic.Pointer[dateStrings]
 	shut  atomic.Bool // Shutdown or Close was called
+	lists readings    // of directories, for listings
 
 	mu       sync.Mutex
 	conns    map[any]*connState

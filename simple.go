@@ -8,8 +8,10 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -274,60 +276,101 @@ func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string) {
 // Python: list_directory.
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
-	entries, err := h.readDirectory(name)
+	entries, err := h.sharedDirectory(name)
 	if err != nil {
 		self.SendError(404, "No permission to list directory", "")
 		return nil, false
 	}
 	order := parseListingOrder(targetQuery(h.Path))
-	order.sort(entries)
+	entries = order.apply(entries)
 	json := prefersJSON(h.Headers)
-	var page []byte
-	contentType := "text/html; charset=utf-8"
+	page, contentType := pages.Get().(*[]byte), "text/html; charset=utf-8"
 	if json {
-		page, contentType = appendListingJSON(nil, entries), "application/json"
+		*page, contentType = appendListingJSON((*page)[:0], entries), "application/json"
 	} else {
-		page = appendListingPage(nil, targetPath(h.Path), entries, order)
+		*page = appendListingPage((*page)[:0], targetPath(h.Path), entries, order)
 	}
 	self.SendResponse(200, "")
 	self.SendHeader("Content-type", contentType)
-	self.SendHeader("Content-Length", strconv.Itoa(len(page)))
+	self.SendHeader("Content-Length", strconv.Itoa(len(*page)))
 	if !json {
 		self.SendHeader("Content-Security-Policy", listingPolicy)
 	}
 	self.SendHeader("X-Content-Type-Options", "nosniff")
 	self.SendHeader("Vary", "Accept")
 	h.endHeadersHeld()
-	return io.NopCloser(bytes.NewReader(page)), true
+	b := &listingBody{page: page}
+	b.Reset(*page)
+	return b, true
 }
 
-// readDirectory gives the entries of a directory, in no order. What cannot be
+// A listingBody is a page to be read, whose memory Close gives back.
+type listingBody struct {
+	bytes.Reader
+	page *[]byte // nil when closed
+}
+
+var pages = sync.Pool{New: func() any { return new([]byte) }}
+
+// Close ends the use of the body, once and for all.
+func (b *listingBody) Close() error {
+	b.Reset(nil)
+	if b.page != nil && cap(*b.page) <= 1<<20 {
+		pages.Put(b.page)
+	}
+	b.page = nil
+	return nil
+}
+
+// sharedDirectory gives the entries of a directory, which other requests may use
+// too. What an FS says may depend on the handler that it belongs to.
+func (h *SimpleHandler) sharedDirectory(name string) ([]listingEntry, error) {
+	if h.FS != nil {
+		return h.readDirectory(name)
+	}
+	return h.Server.lists.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
+}
+
+// readDirectory gives the entries of a directory, in the default order. What cannot be
 // looked at, as it is gone by then or a link that leads nowhere, has no size.
 func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
-	var read []fs.DirEntry
-	var err error
-	if h.FS != nil {
-		read, err = fs.ReadDir(h.FS, fsName(name))
-	} else {
-		read, err = os.ReadDir(name)
-	}
+	read, err := h.readNames(name)
 	if err != nil {
 		return nil, err
 	}
+	name = strings.TrimSuffix(name, "/") + "/"
 	entries := make([]listingEntry, len(read))
-	for i, e := range read {
-		entries[i] = listingEntry{name: e.Name(), key: strings.ToLower(e.Name()), dir: e.IsDir(), link: e.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
-		var info fs.FileInfo
-		if entries[i].link {
-			info, err = h.stat(strings.TrimSuffix(name, "/") + "/" + e.Name())
-		} else {
-			info, err = e.Info()
-		}
-		if err == nil {
-			entries[i].describe(info)
+	for i, d := range read {
+		e := &entries[i]
+		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), dir: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
+		if h.FS == nil {
+			e.look(name + e.name)
+		} else if info, err := h.entryInfo(d, name); err == nil {
+			e.describe(info)
 		}
 	}
+	slices.SortFunc(entries, compareNames)
 	return entries, nil
+}
+
+// entryInfo describes an entry of a directory of FS, or what it links to.
+func (h *SimpleHandler) entryInfo(d fs.DirEntry, directory string) (fs.FileInfo, error) {
+	if d.Type()&fs.ModeSymlink != 0 {
+		return h.stat(directory + d.Name())
+	}
+	return d.Info()
+}
+
+func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
+	if h.FS != nil {
+		return fs.ReadDir(h.FS, fsName(name))
+	}
+	d, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.ReadDir(-1) // os.ReadDir would sort
 }
 
 // TranslatePath gives the name of the file for a request target: below
