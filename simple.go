@@ -270,9 +270,12 @@ func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string) {
 	return nil, nil, name
 }
 
-// ListDirectory sends the head of a listing, and gives the page, or JSON if that
-// is what Accept prefers. It is made from what the directory holds at the time,
-// and has no validator. A directory that cannot be read is 404.
+// ListDirectory sends the head of a listing, and gives the page: what the
+// directory holds at the time, in the order that the query asks for by sort=name,
+// size or date, and order=asc or desc. If Accept prefers application/json, it is
+// an array of objects with name, type ("file", "directory" or "other", a link
+// being what it leads to), size in bytes and mtime as RFC 3339 has it, null if
+// there is none, and href. A directory that cannot be read is 404.
 // Python: list_directory.
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
