@@ -18,6 +18,7 @@ var (
 	errHijacked  = errors.New("httpserver: the connection was hijacked")
 	errBadChunk  = errors.New("httpserver: malformed chunked body")
 	errUnread    = errors.New("httpserver: the request body was left unread")
+	errUnlisted  = errors.New("httpserver: the directory was not read")
 	errLineLimit = errors.New("httpserver: line too long")
 	errGone      = errors.New("httpserver: the client has gone")
 )
@@ -146,6 +147,10 @@ const DefaultErrorMessage = `<!DOCTYPE html>
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
 <title>Error %(code)d</title>
+<style>` + baseStyle + `h1{margin:0 0 .75rem;font-size:1.5rem;line-height:1.4}
+h1,p{padding:0 .5rem}
+p{margin:.25rem 0;color:var(--soft)}
+</style>
 </head>
 <body>
 <h1>Error response</h1>

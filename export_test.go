@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,6 +14,7 @@ import (
 var (
 	Quote             = quote
 	HasControl        = hasControl
+	BaseStyle         = baseStyle
 	CleanPath         = cleanPath
 	LocalPath         = localPath
 	WindowsName       = windowsName
@@ -112,3 +115,56 @@ func EntityTags(list string) (tags []string, ok bool) {
 }
 
 var NewBoundary = newBoundary
+
+// A ListingEntry is an entry of a listing. A Size below 0 is not known.
+type ListingEntry struct {
+	Name      string
+	Dir, Link bool
+	Size      int64
+	Modified  int64
+}
+
+// NoTime is a ListingEntry's Modified that is not known.
+const NoTime = noTime
+
+// ListingPage gives the page for a request target.
+func ListingPage(target string, list ...ListingEntry) string {
+	entries, order := sortListing(target, list)
+	return string(appendListingPage(nil, targetPath(target), entries, order))
+}
+
+// ListingJSON gives the JSON for a request target.
+func ListingJSON(target string, list ...ListingEntry) []byte {
+	entries, _ := sortListing(target, list)
+	return appendListingJSON(nil, entries)
+}
+
+func sortListing(target string, list []ListingEntry) ([]listingEntry, listingOrder) {
+	var entries []listingEntry
+	for _, e := range list {
+		entries = append(entries, listingEntry{e.Name, strings.ToLower(e.Name), e.Dir, e.Link, e.Size, e.Modified})
+	}
+	order := parseListingOrder(targetQuery(target))
+	slices.SortFunc(entries, compareNames)
+	return order.apply(entries), order
+}
+
+func FormatSize(n int64) string { return string(appendSize(nil, n)) }
+
+func FormatTime(unix int64) string { return string(appendTime(nil, unix)) }
+
+func PrefersJSON(h Header) bool { return prefersJSON(h) }
+
+// ShareReadings gives a function that shares readings of directories, each of
+// which finds one name, and one that counts those under way.
+func ShareReadings() (share func(name string, read func() (string, error)) (string, error), left func() int) {
+	r := new(readings)
+	share = func(name string, read func() (string, error)) (string, error) {
+		entries, err := r.share(name, func() ([]listingEntry, error) {
+			found, err := read()
+			return []listingEntry{{name: found}}, err
+		})
+		return entries[0].name, err
+	}
+	return share, func() int { return len(r.names) }
+}

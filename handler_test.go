@@ -147,7 +147,7 @@ func TestNoCallBypassesAnOverride(t *testing.T) {
 	for request, want := range map[string]string{
 		"GET /hello.txt HTTP/1.0\r\n\r\n":     "DoGET SendHead IsCGI TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
 		"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "DoHEAD SendHead IsCGI TranslatePath GuessType SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
-		"GET /list/ HTTP/1.0\r\n\r\n":         "DoGET SendHead IsCGI TranslatePath ListDirectory CopyFile SendHeader SendHeader " + response,
+		"GET /list/ HTTP/1.0\r\n\r\n":         "DoGET SendHead IsCGI TranslatePath ListDirectory CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader " + response,
 		"GET /list HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath SendHeader SendHeader " + response,
 		"GET /nope HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath " + page,
 		"GET / HTTP/2.0\r\n\r\n":              "SendError LogError SendHeader SendHeader SendHeader " + logged + strings.Replace(response, "FlushHeaders", "", 1),

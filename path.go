@@ -97,16 +97,19 @@ func quoteName(name string) string { return percentEncode(name, nameBytes) }
 func quoteTarget(target string) string { return percentEncode(target, locationBytes) }
 
 func percentEncode(s string, keep *[256]bool) string {
+	return string(appendPercentEncoded(make([]byte, 0, len(s)+8), s, keep))
+}
+
+func appendPercentEncoded(dst []byte, s string, keep *[256]bool) []byte {
 	const digits = "0123456789ABCDEF"
-	encoded := make([]byte, 0, len(s)+8)
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; keep[c] {
-			encoded = append(encoded, c)
+			dst = append(dst, c)
 		} else {
-			encoded = append(encoded, '%', digits[c>>4], digits[c&15])
+			dst = append(dst, '%', digits[c>>4], digits[c&15])
 		}
 	}
-	return string(encoded)
+	return dst
 }
 
 // localPath puts a cleaned path below a directory. It is not ok where a part of

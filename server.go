@@ -121,6 +121,7 @@ type HTTPServer struct {
 	dates atomic.Pointer[dateStrings]
 	shut  atomic.Bool   // Shutdown or Close was called
 	taken atomic.Uint64 // connections so far
+	lists readings      // of directories, for listings
 
 	mu       sync.Mutex
 	conns    map[any]*connState
