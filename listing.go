@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -367,35 +368,7 @@ func appendSize(dst []byte, n int64) []byte {
 
 // appendTime appends a time, in seconds since 1970, as RFC 3339 has it.
 func appendTime(dst []byte, unix int64) []byte {
-	days, second := unix/86400, unix%86400
-	if second < 0 {
-		days, second = days-1, second+86400
-	}
-	// Years are counted from the first of March of the year -400, in cycles of 400.
-	days += 719468 + 146097
-	cycle := days / 146097
-	day := days - cycle*146097
-	year := (day - day/1460 + day/36524 - day/146096) / 365
-	day -= 365*year + year/4 - year/100
-	month := (5*day + 2) / 153
-	day -= (153*month+2)/5 - 1
-	year += cycle*400 - 400
-	if month += 3; month > 12 {
-		month -= 12
-		year++
-	}
-	dst = append2(append2(dst, year/100), year%100)
-	dst = append2(append(dst, '-'), month)
-	dst = append2(append(dst, '-'), day)
-	dst = append2(append(dst, 'T'), second/3600)
-	dst = append2(append(dst, ':'), second/60%60)
-	dst = append2(append(dst, ':'), second%60)
-	return append(dst, 'Z')
-}
-
-// append2 appends two digits.
-func append2(dst []byte, n int64) []byte {
-	return append(dst, byte('0'+n/10), byte('0'+n%10))
+	return time.Unix(unix, 0).UTC().AppendFormat(dst, time.RFC3339)
 }
 
 // appendHTML is escapeHTML.
