@@ -35,6 +35,7 @@ type fileBody struct {
 	start, next, end int64  // next is what Read gives next
 	kept             []byte // the last bytes of the piece; nil before the first Read
 	checked          bool   // they may go
+	unchanged        bool   // check saw no change
 }
 
 // newFileBody gives the whole file as the piece.
@@ -154,7 +155,7 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 		return out.sendSmall(int(size), b.readSmall)
 	}
 	to, isTCP := out.conn.(*net.TCPConn)
-	file, isFile := b.File.(*os.File)
+	file, isFile := b.osFile()
 	if !isTCP || !isFile {
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
@@ -175,6 +176,15 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	m, err := out.Write(b.kept)
 	b.next += int64(m)
 	return n + int64(m), err
+}
+
+// osFile gives the file as the system can copy it, if it can.
+func (b *fileBody) osFile() (*os.File, bool) {
+	if f, ok := b.File.(interface{ osFile() *os.File }); ok {
+		return f.osFile(), true
+	}
+	f, ok := b.File.(*os.File)
+	return f, ok
 }
 
 // bulk is how many bytes can be given before those that are kept back.
@@ -220,6 +230,9 @@ func (b *fileBody) readSmall(p []byte) (n int, err error) {
 	if err == nil {
 		if err = b.check(p); err != nil {
 			return 0, err
+		}
+		if f, ok := b.File.(interface{ keep(content []byte) }); ok && int64(n) == b.size && b.unchanged {
+			f.keep(p)
 		}
 	}
 	b.next += int64(n)
@@ -272,6 +285,7 @@ func (b *fileBody) check(last []byte) error {
 		return err
 	}
 	if info.Size() == b.size && info.ModTime().Equal(b.modified) {
+		b.unchanged = true
 		return nil
 	}
 	whole := int64(len(last)) == b.end-b.start

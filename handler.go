@@ -154,6 +154,7 @@ type BaseRequestHandler struct {
 	broken    bool   // nothing more can be read as a request
 	expects   bool   // the client waits for 100 Continue
 	hijacked  bool
+	opened    io.Closer // a file that is closed after the request, if nobody did before
 }
 
 func (h *BaseRequestHandler) base() *BaseRequestHandler { return h }
@@ -496,6 +497,7 @@ func (h *BaseRequestHandler) dispatch() {
 // endRequest sends what is left of the response, and decides whether the
 // connection is in a state for another request.
 func (h *BaseRequestHandler) endRequest() {
+	h.closeOpened()
 	if h.hijacked {
 		h.CloseConnection = true
 		return
@@ -509,6 +511,13 @@ func (h *BaseRequestHandler) endRequest() {
 	h.logIncomplete()
 	if h.CloseConnection && (h.broken || h.body.err != io.EOF || len(h.in.buffered()) > 0 || h.in.full) {
 		h.state.linger = lingerTime
+	}
+}
+
+func (h *BaseRequestHandler) closeOpened() {
+	if h.opened != nil {
+		h.opened.Close()
+		h.opened = nil
 	}
 }
 

@@ -123,6 +123,8 @@ type HTTPServer struct {
 	taken atomic.Uint64 // connections so far
 	lists readings      // of directories, for listings
 
+	contents fileCache
+
 	mu       sync.Mutex
 	conns    map[any]*connState
 	left     map[any]bool         // for ShutdownRequest: connections that handlers left, true if hijacked
@@ -488,6 +490,7 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 		}()
 	}
 	h := s.newHandler(conn, state)
+	defer h.base().closeOpened()
 	defer h.Finish()
 	defer s.catch(conn, h)
 	h.Setup()

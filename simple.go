@@ -3,6 +3,7 @@ package httpserver
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -223,6 +224,9 @@ func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo) {
 		return nil, nil
 	}
 	f, err := h.openFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		info, err := h.stat(name)
 		if err != nil || !info.IsDir() {
@@ -254,11 +258,11 @@ func (h *SimpleHandler) openFile(name string) (fs.File, error) {
 		}
 		return h.FS.Open(fsName(name))
 	}
-	f, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0)
-	if err != nil {
-		return nil, err // a nil *os.File would be no nil fs.File
+	f, err := openSystemFile(name, &h.Server.contents)
+	if err == nil {
+		h.opened = f
 	}
-	return f, nil
+	return f, err
 }
 
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
