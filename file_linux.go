@@ -17,16 +17,17 @@ import (
 // A systemFile is an open file or directory.
 type systemFile struct {
 	systemInfo
-	fd    int      // -1 once closed
-	file  *os.File // has fd, if the system is to copy from it
-	cache *fileCache
+	isOpen bool
+	fd     int
+	file   *os.File // has fd, if the system is to copy from it
+	cache  *fileCache
 }
 
-// openSystemFile opens a file to be read, or a directory, unless its content is
-// at hand.
-func openSystemFile(name string, cache *fileCache) (fs.File, error) {
-	if f := cache.open(name); f != nil {
-		return f, nil
+// open opens a file to be read, or a directory, unless its content is at hand. It
+// makes f that file, or another one if f is open.
+func (f *systemFile) open(name string, cache *fileCache) (fs.File, error) {
+	if kept := cache.open(name); kept != nil {
+		return kept, nil
 	}
 	fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	for err == syscall.EINTR {
@@ -35,11 +36,18 @@ func openSystemFile(name string, cache *fileCache) (fs.File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &systemFile{systemInfo: systemInfo{name: name}, fd: fd, cache: cache}, nil
+	if f.isOpen {
+		f = new(systemFile)
+	}
+	f.name, f.isOpen, f.fd, f.file, f.cache = name, true, fd, nil, cache
+	return f, nil
 }
 
 // Stat gives what is valid until the next Stat.
 func (f *systemFile) Stat() (fs.FileInfo, error) {
+	if !f.isOpen {
+		return nil, fs.ErrClosed
+	}
 	if err := syscall.Fstat(f.fd, &f.stat); err != nil {
 		return nil, f.failed("stat", err)
 	}
@@ -55,6 +63,9 @@ func (f *systemFile) Read([]byte) (int, error) { return 0, f.failed("read", fs.E
 
 // ReadAt is that of io.ReaderAt.
 func (f *systemFile) ReadAt(p []byte, off int64) (n int, err error) {
+	if !f.isOpen {
+		return 0, fs.ErrClosed
+	}
 	for n < len(p) {
 		m, err := syscall.Pread(f.fd, p[n:], off+int64(n))
 		switch {
@@ -72,15 +83,14 @@ func (f *systemFile) ReadAt(p []byte, off int64) (n int, err error) {
 
 // Close may be called twice.
 func (f *systemFile) Close() error {
-	if f.fd < 0 {
+	if !f.isOpen {
 		return nil
 	}
-	fd := f.fd
-	f.fd = -1
+	f.isOpen = false
 	if f.file != nil {
 		return f.file.Close()
 	}
-	return syscall.Close(fd)
+	return syscall.Close(f.fd)
 }
 
 // osFile gives the file as the system can copy it to a connection. It is closed

@@ -7,8 +7,11 @@ import (
 	"os"
 )
 
-// openSystemFile opens a file to be read, or a directory.
-func openSystemFile(name string, _ *fileCache) (fs.File, error) {
+// A systemFile opens files.
+type systemFile struct{}
+
+// open opens a file to be read, or a directory.
+func (*systemFile) open(name string, _ *fileCache) (fs.File, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0)
 	if err != nil {
 		return nil, err // a nil *os.File would be no nil fs.File

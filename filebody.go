@@ -38,10 +38,20 @@ type fileBody struct {
 	unchanged        bool   // check saw no change
 }
 
-// newFileBody gives the whole file as the piece.
-func newFileBody(f fs.File, info fs.FileInfo) *fileBody {
+// init makes the whole file the piece.
+func (b *fileBody) init(f fs.File, info fs.FileInfo) {
 	size := max(info.Size(), 0)
-	return &fileBody{File: f, at: readerAt(f), size: size, modified: info.ModTime(), end: size}
+	*b = fileBody{File: f, at: readerAt(f), size: size, modified: info.ModTime(), end: size}
+}
+
+// Close ends the use of the body, once and for all.
+func (b *fileBody) Close() error {
+	f := b.File
+	if f == nil {
+		return nil
+	}
+	b.File, b.kept, b.next = nil, nil, b.end
+	return f.Close()
 }
 
 // readerAt gives access to any part of a file, nil if there is none.
@@ -67,11 +77,9 @@ func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 	return io.ReadFull(r, p)
 }
 
-// piece gives a range of the file.
-func (b *fileBody) piece(r byteRange) *fileBody {
-	p := *b
-	p.start, p.next, p.end = r.start, r.start, r.start+r.size
-	return &p
+// cut makes a range of the file the piece.
+func (b *fileBody) cut(r byteRange) {
+	b.start, b.next, b.end = r.start, r.start, r.start+r.size
 }
 
 // A selection is what is sent of a file, and what the head says about it.
@@ -87,7 +95,8 @@ type selection struct {
 // several that are not worth it.
 func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
 	if len(ranges) == 1 {
-		return selection{b.piece(ranges[0]), 206, contentType, ranges[0].contentRange(b.size), ranges[0].size}
+		b.cut(ranges[0])
+		return selection{b, 206, contentType, ranges[0].contentRange(b.size), ranges[0].size}
 	}
 	if len(ranges) > 1 {
 		checkField("Content-type", contentType) // of the parts
@@ -104,9 +113,11 @@ func (b *fileBody) pieces(ranges []byteRange, m *multipart) io.ReadCloser {
 	b.several = true
 	var readers []io.Reader
 	for i, r := range ranges {
-		readers = append(readers, strings.NewReader(m.heads[i]), b.piece(r))
+		piece := *b
+		piece.cut(r)
+		readers = append(readers, strings.NewReader(m.heads[i]), &piece)
 	}
-	return multipartBody{io.MultiReader(append(readers, strings.NewReader(m.end))...), b.File}
+	return multipartBody{io.MultiReader(append(readers, strings.NewReader(m.end))...), b}
 }
 
 type multipartBody struct {

@@ -151,6 +151,8 @@ type BaseRequestHandler struct {
 	address   string // AddressString of addressOf
 	addressOf net.Addr
 	version   string // of versionString
+	date      string // DateTimeString of dateOf
+	dateOf    int64  // in seconds since 1970
 	broken    bool   // nothing more can be read as a request
 	expects   bool   // the client waits for 100 Continue
 	hijacked  bool
@@ -795,7 +797,10 @@ func (h *BaseRequestHandler) DateTimeString(t time.Time) string {
 	if t.IsZero() {
 		return h.Server.now().http
 	}
-	return t.UTC().Format(httpTimeFormat)
+	if second := t.Unix(); h.date == "" || h.dateOf != second {
+		h.date, h.dateOf = t.UTC().Format(httpTimeFormat), second
+	}
+	return h.date
 }
 
 // LogDateTimeString gives the present local time as log lines have it.

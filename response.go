@@ -163,6 +163,17 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return w.send(p)
 }
 
+// WriteString is Write without a copy made for it.
+func (w *responseWriter) WriteString(s string) (int, error) {
+	buf := writeBuffers.Get().(*[]byte)
+	*buf = append((*buf)[:0], s...)
+	n, err := w.Write(*buf)
+	if cap(*buf) <= 2*smallBody {
+		writeBuffers.Put(buf)
+	}
+	return n, err
+}
+
 // send writes p to the connection. A write that got stuck half-way is tried
 // again as long as each of the handler's timeouts brings some progress.
 func (w *responseWriter) send(p []byte) (n int, err error) {

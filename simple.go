@@ -70,6 +70,18 @@ type SimpleHandler struct {
 	ExtraResponseHeaders []Field
 
 	unsatisfied string // Content-Range of the 416 that is being sent
+
+	// What the last request came to: on one connection often the same is asked for
+	// again, such as another range of a file.
+	last struct {
+		directory, path, name string // of TranslatePath
+		validators            validators
+		size                  int64
+		length                string // size in digits
+		modified              time.Time
+	}
+	file systemFile
+	sent fileBody
 }
 
 func (h *SimpleHandler) simple() *SimpleHandler { return h }
@@ -152,15 +164,20 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 // sendFileHead sends the head for an open file: for the whole of it, for what of
 // it the request asks for, or for neither where there is nothing to send.
 func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (io.ReadCloser, bool) {
-	file, now := newFileBody(f, info), time.Now()
-	v := newValidators(file.size, file.modified, now)
+	file, now := &h.sent, time.Now()
+	if file.File != nil { // somebody has not closed the last one yet
+		file = new(fileBody)
+	}
+	file.init(f, info)
+	h.opened = file
+	v := h.validators(file.size, file.modified, now)
 	code := checkPreconditions(h.Headers, h.Command, v, now)
 	var ranges []byteRange
 	if code == 200 && file.at != nil {
 		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, now)
 	}
 	if code >= 300 {
-		f.Close()
+		file.Close()
 		h.sendNoFile(code, v, file.size)
 		return nil, false
 	}
@@ -168,7 +185,11 @@ func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (
 	sent := file.selection(ranges, self.GuessType(name))
 	self.SendResponse(sent.code, "")
 	self.SendHeader("Content-type", sent.contentType)
-	self.SendHeader("Content-Length", strconv.FormatInt(sent.length, 10))
+	if sent.length == file.size {
+		self.SendHeader("Content-Length", h.last.length)
+	} else {
+		self.SendHeader("Content-Length", strconv.FormatInt(sent.length, 10))
+	}
 	if sent.contentRange != "" {
 		self.SendHeader("Content-Range", sent.contentRange)
 	}
@@ -181,6 +202,16 @@ func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (
 	}
 	h.endHeadersHeld()
 	return sent.body, true
+}
+
+// validators is newValidators, unless they are those of the last request.
+func (h *SimpleHandler) validators(size int64, modified, now time.Time) validators {
+	last := &h.last
+	if !last.validators.strong || last.size != size || !last.modified.Equal(modified) {
+		last.validators, last.modified = newValidators(size, modified, now), modified
+		last.size, last.length = size, strconv.FormatInt(size, 10)
+	}
+	return last.validators
 }
 
 // sendNoFile answers 304, 412 or 416.
@@ -258,7 +289,7 @@ func (h *SimpleHandler) openFile(name string) (fs.File, error) {
 		}
 		return h.FS.Open(fsName(name))
 	}
-	f, err := openSystemFile(name, &h.Server.contents)
+	f, err := h.file.open(name, &h.Server.contents)
 	if err == nil {
 		h.opened = f
 	}
@@ -411,8 +442,11 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 	if h.FS != nil {
 		return cmp.Or(clean[1:], "./")
 	}
-	name, _ := localPath(h.Directory, clean, runtime.GOOS == "windows")
-	return name
+	if last := &h.last; last.path != clean || last.directory != h.Directory {
+		last.path, last.directory = clean, h.Directory
+		last.name, _ = localPath(h.Directory, clean, runtime.GOOS == "windows")
+	}
+	return h.last.name
 }
 
 // GuessType gives the content type for a file name: by its suffix, as it is and
