@@ -4,6 +4,7 @@ package httpserver
 
 import (
 	"io"
+	"math"
 	"net"
 	"os"
 	"syscall"
@@ -13,8 +14,9 @@ import (
 const openNonblock = syscall.O_NONBLOCK
 
 // sendStep is how many bytes of a large file go out at most under one write
-// deadline. What a deadline cuts off is sent again.
-const sendStep = 8 << 20
+// deadline. It is no limit, as the system tells how far it came when that passes;
+// each step costs.
+const sendStep = math.MaxInt64
 
 // A waiter reads the first bytes of a request into a buffer that it takes when
 // they are there: a connection that waits for them holds none.
