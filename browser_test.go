@@ -27,6 +27,7 @@ var screenshots = flag.String("screenshots", "", "directory for pictures of what
 type browser struct {
 	t       *testing.T
 	to      *os.File
+	pipe    *os.File // under from
 	from    *bufio.Reader
 	session string
 	calls   int
@@ -69,7 +70,7 @@ func startBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	cmd := exec.CommandContext(ctx, path, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+profile)
 	cmd.ExtraFiles = []*os.File{in, out}
@@ -80,8 +81,7 @@ func startBrowser(t *testing.T) *browser {
 	}
 	in.Close()
 	out.Close()
-	from.SetReadDeadline(time.Now().Add(30 * time.Second))
-	b := &browser{t: t, to: to, from: bufio.NewReader(from)}
+	b := &browser{t: t, to: to, pipe: from, from: bufio.NewReader(from)}
 	t.Cleanup(func() {
 		to.Close() // which ends the browser
 		cmd.Wait()
@@ -134,6 +134,7 @@ func (b *browser) call(method, params string, result any) {
 
 func (b *browser) read() (m devtoolsMessage) {
 	b.t.Helper()
+	b.pipe.SetReadDeadline(time.Now().Add(30 * time.Second))
 	text, err := b.from.ReadBytes(0)
 	if err == nil {
 		err = json.Unmarshal(text[:len(text)-1], &m)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -56,14 +58,14 @@ type CGIHandler struct {
 	// client gets 504 if it has no answer yet. 0 means no limit.
 	ScriptTimeout time.Duration
 
-	// MaxBody is how many bytes of a request body are kept in a file. One that
-	// comes in chunks is kept whole until its length is known, and is 413 if it is
-	// larger; of any other what a script is slow to read. 0 means 1 GiB.
+	// MaxBody limits, in bytes, the temporary file for a request's body. A body in
+	// chunks is stored whole before the script runs, and a larger one is 413; of
+	// others only what the script is slow to read is stored. 0 means 1 GiB.
 	MaxBody int64
 
 	// Slots bounds how many scripts run at once: each takes a place in it until it
-	// has exited, others wait. The handlers of a server share one; nil means no
-	// bound.
+	// has exited, others wait. The handlers of a server share one, such as
+	// make(chan struct{}, 64); nil means no bound.
 	Slots chan struct{}
 
 	// StatusFirst sends "200 Script output follows" before the script runs, as
@@ -205,7 +207,8 @@ func (h *CGIHandler) IsCGI() bool {
 // sameDirectory tells whether two paths are the same to the file system, which
 // may ignore case.
 func (h *CGIHandler) sameDirectory(a, b string) bool {
-	if a == b || !strings.EqualFold(a, b) {
+	aliases := runtime.GOOS == "windows" || runtime.GOOS == "darwin" // beside those that differ in case
+	if a == b || !aliases && !strings.EqualFold(a, b) {
 		return a == b
 	}
 	infoA, errA := h.stat(h.local(a))
@@ -298,18 +301,8 @@ func (h *CGIHandler) RunCGI() {
 		defer closeSpool(spool)
 	}
 	s, err := h.startScript(r, spool, length)
-	var refused *statusError
-	switch {
-	case errors.As(err, &refused):
-		h.scripts().SendError(refused.code, refused.message, refused.explain)
-		return
-	case err == errGone:
-		h.broken = true
-		h.scripts().LogError("CGI script %s: the client has gone before it could run", r.url)
-		return
-	case err != nil:
-		h.scripts().LogError("CGI script %s: %v", r.url, err)
-		h.notExecutable(r)
+	if err != nil {
+		h.notStarted(r, err)
 		return
 	}
 	whole := false
@@ -335,6 +328,30 @@ func (h *CGIHandler) RunCGI() {
 	whole = true
 }
 
+// notStarted answers for a script that did not start. What the system lacks is
+// not the script's fault.
+func (h *CGIHandler) notStarted(r scriptRequest, err error) {
+	self := h.scripts()
+	var refused *statusError
+	switch {
+	case errors.As(err, &refused):
+		self.SendError(refused.code, refused.message, refused.explain)
+		return
+	case err == errGone:
+		h.broken = true
+		self.LogError("CGI script %s: the client has gone before it could run", r.url)
+		return
+	}
+	self.LogError("CGI script %s: %v", r.url, err)
+	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
+		if errors.Is(err, lack) {
+			self.SendError(503, "", "")
+			return
+		}
+	}
+	h.notExecutable(r)
+}
+
 // requestBody tells how long the request's body is. A chunked one is kept in a
 // file, as CONTENT_LENGTH must be known before the script runs. An error was
 // answered.
@@ -348,7 +365,7 @@ func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
 		h.scripts().SendError(500, "", "")
 		return nil, 0, err
 	}
-	limit := cmp.Or(h.MaxBody, defaultMaxBody)
+	limit := min(cmp.Or(h.MaxBody, defaultMaxBody), math.MaxInt64-1)
 	length, err = io.Copy(spool, io.LimitReader(h.RFile, limit+1))
 	switch {
 	case err == nil && length > limit:
@@ -362,7 +379,10 @@ func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
 	case err != nil:
 		h.scripts().SendError(400, "Bad request body", "")
 	default:
-		_, err = spool.Seek(0, io.SeekStart)
+		if _, err = spool.Seek(0, io.SeekStart); err != nil {
+			h.scripts().LogError("%v", err)
+			h.scripts().SendError(500, "", "")
+		}
 	}
 	if err != nil {
 		closeSpool(spool)
@@ -448,10 +468,11 @@ func (h *CGIHandler) metaVariables(r scriptRequest, length int64) []Field {
 
 // absolute gives the absolute name for a decoded path, "" for none.
 func (h *CGIHandler) absolute(path string) string {
-	if path == "" {
+	local := h.local(path)
+	if path == "" || local == "" {
 		return ""
 	}
-	name, _ := filepath.Abs(h.local(path))
+	name, _ := filepath.Abs(local)
 	if strings.HasSuffix(path, "/") && len(path) > 1 {
 		name += "/"
 	}
@@ -618,7 +639,7 @@ func (h *CGIHandler) answer(s *script) {
 	case s.refusal.Load() != 0:
 		self.SendError(int(s.refusal.Load()), "", "")
 		return
-	case err != nil && s.isCut(): // as the client is gone, or the server is going
+	case err != nil && isClosed(s.over): // as the client is gone, or the server is going
 		h.broken = true
 		self.LogError("CGI script %s was ended before it answered", s.url)
 		return
@@ -658,7 +679,7 @@ func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 	}
 	w := h.WFile
 	if inChunks {
-		w = chunkWriter{h.WFile}
+		w = &chunkWriter{w: h.WFile}
 	}
 	out := io.Reader(s)
 	if length >= 0 {
@@ -668,7 +689,7 @@ func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 	switch {
 	case err != nil:
 		s.terminate() // the client has gone
-	case s.isCut():
+	case isClosed(s.over):
 		h.broken = true
 		if s.timedOut.Load() {
 			h.scripts().LogError("CGI script %s timed out", s.url)
@@ -686,17 +707,19 @@ func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 func (h *CGIHandler) copyOutput(s *script) { h.sendOutput(s, -1, false) }
 
 // A chunkWriter writes chunks, RFC 9112 section 7.1.
-type chunkWriter struct{ w io.Writer }
+type chunkWriter struct {
+	w     io.Writer
+	chunk []byte
+}
 
 // Write sends p as one chunk; an empty one would be the last.
-func (c chunkWriter) Write(p []byte) (int, error) {
+func (c *chunkWriter) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	chunk := make([]byte, 0, len(p)+20)
-	chunk = append(strconv.AppendInt(chunk, int64(len(p)), 16), "\r\n"...)
-	chunk = append(append(chunk, p...), "\r\n"...)
-	if _, err := c.w.Write(chunk); err != nil {
+	c.chunk = append(strconv.AppendInt(c.chunk[:0], int64(len(p)), 16), "\r\n"...)
+	c.chunk = append(append(c.chunk, p...), "\r\n"...)
+	if _, err := c.w.Write(c.chunk); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -3,6 +3,7 @@ package httpserver_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -811,6 +812,17 @@ func TestCGIEnds(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "cleaned")); err != nil {
 			t.Error(err)
 		}
+		gone(t, pid)
+	})
+	t.Run("shutdown without time", func(t *testing.T) {
+		s, _ := startCGI(t, nil)
+		_, r := send(t, s.Addr(), script("GET", "/cgi-bin/runson"))
+		pid := readPID(t, r)
+		io.Copy(io.Discard, r) // the answer has ended, the script has not
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		s.Shutdown(ctx)
+		s.Close()
 		gone(t, pid)
 	})
 	t.Run("close twice", func(t *testing.T) {

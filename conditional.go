@@ -308,7 +308,8 @@ func newMultipart(ranges []byteRange, contentType, boundary string, size int64) 
 	return m
 }
 
-// fewRanges may be tiny: a client looks at the start, the end and an index.
+// fewRanges are sent however small they are: a client looks at the start, the end
+// and an index.
 const fewRanges = 4
 
 // worthwhile tells whether the parts are less than the whole file and, if they
@@ -318,5 +319,5 @@ func (m *multipart) worthwhile(ranges []byteRange, size int64) bool {
 	for _, r := range ranges {
 		content += r.size
 	}
-	return m.length <= size && (len(ranges) <= fewRanges || m.length-content <= content)
+	return 0 <= m.length && m.length <= size && (len(ranges) <= fewRanges || m.length-content <= content)
 }

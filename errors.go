@@ -178,7 +178,5 @@ func errorPage(format string, code int, message, explain string) string {
 	).Replace(format)
 }
 
-var htmlReplacer = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-
 // escapeHTML makes s safe as HTML text (not inside an attribute).
-func escapeHTML(s string) string { return htmlReplacer.Replace(s) }
+func escapeHTML(s string) string { return string(appendHTML(nil, s)) }

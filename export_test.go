@@ -151,8 +151,6 @@ func sortListing(target string, list []ListingEntry) ([]listingEntry, listingOrd
 
 func FormatSize(n int64) string { return string(appendSize(nil, n)) }
 
-func FormatTime(unix int64) string { return string(appendTime(nil, unix)) }
-
 func PrefersJSON(h Header) bool { return prefersJSON(h) }
 
 // ShareReadings gives a function that shares readings of directories, each of

@@ -371,7 +371,7 @@ func appendTime(dst []byte, unix int64) []byte {
 	return time.Unix(unix, 0).UTC().AppendFormat(dst, time.RFC3339)
 }
 
-// appendHTML is escapeHTML.
+// appendHTML appends s as HTML text.
 func appendHTML(dst []byte, s string) []byte {
 	done := 0
 	for i := 0; i < len(s); i++ {

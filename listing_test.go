@@ -187,21 +187,6 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-func TestTimes(t *testing.T) {
-	t.Parallel()
-	const year0, year10000 = -62167219200, 253402300800
-	for unix := int64(year0); unix < year10000; unix += 86400*17 + 3607 {
-		if got, want := httpserver.FormatTime(unix), time.Unix(unix, 0).UTC().Format(time.RFC3339); got != want {
-			t.Fatalf("%d: %s, want %s", unix, got, want)
-		}
-	}
-	for _, unix := range []int64{year0, -1, 0, 951782399, 951782400, 951868800, 4107542400, year10000 - 1} {
-		if got, want := httpserver.FormatTime(unix), time.Unix(unix, 0).UTC().Format(time.RFC3339); got != want {
-			t.Errorf("%d: %s, want %s", unix, got, want)
-		}
-	}
-}
-
 func TestPrefersJSON(t *testing.T) {
 	t.Parallel()
 	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -53,7 +54,6 @@ type script struct {
 	limit    *time.Timer  // of ScriptTimeout
 
 	mu      sync.Mutex
-	cut     bool // over is closed
 	started bool
 	ended   bool // terminate was called
 	closing bool // close was called
@@ -65,7 +65,10 @@ type script struct {
 // spool, or the request's body as it comes. The error is a *statusError, errGone,
 // or that of the system.
 func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) (*script, error) {
-	command := append([]string{r.file}, arguments(h.Command, targetQuery(h.Path))...)
+	command := []string{r.file}
+	if suffix := strings.ToLower(filepath.Ext(r.file)); suffix != ".bat" && suffix != ".cmd" { // cmd.exe takes words for commands
+		command = append(command, arguments(h.Command, targetQuery(h.Path))...)
+	}
 	if runtime.GOOS == "windows" && h.scripts().IsPython(r.file) {
 		command = append([]string{"python"}, command...)
 	}
@@ -168,7 +171,7 @@ func closeAll(files []*os.File) {
 func (s *script) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cut {
+	if isClosed(s.over) {
 		return s.whyOver()
 	}
 	err := s.cmd.Start()
@@ -222,19 +225,11 @@ func (s *script) close() {
 // cutOff ends a script that may not have said all it has to say.
 func (s *script) cutOff() {
 	s.mu.Lock()
-	if !s.cut {
-		s.cut = true
+	if !isClosed(s.over) {
 		close(s.over)
 	}
 	s.mu.Unlock()
 	s.terminate()
-}
-
-// isCut tells whether cutOff was called.
-func (s *script) isCut() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cut
 }
 
 // terminate ends the script's process group, first politely. It may be called
@@ -276,10 +271,8 @@ func (o *scriptOutput) Read(p []byte) (int, error) {
 			return n, err
 		}
 		o.logErrors()
-		select {
-		case <-o.exited:
+		if isClosed(o.exited) {
 			quiet += errorsTime
-		default:
 		}
 		if quiet >= outputGrace || o.wasKilled() {
 			o.terminate()
@@ -343,6 +336,7 @@ func (h *CGIHandler) attend(s *script) {
 	}
 	select {
 	case <-s.exited:
+	case <-s.leaving:
 	case <-time.After(goneGrace):
 		s.cutOff()
 	}
@@ -357,7 +351,7 @@ func (h *CGIHandler) copyBody(s *script) bool {
 		return true
 	}
 	switch {
-	case s.isLeft():
+	case isClosed(s.leaving):
 		return false
 	case h.body.err == nil || h.body.err == io.EOF:
 		s.inputErr = err // of the spool
@@ -374,7 +368,7 @@ func (h *CGIHandler) copyBody(s *script) bool {
 // and the script takes its time, they are dropped and never answered.
 func (h *CGIHandler) watch(s *script) (gone bool) {
 	h.Connection.SetReadDeadline(time.Time{})
-	for !s.isLeft() {
+	for !isClosed(s.leaving) {
 		if err := h.in.fill(); err != nil {
 			return !errors.Is(err, os.ErrDeadlineExceeded)
 		}
@@ -392,9 +386,9 @@ func (h *CGIHandler) watch(s *script) (gone bool) {
 	return false
 }
 
-func (s *script) isLeft() bool {
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-s.leaving:
+	case <-c:
 		return true
 	default:
 		return false
@@ -407,7 +401,11 @@ func (h *CGIHandler) interrupt(done <-chan struct{}) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for waiting := true; waiting; {
-		h.Connection.SetReadDeadline(time.Unix(1, 0)) // again, as another may just have been set
+		err := h.Connection.SetReadDeadline(time.Unix(1, 0)) // again, as another may just have been set
+		if err != nil {
+			h.broken = true
+			h.Connection.Close() // nothing else ends a read
+		}
 		select {
 		case <-done:
 			waiting = false
@@ -476,9 +474,7 @@ func (s *script) wasEnded() bool {
 
 // endLate ends a script that has not exited although its answer is long sent.
 func (s *script) endLate() {
-	select {
-	case <-s.exited:
-	default:
+	if !isClosed(s.exited) {
 		s.terminate()
 	}
 }

@@ -52,7 +52,7 @@
 // are read to keep a connection. There is no time limit unless the handler's
 // Timeout sets one. SimpleHandler follows
 // symbolic links, also to what is outside its directory; with the FS of an
-// os.Root it does not. CGIHandler runs programs: its comment says as whom and with
+// os.Root it does not. CGIHandler runs programs: its fields say as whom and with
 // what environment. Everybody who can connect can read every file that the
 // server can.
 //
@@ -612,12 +612,13 @@ func (s *HTTPServer) now() *dateStrings {
 }
 
 // Shutdown ends a server without failing a request. It accepts the connections
-// that are queued and no more, closes idle ones unless a request arrives within a
-// quarter of a second, and waits until the requests under way are answered, which
-// tell their clients that the connection closes. If ctx ends before, they go on
-// and its error is returned; Close ends them. A handler that calls Shutdown waits
-// for itself unless it does so in another goroutine. Hijacked connections are not
-// waited for.
+// that are queued, as far as MaxConnections allows, and no more; closes idle ones
+// unless a request arrives within a quarter of a second; gives a request of which
+// a part has arrived a second for the rest; and waits until the requests under way
+// are answered, which tell their clients that the connection closes. Scripts that
+// run on are ended. If ctx ends before, all goes on and its error is returned;
+// Close ends it. A handler that calls Shutdown waits for itself unless it does so
+// in another goroutine. Hijacked connections are not waited for.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.shut.Store(true)
@@ -629,21 +630,27 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	defer s.end()
 	select {
 	case <-s.drained:
+	case <-ctx.Done():
+		if !isClosed(s.drained) {
+			return ctx.Err()
+		}
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
 		s.callClosers()
+	}()
+	select {
+	case <-closed:
 		return nil
 	case <-ctx.Done():
-	}
-	select {
-	case <-s.drained:
-		return nil
-	default:
 		return ctx.Err()
 	}
 }
 
 const (
-	queueTime = 50 * time.Millisecond // how long Shutdown has queued connections accepted, as long as
-	quietTime = 5 * time.Millisecond  // there is one within each such time
+	quietTime = 5 * time.Millisecond  // without a connection, after which none is queued
+	queueTime = 50 * time.Millisecond // for all that are
 )
 
 // acceptQueued leaves time for accepting connections that are queued: closing the
@@ -746,9 +753,7 @@ func (s *HTTPServer) callClosers() {
 func (s *HTTPServer) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-s.done:
-	default:
+	if !isClosed(s.done) {
 		close(s.done)
 	}
 }
@@ -881,9 +886,7 @@ func (s *HTTPServer) checkDrained() {
 	if !s.stopped || len(s.conns) > 0 {
 		return
 	}
-	select {
-	case <-s.drained:
-	default:
+	if !isClosed(s.drained) {
 		close(s.drained)
 	}
 }

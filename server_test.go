@@ -455,13 +455,14 @@ func TestIdleEndIsNoReset(t *testing.T) {
 		} else {
 			ended <- nil
 		}
-		for range 2 {
-			if _, err := r.ReadByte(); err != io.EOF {
-				t.Errorf("%s: got %v, want the end", name, err)
-			}
-			if _, err := io.WriteString(conn, getHello); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("%s: got %v, want the end", name, err)
+		}
+		if _, err := io.WriteString(conn, getHello); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := r.ReadByte(); err != io.EOF { // as the request was read
+			t.Errorf("%s: got %v, want the end again", name, err)
 		}
 		conn.Close()
 		if err := <-ended; err != nil {
@@ -815,7 +816,7 @@ func alone(t *testing.T) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
 	cmd.Env = append(os.Environ(), variable+"="+t.Name())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -150,7 +150,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 			h.redirectToSlash()
 			return nil, false
 		}
-		if f, info, name = h.openIndex(name); f == nil {
+		if f, info, name = h.openIndex(name); info == nil {
 			return self.ListDirectory(name)
 		}
 	}
@@ -247,9 +247,9 @@ func (h *SimpleHandler) redirectToSlash() {
 	h.endHeadersHeld()
 }
 
-// open opens a regular file, or tells with a nil file that name is a directory
-// or, with info nil too, nothing that can be sent. A name with a slash at its
-// end is a directory.
+// open opens a regular file, or tells with a nil file that name is a directory or
+// a file that cannot be opened or, with info nil too, nothing of that kind. A name
+// with a slash at its end is a directory.
 func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo) {
 	if name == "" {
 		return nil, nil
@@ -260,10 +260,10 @@ func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo) {
 	}
 	if err != nil {
 		info, err := h.stat(name)
-		if err != nil || !info.IsDir() {
+		if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
 			return nil, nil
 		}
-		return nil, info
+		return nil, info // a file that may not be read, or a directory
 	}
 	info, err := f.Stat()
 	switch {
@@ -317,7 +317,7 @@ func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string) {
 	}
 	for _, page := range pages {
 		page = strings.TrimSuffix(name, "/") + "/" + page
-		if f, info := h.open(page); f != nil {
+		if f, info := h.open(page); info != nil && !info.IsDir() {
 			return f, info, page
 		}
 	}

@@ -240,6 +240,12 @@ func TestNoPermission(t *testing.T) {
 		t.Skip("a superuser, or Windows, may read everything")
 	}
 	dir := makeSite(t)
+	if err := os.Rename(filepath.Join(dir, "list", "sub"), filepath.Join(dir, "hidden")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "hidden", "index.html"), nil, 0); err != nil {
+		t.Fatal(err)
+	}
 	for name, mode := range map[string]fs.FileMode{"list": 0o300, "hello.txt": 0, "index": 0o100} {
 		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
 			t.Fatal(err)
@@ -252,6 +258,7 @@ func TestNoPermission(t *testing.T) {
 		"/list/":     "404 No permission to list directory",
 		"/hello.txt": "404 File not found",
 		"/index/":    "200 OK",
+		"/hidden/":   "404 File not found", // and no listing
 	} {
 		if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 "+want+"\r\n") {
 			t.Errorf("%s: %s", target, head)

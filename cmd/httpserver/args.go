@@ -251,6 +251,8 @@ func (o *options) check(hasPort bool) error {
 		return errors.New("--tls-password-file requires --tls-cert to be set")
 	case o.confine && o.cgi: // scripts go where their user may
 		return errors.New("argument --confine: not allowed with argument --cgi")
+	case o.cors && slices.ContainsFunc(o.headers, func(f httpserver.Field) bool { return strings.EqualFold(f.Name, allowOrigin) }):
+		return errors.New("argument --cors: not allowed with argument -H " + allowOrigin)
 	case hasPort && strings.HasPrefix(o.bind, unixPrefix):
 		return errors.New("argument port: not allowed with argument -b/--bind unix:PATH")
 	}

@@ -105,6 +105,7 @@ var parseArgsTests = []struct {
 	{"--help=1", "error: argument -h/--help: ignored explicit argument '1'"},
 
 	{"--cgi", "cgi"},
+	{"--cors -H access-control-allow-origin x", "error: argument --cors: not allowed with argument -H Access-Control-Allow-Origin"},
 	{"--cgi 80 -q", "port=80 quiet cgi"},
 	{"--cgi-env A --cgi-env=B", "cgi-env=[A B]"},
 	{"--cgi-env A=1", "error: argument --cgi-env: invalid name: 'A=1'"},

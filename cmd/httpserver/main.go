@@ -132,7 +132,7 @@ func (o *options) announce(stdout io.Writer, addr net.Addr) {
 	host, port, _ := net.SplitHostPort(addr.String())
 	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host, port))
 	if addr.Network() == "unix" {
-		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), addr)
+		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), strings.Map(printable, addr.String()))
 	}
 	if !o.confine {
 		text += "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"
