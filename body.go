@@ -30,12 +30,12 @@ func parseFraming(fields Header, r *requestLine) (framing int64, err *statusErro
 	for i := range fields {
 		value := fields[i].Value
 		switch {
-		case strings.EqualFold(fields[i].Name, "Content-Length"):
+		case fields[i].is("Content-Length"):
 			if hasLength && value != length {
 				return 0, badRequest("Content-Length differs", value)
 			}
 			length, hasLength = value, true
-		case strings.EqualFold(fields[i].Name, "Transfer-Encoding"):
+		case fields[i].is("Transfer-Encoding"):
 			if hasCoding {
 				return 0, badRequest("Transfer-Encoding twice", value)
 			}

@@ -127,7 +127,7 @@ func rangeHolds(fields Header, v validators, now time.Time) bool {
 // it were not there.
 func single(fields Header, name string) (value string, ok bool) {
 	for i := range fields {
-		if len(fields[i].Name) == len(name) && strings.EqualFold(fields[i].Name, name) {
+		if fields[i].is(name) {
 			if ok {
 				return "", false
 			}
@@ -163,7 +163,7 @@ func matchTags(fields Header, name string, v validators, strong bool) (match, ok
 	}
 	sound := true
 	for i := range fields {
-		if len(fields[i].Name) != len(name) || !strings.EqualFold(fields[i].Name, name) {
+		if !fields[i].is(name) {
 			continue
 		}
 		ok = true

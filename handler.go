@@ -436,7 +436,7 @@ func (h *BaseRequestHandler) replaceHost() {
 		return
 	}
 	for i := range h.Headers {
-		if strings.EqualFold(h.Headers[i].Name, "Host") {
+		if h.Headers[i].is("Host") {
 			h.Headers[i].Value = authority
 			return
 		}
@@ -452,7 +452,7 @@ func (h *BaseRequestHandler) wantsMore() bool {
 	}
 	more := h.line.atLeast(1, 1)
 	for i := range h.Headers {
-		if len(h.Headers[i].Name) != len("Connection") || !strings.EqualFold(h.Headers[i].Name, "Connection") {
+		if !h.Headers[i].is("Connection") {
 			continue
 		}
 		if hasToken(h.Headers[i].Value, "close") {

@@ -19,6 +19,11 @@ type Header []Field
 // A Field is one header field. Its value has no white space around it.
 type Field struct{ Name, Value string }
 
+// is tells whether the field is called name, in any case.
+func (f *Field) is(name string) bool {
+	return len(f.Name) == len(name) && strings.EqualFold(f.Name, name) // most differ in length
+}
+
 // Get gives the value of the first field called name, in any case, or "".
 func (h Header) Get(name string) string {
 	value, _ := h.Lookup(name)
@@ -28,7 +33,7 @@ func (h Header) Get(name string) string {
 // Lookup is Get that also tells whether there is such a field.
 func (h Header) Lookup(name string) (value string, ok bool) {
 	for i := range h {
-		if len(h[i].Name) == len(name) && strings.EqualFold(h[i].Name, name) {
+		if h[i].is(name) {
 			return h[i].Value, true
 		}
 	}
@@ -39,7 +44,7 @@ func (h Header) Lookup(name string) (value string, ok bool) {
 func (h Header) Values(name string) []string {
 	var values []string
 	for i := range h {
-		if strings.EqualFold(h[i].Name, name) {
+		if h[i].is(name) {
 			values = append(values, h[i].Value)
 		}
 	}
@@ -135,8 +140,6 @@ func hasControl(s string) bool {
 	}
 	return false
 }
-
-func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // parseVersion reads "HTTP/major.minor" the way Python does: the numbers are
 // integers of at most ten digits, leading zeros are ignored, 2.0 is too much.
@@ -320,7 +323,7 @@ func byteSet(marks string) *[256]bool {
 func checkHost(fields Header, r *requestLine) *statusError {
 	hosts := 0
 	for i := range fields {
-		if !strings.EqualFold(fields[i].Name, "Host") {
+		if !fields[i].is("Host") {
 			continue
 		}
 		if hosts++; hosts > 1 {

@@ -455,7 +455,7 @@ func appendJSONString(dst []byte, s string) []byte {
 func prefersJSON(fields Header) bool {
 	var json, html mediaPreference
 	for i := range fields {
-		if len(fields[i].Name) != len("Accept") || !strings.EqualFold(fields[i].Name, "Accept") {
+		if !fields[i].is("Accept") {
 			continue
 		}
 		for item := range strings.SplitSeq(fields[i].Value, ",") {

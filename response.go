@@ -72,7 +72,7 @@ func (w *responseWriter) statusLine(version string, code int, message string) {
 	w.code = code
 	if hasControl(message) {
 		message = strings.Map(func(r rune) rune {
-			if isControl(r) {
+			if r < ' ' && r != '\t' || r == 0x7f {
 				return ' '
 			}
 			return r
