@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -343,13 +342,11 @@ func (h *CGIHandler) notStarted(r scriptRequest, err error) {
 		return
 	}
 	self.LogError("CGI script %s: %v", r.url, err)
-	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
-		if errors.Is(err, lack) {
-			self.SendError(503, "", "")
-			return
-		}
+	if lacks(err) {
+		self.SendError(503, "", "")
+	} else {
+		h.notExecutable(r)
 	}
-	h.notExecutable(r)
 }
 
 // requestBody tells how long the request's body is. A chunked one is kept in a

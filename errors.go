@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // This file holds what can go wrong: error values, status codes with their
@@ -50,6 +51,17 @@ type statusError struct {
 // Error gives code and message in one line.
 func (e *statusError) Error() string {
 	return fmt.Sprintf("httpserver: %d %s", e.code, e.message)
+}
+
+// lacks tells whether err is of what the system has too little of at the time,
+// such as file descriptors.
+func lacks(err error) bool {
+	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return false
 }
 
 // badRequest is a 400 whose message quotes the offending text as Python does.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -20,28 +21,36 @@ import (
 
 var errFileChanged = errors.New("httpserver: the file changed while it was sent")
 
-// keptBack is how many bytes of a piece of more than smallBody are kept back
-// until it is known whether the file has changed.
-const keptBack = 4 << 10
+const (
+	// keptBack is how many bytes of a piece of more than smallBody are kept back
+	// until it is known whether the file has changed.
+	keptBack = 4 << 10
+
+	// restless is how long ago a file was changed last that is likely to change
+	// while it is sent, such as a log that grows.
+	restless = 10 * time.Minute
+)
 
 // A fileBody reads a piece of an open file: the bytes from start to end.
 type fileBody struct {
 	fs.File
-	at       io.ReaderAt // the same file; nil if it can only be read from start to end
-	size     int64       // of the file when it was opened
-	modified time.Time   // when it had last been changed then
-	several  bool        // other pieces are sent with this one
+	at       io.ReaderAt   // the same file; nil if it can only be read from start to end
+	size     int64         // of the file when it was opened
+	modified time.Time     // when it had last been changed then
+	age      time.Duration // since then
+	several  bool          // other pieces are sent with this one
 
-	start, next, end int64  // next is what Read gives next
-	kept             []byte // the last bytes of the piece; nil before the first Read
-	checked          bool   // they may go
-	unchanged        bool   // check saw no change
+	start, next, end int64         // next is what Read gives next
+	kept             []byte        // the last bytes of the piece; nil before the first Read
+	sum              *maphash.Hash // of those before that Read gave, if the file is restless
+	checked          bool          // what is kept may go
+	unchanged        bool          // check saw no change
 }
 
 // init makes the whole file the piece.
-func (b *fileBody) init(f fs.File, info fs.FileInfo) {
-	size := max(info.Size(), 0)
-	*b = fileBody{File: f, at: readerAt(f), size: size, modified: info.ModTime(), end: size}
+func (b *fileBody) init(f fs.File, info fs.FileInfo, now time.Time) {
+	size, modified := max(info.Size(), 0), info.ModTime()
+	*b = fileBody{File: f, at: readerAt(f), size: size, modified: modified, age: now.Sub(modified), end: size}
 }
 
 // Close ends the use of the body, once and for all.
@@ -142,6 +151,9 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 	}
 	if bulk := b.bulk(); bulk > 0 {
 		n, err = b.readSome(p[:min(int64(len(p)), bulk)])
+		if b.sum != nil {
+			b.sum.Write(p[:n])
+		}
 	} else if err = b.release(); err == nil {
 		n = copy(p, b.kept)
 		b.kept = b.kept[n:]
@@ -152,7 +164,7 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 
 // WriteTo is what io.Copy calls. A small piece leaves in one write with the
 // head, a large one of a file of the system by the system's own copying where
-// the connection has that.
+// the connection has that and the bytes need not be looked at.
 func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	out, ok := w.(*responseWriter)
 	if !ok || b.next > b.start || b.kept != nil {
@@ -167,7 +179,7 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	}
 	to, isTCP := out.conn.(*net.TCPConn)
 	file, isFile := b.osFile()
-	if !isTCP || !isFile {
+	if !isTCP || !isFile || b.age < restless {
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
 	if err := b.keepBack(); err != nil {
@@ -267,6 +279,9 @@ func (b *fileBody) keepBack() (err error) {
 		}
 	}
 	b.kept = kept
+	if b.at != nil && size < b.end-b.start && b.age < restless {
+		b.sum = new(maphash.Hash)
+	}
 	return nil
 }
 
@@ -286,23 +301,33 @@ func (b *fileBody) release() (err error) {
 }
 
 // check fails if the piece, of which last was read before all else, may be mixed
-// of two states of the file. A file that was touched or appended to is still
-// good: if last is the whole piece and reads the same again, or if the file has
-// only grown and its old end, as far as it is known, reads the same. Of several
-// pieces the ones before can no more be compared.
+// of two states of the file. That is so if size or time have changed, or may
+// change without a trace; but for a piece that reads the same again, as that of a
+// file that was touched or appended to. Of several pieces those before can no
+// more be compared.
 func (b *fileBody) check(last []byte) error {
 	info, err := b.File.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Size() == b.size && info.ModTime().Equal(b.modified) {
-		b.unchanged = true
+	same := info.Size() == b.size && info.ModTime().Equal(b.modified)
+	if b.unchanged = same && b.age >= clockGrain; b.unchanged {
 		return nil
 	}
 	whole := int64(len(last)) == b.end-b.start
-	if b.at == nil || b.several || !whole && info.Size() <= b.size {
+	switch {
+	case same && b.at == nil:
+		return nil
+	case b.at == nil, b.several && !same, !whole && b.sum == nil:
 		return errFileChanged
+	case whole:
+		return b.compare(last)
 	}
+	return b.compareSum()
+}
+
+// compare fails if the end of the piece is not last any more.
+func (b *fileBody) compare(last []byte) error {
 	again := make([]byte, len(last))
 	if _, err := b.readFull(again, b.end-int64(len(last))); err != nil {
 		return err
@@ -311,4 +336,18 @@ func (b *fileBody) check(last []byte) error {
 		return errFileChanged
 	}
 	return nil
+}
+
+// compareSum fails if the piece is not what Read gave of it, and has yet to give.
+func (b *fileBody) compareSum() error {
+	var again maphash.Hash
+	again.SetSeed(b.sum.Seed())
+	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start-int64(len(b.kept))))
+	switch {
+	case err != nil:
+		return err
+	case n < b.end-b.start-int64(len(b.kept)) || again.Sum64() != b.sum.Sum64():
+		return errFileChanged
+	}
+	return b.compare(b.kept)
 }

@@ -111,10 +111,11 @@ func (h *slowCopy) CopyFile(dst io.Writer, src io.Reader) error {
 }
 
 // What leaves of a file that changes is of one state, or it is not whole. One
-// that is only appended to, or touched, can be sent if that can be found out.
+// that is only appended to, or touched, can be sent if that can be found out: if
+// the piece is small, or was watched, as the file is restless.
 func TestFileChanges(t *testing.T) {
 	t.Parallel()
-	later := siteTime.Add(time.Hour)
+	later := time.Now().Add(time.Hour)
 	changes := map[string]func(*stateFS){
 		"none":                               func(s *stateFS) {},
 		"overwritten":                        func(s *stateFS) { s.data, s.modified = other(s.data), later },
@@ -149,13 +150,17 @@ func TestFileChanges(t *testing.T) {
 					if slow && access == "seek" {
 						continue
 					}
-					for at := 1; at <= r.reads; at++ {
-						whole := kind == "none"
-						if access != "on" && !strings.Contains(r.name, "parts") {
-							whole = whole || kind == "appended" || kind == "touched" && r.small
+					for at := 1; at <= 2*r.reads; at++ {
+						at, modified, watched := at, siteTime, r.small
+						if at > r.reads {
+							at, modified, watched = at-r.reads, time.Now().Add(-time.Minute), true
 						}
-						name := fmt.Sprintf("%s, %s in read %d, access %q, slow %v", r.name, kind, at, access, slow)
-						s := &stateFS{data: bytes.Clone(data), modified: siteTime, access: access, at: at, change: change}
+						whole := kind == "none"
+						if access != "on" && !strings.Contains(r.name, "parts") && watched {
+							whole = whole || kind == "appended" || kind == "touched"
+						}
+						name := fmt.Sprintf("%s, %s in read %d, access %q, slow %v, watched %v", r.name, kind, at, access, slow, watched)
+						s := &stateFS{data: bytes.Clone(data), modified: modified, access: access, at: at, change: change}
 						checkChange(t, name, s, data, r.fields, slow, whole)
 					}
 				}
@@ -253,35 +258,46 @@ func TestLargeFileChanges(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		name   string
-		change func(t *testing.T, name string)
-		whole  bool
+		name             string
+		change           func(t *testing.T, name string)
+		whole, ifWatched bool
 	}{
-		{"none", func(t *testing.T, name string) {}, true},
-		{"overwritten", func(t *testing.T, name string) { write(t, name, 0, other(data)) }, false},
-		{"overwritten larger", func(t *testing.T, name string) { write(t, name, 0, other(append(data[:size:size], "more"...))) }, false},
+		{"none", func(t *testing.T, name string) {}, true, true},
+		{"overwritten", func(t *testing.T, name string) { write(t, name, 0, other(data)) }, false, false},
+		{"overwritten larger", func(t *testing.T, name string) { write(t, name, 0, other(append(data[:size:size], "more"...))) }, false, false},
 		{"end overwritten larger", func(t *testing.T, name string) {
 			write(t, name, os.O_APPEND, []byte("more"))
 			f, _ := os.OpenFile(name, os.O_RDWR, 0)
 			f.WriteAt([]byte("x"), size-1)
 			f.Close()
-		}, false},
-		{"first bytes overwritten", func(t *testing.T, name string) { write(t, name, 0, []byte("x")) }, false},
-		{"written anew", func(t *testing.T, name string) { write(t, name, os.O_TRUNC, data) }, false},
-		{"cut", func(t *testing.T, name string) { os.Truncate(name, size-1) }, false},
-		{"emptied", func(t *testing.T, name string) { os.Truncate(name, 0) }, false},
-		{"appended", func(t *testing.T, name string) { write(t, name, os.O_APPEND, []byte("more\n")) }, true},
-		{"removed", func(t *testing.T, name string) { os.Remove(name) }, true},
+		}, false, false},
+		{"overwritten in the middle, larger", func(t *testing.T, name string) {
+			f, _ := os.OpenFile(name, os.O_RDWR, 0)
+			f.WriteAt([]byte("x"), size/2)
+			f.WriteAt([]byte("x"), size)
+			f.Close()
+		}, false, false},
+		{"first bytes overwritten", func(t *testing.T, name string) { write(t, name, 0, []byte("x")) }, false, false},
+		{"written anew", func(t *testing.T, name string) { write(t, name, os.O_TRUNC, data) }, false, false},
+		{"cut", func(t *testing.T, name string) { os.Truncate(name, size-1) }, false, false},
+		{"emptied", func(t *testing.T, name string) { os.Truncate(name, 0) }, false, false},
+		{"appended", func(t *testing.T, name string) { write(t, name, os.O_APPEND, []byte("more\n")) }, false, true},
+		{"removed", func(t *testing.T, name string) { os.Remove(name) }, true, true},
 	} {
-		for _, fields := range []string{"", "Range: bytes=5-\r\n", "Range: bytes=9000000-,0-8000000\r\n"} {
-			t.Run(c.name+" "+fields, func(t *testing.T) {
+		for i, fields := range []string{"", "Range: bytes=5-\r\n", "Range: bytes=9000000-,0-8000000\r\n", "", "Range: bytes=5-\r\n"} {
+			watched := i >= 3
+			t.Run(fmt.Sprintf("%s watched=%v %s", c.name, watched, fields), func(t *testing.T) {
 				dir := t.TempDir()
 				name := filepath.Join(dir, "f")
 				t.Parallel()
 				if err := os.WriteFile(name, data, 0o666); err != nil {
 					t.Fatal(err)
 				}
-				os.Chtimes(name, siteTime, siteTime)
+				modified := siteTime
+				if watched {
+					modified = time.Now().Add(-time.Minute)
+				}
+				os.Chtimes(name, modified, modified)
 				s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
 				conn := dial(t, s.Addr())
 				io.WriteString(conn, "GET /f HTTP/1.0\r\n"+fields+"\r\n")
@@ -298,12 +314,17 @@ func TestLargeFileChanges(t *testing.T) {
 					}
 				}
 				body, err := io.ReadAll(response.Body)
-				whole := c.whole && (c.name != "appended" || !strings.Contains(fields, ","))
-				if (err == nil) != whole {
-					t.Errorf("%d bytes of %d, %v", len(begun)+len(body), response.ContentLength, err)
-				}
-				if whole {
+				switch {
+				case err == nil && watched && !c.ifWatched: // it may be of the new state
+					now, err := os.ReadFile(name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					checkContent(t, c.name, response, append(begun, body...), now[:size])
+				case err == nil && (c.whole || watched):
 					checkContent(t, c.name, response, append(begun, body...), data)
+				case (err == nil) || c.whole || c.ifWatched && watched:
+					t.Errorf("%d bytes of %d, %v", len(begun)+len(body), response.ContentLength, err)
 				}
 			})
 		}

@@ -229,37 +229,42 @@ func appendListingPath(dst []byte, path string) []byte {
 	return append(dst, "</nav>\n"...)
 }
 
-// appendListingSummary says how much there is: what is no folder is a file.
+// appendListingSummary says how much there is.
 func appendListingSummary(dst []byte, entries []listingEntry) []byte {
-	var files, folders, size int64
+	if len(entries) == 0 {
+		return append(dst, "<p>This folder is empty.</p>\n"...)
+	}
+	var files, folders, others, size int64
 	for i := range entries {
-		if entries[i].dir {
+		switch {
+		case entries[i].dir:
 			folders++
-		} else {
+		case entries[i].size >= 0:
 			files++
-			size += max(entries[i].size, 0)
+			size += entries[i].size
+		default:
+			others++
 		}
 	}
 	dst = append(dst, "<p>"...)
+	begin := len(dst)
+	dst = appendCount(dst, begin, files, "file")
+	dst = appendCount(dst, begin, folders, "folder")
+	dst = appendCount(dst, begin, others, "other")
 	if files > 0 {
-		dst = appendCount(dst, files, "file")
-	}
-	if folders > 0 {
-		if files > 0 {
-			dst = append(dst, ", "...)
-		}
-		dst = appendCount(dst, folders, "folder")
-	}
-	switch {
-	case files > 0:
 		dst = appendSize(append(dst, ", "...), size)
-	case folders == 0:
-		dst = append(dst, "This folder is empty."...)
 	}
 	return append(dst, "</p>\n"...)
 }
 
-func appendCount(dst []byte, n int64, what string) []byte {
+// appendCount appends an item, if there is any, to the list that begins at begin.
+func appendCount(dst []byte, begin int, n int64, what string) []byte {
+	if n == 0 {
+		return dst
+	}
+	if len(dst) > begin {
+		dst = append(dst, ", "...)
+	}
 	dst = append(strconv.AppendInt(dst, n, 10), ' ')
 	dst = append(dst, what...)
 	if n != 1 {

@@ -142,7 +142,8 @@ func TestListingSummary(t *testing.T) {
 	for want, list := range map[string][]httpserver.ListingEntry{
 		"This folder is empty.":      {},
 		"1 file, 0 B":                {file(0)},
-		"2 files, 4.2 MB":            {file(4_200_000), file(-1)},
+		"1 file, 1 other, 4.2 MB":    {file(4_200_000), file(-1)},
+		"1 folder, 2 others":         {file(-1), folder, file(-1)},
 		"1 folder":                   {folder},
 		"2 folders":                  {folder, folder},
 		"2 files, 3 folders, 2.0 kB": {folder, file(1999), folder, file(1), folder},
@@ -386,7 +387,7 @@ func TestListingOfWhatIsNoFile(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
-		if _, page := get(t, s, "/"); len(links(page)) != len(want) || !strings.Contains(page, "<p>7 files, 1 folder, 2.5 kB</p>") {
+		if _, page := get(t, s, "/"); len(links(page)) != len(want) || !strings.Contains(page, "<p>3 files, 1 folder, 4 others, 2.5 kB</p>") {
 			t.Errorf("%s: %s", name, page)
 		}
 	}

@@ -141,20 +141,21 @@ func (h *SimpleHandler) EndHeaders() {
 func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	self := h.files()
 	name := self.TranslatePath(h.Path)
-	f, info := h.open(name)
+	f, info, err := h.open(name)
 	if info != nil && info.IsDir() {
-		if f != nil {
-			f.Close()
-		}
 		if !strings.HasSuffix(targetPath(h.Path), "/") {
 			h.redirectToSlash()
 			return nil, false
 		}
-		if f, info, name = h.openIndex(name); info == nil {
+		if f, info, name, err = h.openIndex(name); info == nil && err == nil {
 			return self.ListDirectory(name)
 		}
 	}
-	if f == nil {
+	switch {
+	case lacks(err): // 404 could be believed for long
+		self.SendError(503, "", "")
+		return nil, false
+	case f == nil:
 		self.SendError(404, "File not found", "")
 		return nil, false
 	}
@@ -168,7 +169,7 @@ func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (
 	if file.File != nil { // somebody has not closed the last one yet
 		file = new(fileBody)
 	}
-	file.init(f, info)
+	file.init(f, info, now)
 	h.opened = file
 	v := h.validators(file.size, file.modified, now)
 	code := checkPreconditions(h.Headers, h.Command, v, now)
@@ -249,32 +250,36 @@ func (h *SimpleHandler) redirectToSlash() {
 
 // open opens a regular file, or tells with a nil file that name is a directory or
 // a file that cannot be opened or, with info nil too, nothing of that kind. A name
-// with a slash at its end is a directory.
-func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo) {
+// with a slash at its end is a directory. An error says that it could not be
+// found out.
+func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo, error) {
 	if name == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	f, err := h.openFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, nil
+		}
+		if lacks(err) {
+			return nil, nil, err
+		}
 		info, err := h.stat(name)
 		if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
-			return nil, nil
+			return nil, nil, nil
 		}
-		return nil, info // a file that may not be read, or a directory
+		return nil, info, nil
 	}
 	info, err := f.Stat()
 	switch {
 	case err == nil && info.IsDir():
 		f.Close()
-		return nil, info
+		return nil, info, nil
 	case err == nil && info.Mode().IsRegular() && !strings.HasSuffix(name, "/"):
-		return f, info
+		return f, info, nil
 	}
 	f.Close()
-	return nil, nil
+	return nil, nil, nil
 }
 
 // openFile opens a name without waiting for what is at the other end of a FIFO.
@@ -310,18 +315,19 @@ func fsName(name string) string {
 
 // openIndex opens a directory's index page. Without one, the name is the
 // directory's.
-func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string) {
+func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string, error) {
 	pages := h.IndexPages
 	if pages == nil {
 		pages = []string{"index.html", "index.htm"}
 	}
 	for _, page := range pages {
 		page = strings.TrimSuffix(name, "/") + "/" + page
-		if f, info := h.open(page); info != nil && !info.IsDir() {
-			return f, info, page
+		f, info, err := h.open(page)
+		if err != nil || info != nil && !info.IsDir() {
+			return f, info, page, err
 		}
 	}
-	return nil, nil, name
+	return nil, nil, name, nil
 }
 
 // ListDirectory sends the head of a listing, and gives the page: what the
@@ -334,7 +340,11 @@ func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string) {
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
 	entries, err := h.sharedDirectory(name)
-	if err != nil {
+	switch {
+	case lacks(err):
+		self.SendError(503, "", "")
+		return nil, false
+	case err != nil:
 		self.SendError(404, "No permission to list directory", "")
 		return nil, false
 	}

@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -263,6 +264,22 @@ func TestNoPermission(t *testing.T) {
 		if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 "+want+"\r\n") {
 			t.Errorf("%s: %s", target, head)
 		}
+	}
+}
+
+// A poorFS has no descriptors left.
+type poorFS struct{}
+
+func (poorFS) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EMFILE}
+}
+
+// What the system lacks is no reason to say that there is no file.
+func TestNoDescriptors(t *testing.T) {
+	t.Parallel()
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = poorFS{} })
+	if head, _ := get(t, s, "/hello.txt"); !strings.HasPrefix(head, "HTTP/1.0 503 Service Unavailable\r\n") {
+		t.Error(head)
 	}
 }
 

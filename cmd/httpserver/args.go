@@ -88,9 +88,9 @@ var known = []option{
 	{names: []string{"--bind", "-b"}, set: (*options).setBind},
 	{names: []string{"--directory", "-d"}, set: func(o *options, v string) error { o.directory = v; return nil }},
 	{names: []string{"--protocol", "-p"}, set: (*options).setProtocol},
-	{names: []string{"--tls-cert"}, set: func(o *options, v string) error { o.tlsCert = v; return nil }},
-	{names: []string{"--tls-key"}, set: func(o *options, v string) error { o.tlsKey = v; return nil }},
-	{names: []string{"--tls-password-file"}, set: func(o *options, v string) error { o.tlsPasswordFile = v; return nil }},
+	{names: []string{"--tls-cert"}, set: func(o *options, v string) error { return setFile(&o.tlsCert, v) }},
+	{names: []string{"--tls-key"}, set: func(o *options, v string) error { return setFile(&o.tlsKey, v) }},
+	{names: []string{"--tls-password-file"}, set: func(o *options, v string) error { return setFile(&o.tlsPasswordFile, v) }},
 	{names: []string{"--header", "-H"}, setPair: (*options).addHeader},
 	{names: []string{"--content-type"}, set: (*options).setContentType},
 	{names: []string{"--confine"}, setFlag: func(o *options) { o.confine = true }},
@@ -117,6 +117,15 @@ func (o *options) setBind(v string) error {
 	return nil
 }
 
+// setFile takes the name of a file. An empty one, as a variable that is not set
+// gives it, must not mean that there is no TLS.
+func setFile(name *string, v string) error {
+	if *name = v; v == "" {
+		return errors.New("a file name is missing")
+	}
+	return nil
+}
+
 func (o *options) setProtocol(v string) error {
 	if v != "HTTP/1.0" && v != "HTTP/1.1" {
 		return fmt.Errorf("invalid choice: '%s' (choose from HTTP/1.0, HTTP/1.1)", v)
@@ -125,9 +134,10 @@ func (o *options) setProtocol(v string) error {
 	return nil
 }
 
-// notByHand are the fields that say where a message or a connection ends: with
-// another's value in them, responses would be cut wrongly.
-var notByHand = []string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+// notByHand are the fields that say where a message or a connection ends, and
+// those that each response has with a value of its own.
+var notByHand = []string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Accept-Ranges", "Content-Range", "Content-Type", "Date", "ETag", "Last-Modified", "Server"}
 
 func (o *options) addHeader(name, value string) error {
 	switch {

@@ -163,7 +163,9 @@ var parseArgsTests = []struct {
 	{"--tls-cert c --tls-key k --tls-password-file p", "tls-cert=c tls-key=k tls-password-file=p"},
 	{"--tls-key k", "error: --tls-key requires --tls-cert to be set"},
 	{"--tls-password-file p", "error: --tls-password-file requires --tls-cert to be set"},
-	{"--tls-key k --tls-cert= -q", "error: --tls-key requires --tls-cert to be set"},
+	{"--tls-key k -q", "error: --tls-key requires --tls-cert to be set"},
+	{"--tls-key k --tls-cert= -q", "error: argument --tls-cert: a file name is missing"},
+	{"-H etag x", "error: argument -H/--header: etag is for the server to say"},
 	{"--tls-key k x", "error: argument port: invalid int value: 'x'"},
 	{"--tls-key k -h", "help"},
 

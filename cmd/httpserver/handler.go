@@ -87,13 +87,14 @@ func (h *handler) DoOPTIONS() {
 		h.CGIHandler.DoOPTIONS()
 		return
 	}
-	methods := "GET, HEAD, OPTIONS"
-	if h.options.cgi {
-		methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-	}
+	const reading = "GET, HEAD, OPTIONS"
 	h.SendResponse(204, "")
-	h.SendHeader("Allow", methods)
-	h.SendHeader("Access-Control-Allow-Methods", methods)
+	if h.options.cgi {
+		h.SendHeader("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	} else {
+		h.SendHeader("Allow", reading)
+	}
+	h.SendHeader("Access-Control-Allow-Methods", reading) // other sites may not change anything
 	h.SendHeader("Access-Control-Allow-Headers", "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, *")
 	h.SendHeader("Access-Control-Max-Age", "600")
 	h.EndHeaders()

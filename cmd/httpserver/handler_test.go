@@ -23,7 +23,7 @@ func (p *process) ask(t *testing.T, method, target string, extra ...string) *htt
 
 func TestHeaderOption(t *testing.T) {
 	t.Parallel()
-	p := startServer(t, "-q", "-H", "X-A", "1", "--header", "X-A", "2", "-H", "Last-Modified", "never", "-H", "Cache-Control", "no-cache, max-age=0")
+	p := startServer(t, "-q", "-H", "X-A", "1", "--header", "X-A", "2", "-H", "Cache-Control", "no-cache, max-age=0")
 	for _, tt := range []struct {
 		method, target string
 		field          string
@@ -45,9 +45,6 @@ func TestHeaderOption(t *testing.T) {
 			t.Errorf("%s %s: Cache-Control: %s", tt.method, tt.target, cache)
 		}
 	}
-	if modified := p.ask(t, "GET", "/hello.txt").Header.Values("Last-Modified"); len(modified) != 1 || modified[0] == "never" {
-		t.Errorf("Last-Modified: %q, of which the server has its own", modified)
-	}
 }
 
 func TestContentTypeOption(t *testing.T) {
@@ -62,11 +59,10 @@ func TestContentTypeOption(t *testing.T) {
 	}
 }
 
-// Every response can be read by pages of other sites, but for those whose
-// origin a browser would not find in a second value.
+// Every response can be read by pages of other sites.
 func TestCORS(t *testing.T) {
 	t.Parallel()
-	p := startServer(t, "-q", "--cors", "-p", "HTTP/1.1", "-H", "access-control-allow-origin", "http://a.test")
+	p := startServer(t, "-q", "--cors", "-p", "HTTP/1.1")
 	if err := os.Mkdir(filepath.Join(p.Dir, "dir"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -94,9 +90,9 @@ func TestPreflight(t *testing.T) {
 	t.Parallel()
 	ask := []string{"Origin: http://a.test", "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: range"}
 	for _, tt := range []struct {
-		args    []string
-		code    int
-		methods string
+		args  []string
+		code  int
+		allow string
 	}{
 		{nil, 501, ""},
 		{[]string{"--cgi"}, 501, ""},
@@ -105,7 +101,7 @@ func TestPreflight(t *testing.T) {
 	} {
 		res := startServer(t, append(tt.args, "-q")...).ask(t, "OPTIONS", "/hello.txt", ask...)
 		h := res.Header
-		if res.StatusCode != tt.code || h.Get("Access-Control-Allow-Methods") != tt.methods || h.Get("Allow") != tt.methods {
+		if res.StatusCode != tt.code || h.Get("Allow") != tt.allow || tt.code == 204 && h.Get("Access-Control-Allow-Methods") != "GET, HEAD, OPTIONS" {
 			t.Errorf("%q: %s\n%v", tt.args, res.Status, h)
 		}
 		if allowed := strings.Split(h.Get("Access-Control-Allow-Headers"), ", "); tt.code == 204 &&

@@ -78,7 +78,7 @@ func inherited() (net.Listener, error) {
 	defer f.Close()
 	l, err := net.FileListener(f) // of a copy
 	if err != nil {
-		return nil, fmt.Errorf("httpserver: file descriptor 3, which LISTEN_FDS speaks of, is no socket to listen on: %w", err)
+		return nil, fmt.Errorf("httpserver: file descriptor 3, which LISTEN_FDS speaks of, is no socket to listen on: %w", cause(err))
 	}
 	return l, nil
 }
@@ -113,7 +113,24 @@ func listenUnix(path string) (net.Listener, error) {
 	case err != nil:
 		return nil, cause(err)
 	}
-	return l, nil
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	info, _ = os.Lstat(path)
+	return &unixListener{l, path, info}, nil
+}
+
+// A unixListener removes its socket when it closes, unless another one has taken
+// its place.
+type unixListener struct {
+	net.Listener
+	path string
+	info fs.FileInfo
+}
+
+func (l *unixListener) Close() error {
+	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.info) {
+		os.Remove(l.path)
+	}
+	return l.Listener.Close()
 }
 
 // cause gives what the system said, without the path that is told anyway.

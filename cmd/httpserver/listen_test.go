@@ -87,6 +87,21 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
+// What has taken the place of the socket stays when the server ends.
+func TestUnixSocketReplaced(t *testing.T) {
+	needUnix(t)
+	t.Parallel()
+	path := socketPath(t)
+	p := startUnix(t, path, "-q")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	startUnix(t, path, "-q")
+	p.signal(t, syscall.SIGTERM)
+	p.wait(t)
+	getUnix(t, path)
+}
+
 // Only a socket on which nobody listens is replaced.
 func TestUnixSocketTaken(t *testing.T) {
 	needUnix(t)
