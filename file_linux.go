@@ -184,7 +184,7 @@ func (c *fileCache) drop(name string, f *cachedFile) {
 // keep keeps the content of f, in the state that its last Stat told, if it can be
 // known when that changes.
 func (f *systemFile) keep(content []byte) {
-	changed := time.Unix(max(f.stat.Mtim.Sec, f.stat.Ctim.Sec), 0)
+	changed := time.Unix(int64(max(f.stat.Mtim.Sec, f.stat.Ctim.Sec)), 0)
 	if f.cache == nil || time.Since(changed) < settled || !f.tellsChanges() {
 		return
 	}
