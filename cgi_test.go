@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -30,6 +31,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GATEWAY_INTERFACE") != "" {
 		scripts[path.Base(os.Getenv("SCRIPT_NAME"))]()
 		os.Exit(0)
+	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		f.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0))) // most tests wait
 	}
 	os.Exit(m.Run())
 }

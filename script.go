@@ -346,7 +346,7 @@ func (h *CGIHandler) attend(s *script) {
 // nothing to watch for after that.
 func (h *CGIHandler) copyBody(s *script) bool {
 	_, err := io.Copy(s.stdin, h.RFile)
-	s.stdin.end()
+	defer s.stdin.end()
 	if err == nil {
 		return true
 	}
@@ -360,6 +360,10 @@ func (h *CGIHandler) copyBody(s *script) bool {
 		s.refusal.Store(408)
 	}
 	s.cutOff()
+	select { // or it would take what it has for the whole
+	case <-s.exited:
+	case <-s.leaving:
+	}
 	return false
 }
 
