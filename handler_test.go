@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -621,3 +622,61 @@ func TestLogLinesAreWhole(t *testing.T) {
 type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// unlogged and unloggedFiles log no requests.
+type unlogged struct{ hello }
+
+func (h *unlogged) LogRequest(int, int64) {}
+
+type unloggedFiles struct{ httpserver.SimpleHandler }
+
+func (h *unloggedFiles) LogRequest(int, int64) {}
+
+// On a persistent connection a small file costs two allocations, the head of the
+// request and a name for the system; an answer from a method costs one.
+func TestAllocations(t *testing.T) {
+	if runtime.GOOS != "linux" || raceDetector() {
+		t.Skip("the numbers are those of Linux without the race detector")
+	}
+	if !alone(t) {
+		return
+	}
+	site := makeSite(t)
+	for _, c := range []struct {
+		target, end string
+		newHandler  func() httpserver.Handler
+		most        float64
+	}{
+		{"/hello.txt", "hello, world\n", func() httpserver.Handler {
+			h := new(unloggedFiles)
+			h.Directory, h.ProtocolVersion = site, "HTTP/1.1"
+			return h
+		}, 2},
+		{"/", "hello\n", func() httpserver.Handler {
+			h := new(unlogged)
+			h.ProtocolVersion = "HTTP/1.1"
+			return h
+		}, 1},
+	} {
+		s, _ := start(t, c.newHandler, nil)
+		conn := dial(t, s.Addr())
+		request, response, end := []byte("GET "+c.target+" HTTP/1.1\r\nHost: x\r\n\r\n"), make([]byte, 4096), []byte(c.end)
+		allocations := testing.AllocsPerRun(100, func() {
+			conn.Write(request)
+			for n := 0; !bytes.HasSuffix(response[:n], end); {
+				m, err := conn.Read(response[n:])
+				if n += m; err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		if allocations > c.most {
+			t.Errorf("%s: %v allocations", c.target, allocations)
+		}
+	}
+}
+
+func raceDetector() bool {
+	info, _ := debug.ReadBuildInfo()
+	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
