@@ -8,28 +8,34 @@ import (
 	"os/exec"
 	"os/user"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
 // isolate gives a script a process group of its own and, unless asServer, takes
 // the privileges of root from it.
-func isolate(cmd *exec.Cmd, asServer bool) error {
+func isolate(cmd *exec.Cmd, asServer bool) (err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if asServer || os.Getuid() != 0 && os.Geteuid() != 0 {
-		return nil
+	if !asServer && (os.Getuid() == 0 || os.Geteuid() == 0) {
+		cmd.SysProcAttr.Credential, err = nobody()
 	}
+	return err
+}
+
+// nobody gives the user nobody, without supplementary groups. It is looked up
+// once.
+var nobody = sync.OnceValues(func() (*syscall.Credential, error) {
 	nobody, err := user.Lookup("nobody")
 	if err != nil {
-		return fmt.Errorf("scripts of root run as nobody: %w", err)
+		return nil, fmt.Errorf("scripts of root run as nobody: %w", err)
 	}
 	uid, err1 := strconv.ParseUint(nobody.Uid, 10, 32)
 	gid, err2 := strconv.ParseUint(nobody.Gid, 10, 32)
 	if err1 != nil || err2 != nil || uid == 0 {
-		return fmt.Errorf("scripts of root run as nobody, who has the ids %q and %q", nobody.Uid, nobody.Gid)
+		return nil, fmt.Errorf("scripts of root run as nobody, who has the ids %q and %q", nobody.Uid, nobody.Gid)
 	}
-	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return nil
-}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+})
 
 // give lets a script that runs as another user open its pipes by name, as
 // /dev/stderr and the like.
