@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"bytes"
 	"io"
 	"io/fs"
 	"os"
@@ -185,11 +186,13 @@ func (c *fileCache) drop(name string, f *cachedFile) {
 // known when that changes.
 func (f *systemFile) keep(content []byte) {
 	changed := time.Unix(int64(max(f.stat.Mtim.Sec, f.stat.Ctim.Sec)), 0)
-	if f.cache == nil || time.Since(changed) < settled || !f.tellsChanges() {
-		return
+	if time.Since(changed) >= settled && f.tellsChanges() {
+		f.cache.add(&cachedFile{f.systemInfo, bytes.Clone(content)})
 	}
-	kept := &cachedFile{f.systemInfo, append([]byte(nil), content...)}
-	c := f.cache
+}
+
+// add keeps a file, and drops others, whichever they are, where that is too much.
+func (c *fileCache) add(f *cachedFile) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.files == nil {
@@ -198,8 +201,8 @@ func (f *systemFile) keep(content []byte) {
 	if old := c.files[f.name]; old != nil {
 		c.size -= len(old.content)
 	}
-	c.files[f.name] = kept
-	c.size += len(content)
+	c.files[f.name] = f
+	c.size += len(f.content)
 	for name, other := range c.files {
 		if c.size <= maxCache {
 			break
@@ -241,4 +244,34 @@ func (f *cachedFile) ReadAt(p []byte, off int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// look finds size and time of the file called name, which e is the entry of.
+// Without an fs.FileInfo that takes half the memory.
+func (e *listingEntry) look(name string) {
+	var st syscall.Stat_t
+	var err error
+	if e.link {
+		err = ignoreEINTR(func() error { return syscall.Stat(name, &st) })
+	} else {
+		err = ignoreEINTR(func() error { return syscall.Lstat(name, &st) })
+	}
+	if err != nil {
+		return
+	}
+	e.dir = st.Mode&syscall.S_IFMT == syscall.S_IFDIR
+	if st.Mode&syscall.S_IFMT == syscall.S_IFREG {
+		e.size = st.Size
+	}
+	e.setTime(int64(st.Mtim.Sec))
+}
+
+// ignoreEINTR calls again what a signal has interrupted, as some file systems
+// let it.
+func ignoreEINTR(call func() error) error {
+	for {
+		if err := call(); err != syscall.EINTR {
+			return err
+		}
+	}
 }
