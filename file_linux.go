@@ -109,11 +109,20 @@ type systemInfo struct {
 	stat syscall.Stat_t
 }
 
-func (i *systemInfo) Name() string       { return path.Base(i.name) }
-func (i *systemInfo) Size() int64        { return i.stat.Size }
-func (i *systemInfo) IsDir() bool        { return i.stat.Mode&syscall.S_IFMT == syscall.S_IFDIR }
+// Name is that of fs.FileInfo, as are the others.
+func (i *systemInfo) Name() string { return path.Base(i.name) }
+
+// Size gives bytes.
+func (i *systemInfo) Size() int64 { return i.stat.Size }
+
+// IsDir tells directories.
+func (i *systemInfo) IsDir() bool { return i.stat.Mode&syscall.S_IFMT == syscall.S_IFDIR }
+
+// ModTime is when the content last changed.
 func (i *systemInfo) ModTime() time.Time { return time.Unix(i.stat.Mtim.Unix()) }
-func (i *systemInfo) Sys() any           { return &i.stat }
+
+// Sys gives a *syscall.Stat_t.
+func (i *systemInfo) Sys() any { return &i.stat }
 
 // Mode tells regular files, directories and others apart.
 func (i *systemInfo) Mode() fs.FileMode {
@@ -228,8 +237,11 @@ func (f *systemFile) tellsChanges() bool {
 	return false
 }
 
+// Stat gives the state in which the file was kept.
 func (f *cachedFile) Stat() (fs.FileInfo, error) { return &f.systemInfo, nil }
-func (f *cachedFile) Close() error               { return nil }
+
+// Close does nothing.
+func (f *cachedFile) Close() error { return nil }
 
 // Read is not used: there is ReadAt.
 func (f *cachedFile) Read([]byte) (int, error) { return 0, fs.ErrInvalid }

@@ -79,6 +79,7 @@ func readerAt(f fs.File) io.ReaderAt {
 // A seekingReader is an io.ReaderAt for one goroutine.
 type seekingReader struct{ io.ReadSeeker }
 
+// ReadAt is that of io.ReaderAt.
 func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 	if _, err := r.Seek(off, io.SeekStart); err != nil {
 		return 0, err
