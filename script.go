@@ -390,15 +390,6 @@ func (h *CGIHandler) watch(s *script) (gone bool) {
 	return false
 }
 
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
 // interrupt ends what another goroutine reads of the connection, and waits for
 // done.
 func (h *CGIHandler) interrupt(done <-chan struct{}) {

@@ -890,3 +890,12 @@ func (s *HTTPServer) checkDrained() {
 		close(s.drained)
 	}
 }
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

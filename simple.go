@@ -39,8 +39,9 @@ type FileHandler interface {
 //
 // Conditional requests and, where the file can seek, requests for parts of it
 // are answered as RFC 9110 sections 13 and 14 ask for. A file that changes while
-// it is sent ends the connection before its body is whole, unless it was only
-// appended to.
+// it is sent, as its size and time tell, ends the connection before its body is
+// whole. One that changed in the last ten minutes, such as a log that grows, is
+// read again then, and sent if what was sent of it is still the same.
 //
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
@@ -295,11 +296,7 @@ func (h *SimpleHandler) openFile(name string) (fs.File, error) {
 		}
 		return h.FS.Open(fsName(name))
 	}
-	f, err := h.file.open(name, &h.Server.contents)
-	if err == nil {
-		h.opened = f
-	}
-	return f, err
+	return h.file.open(name, &h.Server.contents)
 }
 
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
