@@ -25,6 +25,9 @@ var (
 	StatusTableLength = len(statuses)
 )
 
+// Portable tells whether this is the code for systems that have none of their own.
+const Portable = copyLimit == smallBody
+
 func AppendEscaped(dst []byte, s string) []byte { return appendEscaped(dst, s) }
 
 // ParseRequestLine gives the words of a request line, or the code of its error.

@@ -1,10 +1,11 @@
+//go:build !portable
+
 package httpserver
 
 import (
 	"bytes"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"sync"
 	"syscall"
@@ -20,7 +21,6 @@ type systemFile struct {
 	systemInfo
 	isOpen bool
 	fd     int
-	file   *os.File // has fd, if the system is to copy from it
 	cache  *fileCache
 }
 
@@ -40,7 +40,7 @@ func (f *systemFile) open(name string, cache *fileCache) (fs.File, error) {
 	if f.isOpen {
 		f = new(systemFile)
 	}
-	f.name, f.isOpen, f.fd, f.file, f.cache = name, true, fd, nil, cache
+	f.name, f.isOpen, f.fd, f.cache = name, true, fd, cache
 	return f, nil
 }
 
@@ -88,19 +88,15 @@ func (f *systemFile) Close() error {
 		return nil
 	}
 	f.isOpen = false
-	if f.file != nil {
-		return f.file.Close()
-	}
 	return syscall.Close(f.fd)
 }
 
-// osFile gives the file as the system can copy it to a connection. It is closed
-// with f.
-func (f *systemFile) osFile() *os.File {
-	if f.file == nil {
-		f.file = os.NewFile(uintptr(f.fd), f.name)
+// copyTo is that of systemCopier.
+func (f *systemFile) copyTo(w *responseWriter, offset, size int64) (int64, error) {
+	if !f.isOpen {
+		return 0, f.failed("read", fs.ErrClosed)
 	}
-	return f.file
+	return w.socket.sendFile(f.fd, offset, size)
 }
 
 // A systemInfo is the fs.FileInfo of a systemFile.

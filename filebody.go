@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,6 +43,7 @@ type fileBody struct {
 
 	start, next, end int64         // next is what Read gives next
 	kept             []byte        // the last bytes of the piece; nil before the first Read
+	buffer           *[]byte       // what they are part of
 	sum              *maphash.Hash // of those before that Read gave, if the file is restless
 	checked          bool          // what is kept may go
 	unchanged        bool          // check saw no change
@@ -59,7 +61,10 @@ func (b *fileBody) Close() error {
 	if f == nil {
 		return nil
 	}
-	b.File, b.kept, b.next = nil, nil, b.end
+	if b.buffer != nil {
+		freeBuffer(b.buffer)
+	}
+	b.File, b.kept, b.buffer, b.next = nil, nil, nil, b.end
 	return f.Close()
 }
 
@@ -175,40 +180,56 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	if size == 0 || out.noBody || out.err != nil {
 		return 0, out.err
 	}
-	if size <= smallBody {
+	file := b.systemCopier(out)
+	if size <= copyLimit || file == nil && size <= smallBody {
 		return out.sendSmall(int(size), b.readSmall)
 	}
-	to, isTCP := out.conn.(*net.TCPConn)
-	file, isFile := b.osFile()
-	if !isTCP || !isFile || b.age < restless {
+	if file == nil {
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
-	if err := b.keepBack(); err != nil {
-		return 0, err
+	n, err = b.sendBySystem(out, file)
+	if err == errNoSendfile {
+		m, err := io.Copy(w, struct{ io.Reader }{b})
+		return n + m, err
 	}
-	n, err = out.sendLarge(to, file, b.start, b.bulk())
-	b.next += n
-	if err == nil && b.bulk() > 0 {
-		err = errFileChanged // it has become shorter
-	}
-	if err == nil {
-		err = b.release()
-	}
-	if err != nil {
-		return n, err
-	}
-	m, err := out.Write(b.kept)
-	b.next += int64(m)
-	return n + int64(m), err
+	return n, err
 }
 
-// osFile gives the file as the system can copy it, if it can.
-func (b *fileBody) osFile() (*os.File, bool) {
-	if f, ok := b.File.(interface{ osFile() *os.File }); ok {
-		return f.osFile(), true
+// sendBySystem lets the system copy the piece: all but its end, and that if the
+// file has not changed by then.
+func (b *fileBody) sendBySystem(out *responseWriter, file systemCopier) (n int64, err error) {
+	err = b.sendUpTo(b.end-keptBack, out, file)
+	if err == nil {
+		err = b.check(nil)
 	}
-	f, ok := b.File.(*os.File)
-	return f, ok
+	if err == nil {
+		err = b.sendUpTo(b.end, out, file)
+	}
+	return b.next - b.start, err
+}
+
+func (b *fileBody) sendUpTo(end int64, out *responseWriter, file systemCopier) error {
+	n, err := out.sendLarge(file, b.next, end-b.next)
+	b.next += n
+	if err == nil && b.next < end {
+		err = errFileChanged // it has become shorter
+	}
+	return err
+}
+
+// systemCopier gives the file as the system can copy it to a connection, if it
+// can, and if its bytes need not be looked at.
+func (b *fileBody) systemCopier(out *responseWriter) systemCopier {
+	if _, ok := out.conn.(*net.TCPConn); !ok || b.age < restless {
+		return nil
+	}
+	switch f := b.File.(type) {
+	case systemCopier:
+		return f
+	case *os.File:
+		return plainFile{f}
+	}
+	return nil
 }
 
 // bulk is how many bytes can be given before those that are kept back.
@@ -273,7 +294,9 @@ func (b *fileBody) keepBack() (err error) {
 	if size > smallBody {
 		size = keptBack
 	}
-	kept := make([]byte, size)
+	b.buffer = writeBuffers.Get().(*[]byte)
+	kept := slices.Grow((*b.buffer)[:0], int(size))[:size]
+	*b.buffer = kept
 	if b.at != nil {
 		if _, err := b.readFull(kept, b.end-size); err != nil {
 			return err

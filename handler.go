@@ -143,6 +143,7 @@ type BaseRequestHandler struct {
 	state     *connState
 	in        connReader
 	body      bodyReader
+	socket    socket
 	out       responseWriter
 	line      requestLine
 	rawLine   string // request line as read
@@ -184,7 +185,8 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
 	b.in = connReader{conn: conn, timeout: &b.Timeout}
-	b.out = responseWriter{conn: conn, timeout: &b.Timeout, length: -1}
+	b.socket.attach(conn)
+	b.out = responseWriter{conn: conn, socket: &b.socket, timeout: &b.Timeout, length: -1}
 }
 
 // baseOf finds the base of h, which is missing where a handler is embedded as a
@@ -691,9 +693,11 @@ func splitsField(s string) bool {
 	return false
 }
 
-// EndHeaders ends the head and sends it. It decides how the response ends: one
-// without a length closes the connection, and on HTTP/1.1 a response of which it
-// is known by then that the connection closes after it says so.
+// EndHeaders ends the head and sends it, by FlushHeaders. It decides how the
+// response ends: one without a length closes the connection, and on HTTP/1.1 a
+// response of which it is known by then that the connection closes after it says
+// so. Linux lets a head wait for the first bytes of the body, a millisecond at
+// most; what is written to Connection meanwhile comes after it.
 // Python: end_headers.
 func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
@@ -720,7 +724,9 @@ func (h *BaseRequestHandler) EndHeaders() {
 	w.appendHead("\r\n")
 	w.ended = true
 	w.hold = w.hold && w.code >= 200
+	w.more = w.code >= 200 && w.length != 0 && !w.noBody
 	h.Self().FlushHeaders()
+	w.more = false
 	if w.code < 200 && w.code != 101 {
 		h.expects = h.expects && w.code != 100
 		w.begin()
@@ -734,10 +740,17 @@ func (h *BaseRequestHandler) tooLate(what string) {
 	h.Self().LogError("%s called after EndHeaders", what)
 }
 
-// FlushHeaders sends what there is of the head. Python: flush_headers.
+// FlushHeaders sends what there is of the head. After EndHeaders it sends at once
+// a head that waits for the body. Python: flush_headers.
 func (h *BaseRequestHandler) FlushHeaders() {
-	if !h.out.hold {
-		h.out.flushHead()
+	switch w := &h.out; {
+	case w.hold:
+	case w.more:
+		w.flushBefore()
+		w.socket.pushSoon()
+	default:
+		w.flushHead()
+		w.socket.push()
 	}
 }
 
@@ -771,10 +784,8 @@ func (h *BaseRequestHandler) LogMessage(format string, args ...any) {
 	line = appendEscaped(line, fmt.Sprintf(format, args...))
 	line = append(line, '\n')
 	h.Server.writeLog(line)
-	if cap(line) <= 2*smallBody {
-		*buf = line[:0]
-		writeBuffers.Put(buf)
-	}
+	*buf = line
+	freeBuffer(buf)
 }
 
 var sysVersion = "Go/" + strings.TrimPrefix(runtime.Version(), "go")
@@ -843,6 +854,7 @@ func (h *BaseRequestHandler) Hijack() (net.Conn, *bufio.Reader) {
 	h.in.consume(len(rest))
 	if !h.hijacked {
 		h.out.flushHead()
+		h.socket.push()
 		h.hijacked, h.CloseConnection = true, true
 		h.out.err, h.body.err = errHijacked, io.EOF
 		h.state.hijack()

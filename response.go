@@ -25,14 +25,23 @@ var writeBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
+// freeBuffer gives a buffer back, unless it has become too large to be kept.
+func freeBuffer(b *[]byte) {
+	if cap(*b) <= 2*smallBody {
+		writeBuffers.Put(b)
+	}
+}
+
 // A responseWriter is the WFile of a handler. It writes what it is given at
 // once, behind a head that was held back for it. After a failed write all
 // others fail.
 type responseWriter struct {
 	conn    net.Conn
+	socket  *socket        // of conn
 	timeout *time.Duration // the handler's Timeout
 	head    *[]byte        // of the head: what has not left
 	hold    bool           // FlushHeaders keeps the head for the body
+	more    bool           // FlushHeaders lets the system keep it
 	err     error
 
 	// of the response under way
@@ -53,7 +62,7 @@ type responseWriter struct {
 func (w *responseWriter) begin() {
 	w.freeHead()
 	muddled := w.muddled || w.ended && w.sent && w.code >= 200
-	*w = responseWriter{conn: w.conn, timeout: w.timeout, err: w.err, length: -1, muddled: muddled}
+	*w = responseWriter{conn: w.conn, socket: w.socket, timeout: w.timeout, err: w.err, length: -1, muddled: muddled}
 }
 
 func (w *responseWriter) appendHead(s ...string) {
@@ -122,17 +131,29 @@ func (w *responseWriter) cutShort() bool {
 
 // flushHead sends what there is of the head.
 func (w *responseWriter) flushHead() error {
-	if w.head == nil {
-		return w.err
+	if w.head != nil {
+		w.send(*w.head)
+		w.freeHead()
 	}
-	w.send(*w.head)
-	w.freeHead()
+	return w.err
+}
+
+// flushBefore sends what there is of the head in such a way that it can leave
+// together with what is sent next.
+func (w *responseWriter) flushBefore() error {
+	if w.head != nil && w.err == nil {
+		if n := w.socket.sendMore(*w.head); n < len(*w.head) {
+			w.send((*w.head)[n:])
+		}
+		w.sent = true
+		w.freeHead()
+	}
 	return w.err
 }
 
 func (w *responseWriter) freeHead() {
-	if w.head != nil && cap(*w.head) <= 2*smallBody {
-		writeBuffers.Put(w.head)
+	if w.head != nil {
+		freeBuffer(w.head)
 	}
 	w.head = nil
 }
@@ -157,7 +178,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		}
 		return len(p), nil
 	}
-	if w.held() && w.flushHead() != nil {
+	if w.held() && w.flushBefore() != nil {
 		return 0, w.err
 	}
 	return w.send(p)
@@ -168,9 +189,7 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 	buf := writeBuffers.Get().(*[]byte)
 	*buf = append((*buf)[:0], s...)
 	n, err := w.Write(*buf)
-	if cap(*buf) <= 2*smallBody {
-		writeBuffers.Put(buf)
-	}
+	freeBuffer(buf)
 	return n, err
 }
 
@@ -191,6 +210,7 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 			w.err = nil
 		}
 	}
+	w.socket.sent()
 	return n, w.err
 }
 
@@ -200,29 +220,46 @@ func (w *responseWriter) beginDeadline() {
 	}
 }
 
+// A systemCopier is a file that the system can copy to a connection.
+type systemCopier interface {
+	// copyTo sends size bytes from offset on. Where the file ends before, n is
+	// less. errNoSendfile says that the system cannot do it after all.
+	copyTo(w *responseWriter, offset, size int64) (n int64, err error)
+}
+
+// A plainFile is copied the way that package net knows.
+type plainFile struct{ *os.File }
+
+func (f plainFile) copyTo(w *responseWriter, offset, size int64) (int64, error) {
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return w.conn.(*net.TCPConn).ReadFrom(&io.LimitedReader{R: f, N: size})
+}
+
 // sendLarge lets the system copy size bytes of a file to the connection, in
 // steps. As with send, a step that got stuck half-way is gone on with. Where the
 // file ends before, n is less.
-func (w *responseWriter) sendLarge(to *net.TCPConn, f *os.File, start, size int64) (n int64, err error) {
-	if w.held() && w.flushHead() != nil {
+func (w *responseWriter) sendLarge(f systemCopier, start, size int64) (n int64, err error) {
+	if w.held() && w.flushBefore() != nil {
 		return 0, w.err
 	}
-	_, err = f.Seek(start, io.SeekStart)
 	for err == nil && n < size {
 		w.beginDeadline()
 		var m int64
-		m, err = to.ReadFrom(&io.LimitedReader{R: f, N: min(size-n, sendStep)})
+		m, err = f.copyTo(w, start+n, min(size-n, sendStep))
 		n += m
 		if err == nil && m == 0 {
 			break // the file has become shorter
 		}
 		if m > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-			_, err = f.Seek(start+n, io.SeekStart) // what was read may not have been sent
+			err = nil
 		}
 	}
+	w.socket.sent()
 	w.written += n
 	var failed *fs.PathError
-	if !errors.As(err, &failed) { // else it was the file's fault
+	if err != errNoSendfile && !errors.As(err, &failed) { // else it was the file's fault
 		w.err = err
 	}
 	return n, err
