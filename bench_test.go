@@ -2,6 +2,7 @@ package httpserver_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -21,16 +22,17 @@ import (
 // time. Client and server share the processors, so that is less than what the
 // servers differ by.
 func BenchmarkBeside(b *testing.B) {
-	site := b.TempDir()
-	for name, size := range map[string]int{"small": 1 << 10, "middle": 64 << 10, "large": 1 << 20} {
-		writeOld(b, filepath.Join(site, name), size)
+	site := benchSite(b)
+	files := func(protocol string) func() httpserver.Handler {
+		return func() httpserver.Handler {
+			h := new(unloggedFiles)
+			h.Directory, h.ProtocolVersion = site, protocol
+			return h
+		}
 	}
-	for i := range 1000 {
-		writeOld(b, filepath.Join(site, "listing", fmt.Sprintf("file-%04d.txt", i)), i)
-	}
-	files := func() httpserver.Handler {
+	ofFS := func() httpserver.Handler {
 		h := new(unloggedFiles)
-		h.Directory, h.ProtocolVersion = site, "HTTP/1.1"
+		h.FS, h.ProtocolVersion = os.DirFS(site), "HTTP/1.1"
 		return h
 	}
 	answer := func() httpserver.Handler {
@@ -40,39 +42,150 @@ func BenchmarkBeside(b *testing.B) {
 	}
 	theirFiles := http.FileServer(http.Dir(site))
 	theirAnswer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello\n") })
+	certificate := benchCertificate(b)
 	for _, c := range []struct {
 		name, target, fields string
 		ours                 func() httpserver.Handler
 		theirs               http.Handler
+		network              string // "" is tcp
 	}{
-		{"answer", "/", "", answer, theirAnswer},
-		{"file of 1 KiB", "/small", "", files, theirFiles},
-		{"file of 64 KiB", "/middle", "", files, theirFiles},
-		{"file of 1 MiB", "/large", "", files, theirFiles},
-		{"304", "/small", "If-Modified-Since: " + siteTime.Format(http.TimeFormat) + "\r\n", files, theirFiles},
-		{"listing of 1000", "/listing/", "", files, theirFiles},
+		{name: "answer", target: "/", ours: answer, theirs: theirAnswer},
+		{name: "file of 1 KiB", target: "/small", ours: files("HTTP/1.1"), theirs: theirFiles},
+		{name: "connection each", target: "/small", fields: "Connection: close\r\n", ours: files("HTTP/1.1"), theirs: theirFiles},
+		{name: "file of 64 KiB", target: "/middle", ours: files("HTTP/1.1"), theirs: theirFiles},
+		{name: "range of 64 KiB", target: "/large", fields: "Range: bytes=500000-565535\r\n", ours: files("HTTP/1.1"), theirs: theirFiles},
+		{name: "file of 1 MiB", target: "/large", ours: files("HTTP/1.1"), theirs: theirFiles},
+		{name: "304", target: "/small", fields: "If-Modified-Since: " + siteTime.Format(http.TimeFormat) + "\r\n", ours: files("HTTP/1.1"), theirs: theirFiles},
+		{name: "listing of 1000", target: "/listing/", ours: files("HTTP/1.1"), theirs: theirFiles},
+		{name: "1 KiB of an FS", target: "/small", ours: ofFS, theirs: http.FileServer(http.FS(os.DirFS(site)))},
+		{name: "1 KiB, unix socket", target: "/small", ours: files("HTTP/1.1"), theirs: theirFiles, network: "unix"},
+		{name: "1 KiB, TLS", target: "/small", ours: files("HTTP/1.1"), theirs: theirFiles, network: "tls"},
+		{name: "1 MiB, TLS", target: "/large", ours: files("HTTP/1.1"), theirs: theirFiles, network: "tls"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s, _ := start(b, c.ours, nil)
-			their := httptest.NewServer(c.theirs)
+			listen := func() net.Listener { return benchListener(b, c.network, certificate) }
+			s, _ := start(b, c.ours, func(s *httpserver.HTTPServer) {
+				s.Listener.Close()
+				s.Listener = listen()
+			})
+			their := &httptest.Server{Listener: listen(), Config: &http.Server{Handler: c.theirs}}
+			their.Start()
 			b.Cleanup(their.Close)
 			request := "GET " + c.target + " HTTP/1.1\r\nHost: x\r\n" + c.fields + "\r\n"
-			ours, theirs := newAsker(b, s.Addr(), request), newAsker(b, their.Listener.Addr(), request)
-			var oursTook, theirsTook time.Duration
-			for b.Loop() {
-				oursTook += ours.ask(b)
-				theirsTook += theirs.ask(b)
-			}
-			b.ReportMetric(float64(theirsTook)/float64(oursTook), "x-net/http")
+			beside(b, "x-net/http", newAsker(b, c.network, s.Addr(), request), newAsker(b, c.network, their.Listener.Addr(), request))
 		})
+	}
+	b.Run("python3", func(b *testing.B) {
+		python := findPython(b).start(b, site, "HTTP/1.0")
+		for name, target := range map[string]string{"file of 1 KiB": "/small", "file of 1 MiB": "/large", "listing of 1000": "/listing/"} {
+			b.Run(name, func(b *testing.B) {
+				s, _ := start(b, files("HTTP/1.0"), nil)
+				request := "GET " + target + " HTTP/1.0\r\n\r\n"
+				beside(b, "x-python3", newAsker(b, "", s.Addr(), request), newAsker(b, "", python.addr, request))
+			})
+		}
+	})
+}
+
+// benchSite makes a directory of files that were last changed long ago.
+func benchSite(b *testing.B) string {
+	b.Helper()
+	site := b.TempDir()
+	for name, size := range map[string]int64{"small": 1 << 10, "middle": 64 << 10, "large": 1 << 20} {
+		writeOld(b, filepath.Join(site, name), size)
+	}
+	for i := range 1000 {
+		writeOld(b, filepath.Join(site, "listing", fmt.Sprintf("file-%04d.txt", i)), int64(i))
+	}
+	return site
+}
+
+// benchListener listens on a network, which may be tls.
+func benchListener(b *testing.B, network string, certificate tls.Certificate) net.Listener {
+	b.Helper()
+	var l net.Listener
+	var err error
+	switch network {
+	case "unix":
+		l, err = net.Listen("unix", filepath.Join(b.TempDir(), "socket"))
+	case "tls":
+		l, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	default:
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return l
+}
+
+// benchCertificate is the one that httptest has.
+func benchCertificate(b *testing.B) tls.Certificate {
+	b.Helper()
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	return s.TLS.Certificates[0]
+}
+
+// BenchmarkOverride does the same with and without an override, in turns, and
+// reports how many times as many requests are answered with it.
+func BenchmarkOverride(b *testing.B) {
+	site := benchSite(b)
+	quiet := func(s *httpserver.HTTPServer) { s.Stderr = io.Discard }
+	for name, newHandler := range map[string]func() httpserver.FileHandler{
+		"GuessType":  func() httpserver.FileHandler { return new(guesses) },
+		"SendHead":   func() httpserver.FileHandler { return new(sendsHead) },
+		"CopyFile":   func() httpserver.FileHandler { return new(copies) },
+		"EndHeaders": func() httpserver.FileHandler { return new(endsHeaders) },
+		"LogRequest": func() httpserver.FileHandler { return new(unloggedFiles) },
+	} {
+		for _, target := range []string{"/small", "/large"} {
+			b.Run(name+target, func(b *testing.B) {
+				set := func(h *httpserver.SimpleHandler) { h.Directory, h.ProtocolVersion = site, "HTTP/1.1" }
+				with, _ := start(b, func() httpserver.Handler {
+					h := newHandler()
+					set(httpserver.SimpleOf(h))
+					return h
+				}, quiet)
+				without, _ := start(b, func() httpserver.Handler {
+					h := new(httpserver.SimpleHandler)
+					set(h)
+					return h
+				}, quiet)
+				request := "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n"
+				beside(b, "x-plain", newAsker(b, "", with.Addr(), request), newAsker(b, "", without.Addr(), request))
+			})
+		}
 	}
 }
 
+type guesses struct{ httpserver.SimpleHandler }
+
+func (h *guesses) GuessType(name string) string { return h.SimpleHandler.GuessType(name) }
+
+type sendsHead struct{ httpserver.SimpleHandler }
+
+func (h *sendsHead) SendHead() (io.ReadCloser, bool) { return h.SimpleHandler.SendHead() }
+
+type copies struct{ httpserver.SimpleHandler }
+
+func (h *copies) CopyFile(dst io.Writer, src io.Reader) error {
+	_, err := io.Copy(dst, src)
+	return err
+}
+
+type endsHeaders struct{ httpserver.SimpleHandler }
+
+func (h *endsHeaders) EndHeaders() {
+	h.SendHeader("X-Content-Type-Options", "nosniff")
+	h.SimpleHandler.EndHeaders()
+}
+
 // writeOld writes a file that was last changed long ago.
-func writeOld(b *testing.B, name string, size int) {
+func writeOld(b *testing.B, name string, size int64) {
 	b.Helper()
 	os.Mkdir(filepath.Dir(name), 0o777)
-	if err := os.WriteFile(name, []byte(strings.Repeat("x", size)), 0o666); err != nil {
+	if err := os.WriteFile(name, []byte(strings.Repeat("x", int(size))), 0o666); err != nil {
 		b.Fatal(err)
 	}
 	if err := os.Chtimes(name, siteTime, siteTime); err != nil {
@@ -80,27 +193,67 @@ func writeOld(b *testing.B, name string, size int) {
 	}
 }
 
-// An asker repeats a request on a connection of its own.
+// beside asks both in turns, and reports how many times as many answers ours
+// gives in the same time.
+func beside(b *testing.B, unit string, ours, theirs *asker) {
+	var oursTook, theirsTook time.Duration
+	for b.Loop() {
+		oursTook += ours.ask(b)
+		theirsTook += theirs.ask(b)
+	}
+	b.ReportMetric(float64(theirsTook)/float64(oursTook), unit)
+}
+
+// An asker repeats a request on a connection of its own, or on a new one where
+// the server closes that.
 type asker struct {
-	conn    net.Conn
+	network string // tls or, by addr, another one
+	addr    net.Addr
+	conn    net.Conn // nil before the first request and after the last answer on it
 	r       *bufio.Reader
 	request []byte
 }
 
-func newAsker(b *testing.B, addr net.Addr, request string) *asker {
-	b.Helper()
-	conn, err := net.Dial("tcp", addr.String())
-	if err != nil {
-		b.Fatal(err)
+func newAsker(b *testing.B, network string, addr net.Addr, request string) *asker {
+	a := &asker{network: network, addr: addr, r: bufio.NewReaderSize(nil, 256<<10), request: []byte(request)}
+	b.Cleanup(a.close)
+	return a
+}
+
+func (a *asker) dial() (net.Conn, error) {
+	if a.network == "tls" {
+		return tls.Dial("tcp", a.addr.String(), &tls.Config{InsecureSkipVerify: true})
 	}
-	b.Cleanup(func() { conn.Close() })
-	return &asker{conn, bufio.NewReaderSize(conn, 256<<10), []byte(request)}
+	return net.Dial(a.addr.Network(), a.addr.String())
+}
+
+func (a *asker) close() {
+	if a.conn != nil {
+		a.conn.Close()
+		a.conn = nil
+	}
 }
 
 // ask tells how long it takes until the whole answer is there.
 func (a *asker) ask(b *testing.B) time.Duration {
 	begin := time.Now()
+	a.send(b)
+	a.receive(b)
+	return time.Since(begin)
+}
+
+func (a *asker) send(b *testing.B) {
+	if a.conn == nil {
+		var err error
+		if a.conn, err = a.dial(); err != nil {
+			b.Fatal(err)
+		}
+		a.r.Reset(a.conn)
+	}
 	a.conn.Write(a.request)
+}
+
+func (a *asker) receive(b *testing.B) {
 	response, err := http.ReadResponse(a.r, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -108,5 +261,7 @@ func (a *asker) ask(b *testing.B) time.Duration {
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
 		b.Fatal(err)
 	}
-	return time.Since(begin)
+	if response.Close {
+		a.close()
+	}
 }

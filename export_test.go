@@ -28,6 +28,9 @@ var (
 // Portable tells whether this is the code for systems that have none of their own.
 const Portable = copyLimit == smallBody
 
+// SimpleOf gives the SimpleHandler that h embeds.
+func SimpleOf(h FileHandler) *SimpleHandler { return h.simple() }
+
 func AppendEscaped(dst []byte, s string) []byte { return appendEscaped(dst, s) }
 
 // ParseRequestLine gives the words of a request line, or the code of its error.

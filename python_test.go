@@ -367,7 +367,7 @@ func (p *python) known() bool {
 	})
 }
 
-func findPython(t *testing.T) *python {
+func findPython(t testing.TB) *python {
 	t.Helper()
 	name := cmp.Or(os.Getenv("PYTHON"), "python3")
 	out, err := exec.CommandContext(t.Context(), name, "-c", "import sys; print(*sys.version_info[:3], sys.executable)").Output()
@@ -394,7 +394,7 @@ runpy.run_module('http.server', run_name='__main__', alter_sys=True)
 var servingLine = regexp.MustCompile(`^Serving HTTP on 127\.0\.0\.1 port (\d+) \(http://127\.0\.0\.1:\d+/\) \.\.\.\n$`)
 
 // start runs python -m http.server to the end of the test.
-func (p *python) start(t *testing.T, site, protocol string) *pythonPeer {
+func (p *python) start(t testing.TB, site, protocol string) *pythonPeer {
 	t.Helper()
 	args := []string{"-I", "-u", "-X", "utf8", "-c", pythonMain, "--bind", "127.0.0.1", "--directory", site, "0"}
 	if protocol != "HTTP/1.0" {
