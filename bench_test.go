@@ -215,7 +215,7 @@ type asker struct {
 }
 
 func newAsker(b *testing.B, network string, addr net.Addr, request string) *asker {
-	a := &asker{network: network, addr: addr, r: bufio.NewReaderSize(nil, 256<<10), request: []byte(request)}
+	a := &asker{network: network, addr: addr, r: bufio.NewReaderSize(nil, 64<<10), request: []byte(request)}
 	b.Cleanup(a.close)
 	return a
 }

@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 		scripts[path.Base(os.Getenv("SCRIPT_NAME"))]()
 		os.Exit(0)
 	}
+	if site := os.Getenv("SERVE_SITE"); site != "" {
+		serveSite(os.Getenv("SERVE_BY"), site)
+		os.Exit(0)
+	}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		f.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0))) // most tests wait

@@ -74,8 +74,8 @@ func (s *socket) sendHead(fd uintptr) bool {
 	return true
 }
 
-// sendFile sends size bytes of a file from offset on. Where the file ends before,
-// n is less.
+// sendFile sends size bytes of a file from offset on, at most sendStep. Where the
+// file ends before, n is less.
 func (s *socket) sendFile(file int, offset, size int64) (n int64, err error) {
 	if !s.open() {
 		return 0, errNoSendfile
@@ -89,9 +89,8 @@ func (s *socket) sendFile(file int, offset, size int64) (n int64, err error) {
 }
 
 func (s *socket) sendRest(fd uintptr) bool {
-	const most = 1 << 30 // so that it fits an int everywhere
 	for s.left > 0 {
-		n, err := syscall.Sendfile(int(fd), s.file, &s.offset, int(min(s.left, most)))
+		n, err := syscall.Sendfile(int(fd), s.file, &s.offset, int(s.left))
 		s.left -= int64(max(n, 0))
 		switch {
 		case err == syscall.EINTR:

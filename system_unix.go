@@ -4,7 +4,6 @@ package httpserver
 
 import (
 	"io"
-	"math"
 	"net"
 	"os"
 	"syscall"
@@ -13,10 +12,11 @@ import (
 // openNonblock keeps an open of a FIFO or a device from waiting.
 const openNonblock = syscall.O_NONBLOCK
 
-// sendStep is how many bytes of a large file go out at most under one write
-// deadline. It is no limit, as the system tells how far it came when that passes;
-// each step costs.
-const sendStep = math.MaxInt64
+// sendStep is how many bytes of a large file go out at most before it is looked
+// whether the connection has been closed, and under one write deadline, which is
+// no limit, as the system tells how far it came when that passes. Steps of 64 MiB
+// cost a quarter of the speed.
+const sendStep = 1 << 30
 
 // A waiter reads the first bytes of a request into a buffer that it takes when
 // they are there: a connection that waits for them holds none.
