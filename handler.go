@@ -696,7 +696,7 @@ func splitsField(s string) bool {
 // EndHeaders ends the head and sends it, by FlushHeaders. It decides how the
 // response ends: one without a length closes the connection, and on HTTP/1.1 a
 // response of which it is known by then that the connection closes after it says
-// so. Linux lets a head wait for the first bytes of the body, a millisecond at
+// so. On Linux a head may wait for the first bytes of the body, a millisecond at
 // most; what is written to Connection meanwhile comes after it.
 // Python: end_headers.
 func (h *BaseRequestHandler) EndHeaders() {

@@ -210,7 +210,9 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 			w.err = nil
 		}
 	}
-	w.socket.sent()
+	if n > 0 {
+		w.socket.sent()
+	}
 	return n, w.err
 }
 
@@ -256,7 +258,9 @@ func (w *responseWriter) sendLarge(f systemCopier, start, size int64) (n int64, 
 			err = nil
 		}
 	}
-	w.socket.sent()
+	if n > 0 {
+		w.socket.sent()
+	}
 	w.written += n
 	var failed *fs.PathError
 	if err != errNoSendfile && !errors.As(err, &failed) { // else it was the file's fault

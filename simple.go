@@ -41,7 +41,8 @@ type FileHandler interface {
 // are answered as RFC 9110 sections 13 and 14 ask for. A file that changes while
 // it is sent, as its size and time tell, ends the connection before its body is
 // whole. One that changed in the last ten minutes, such as a log that grows, is
-// read again then, and sent if what was sent of it is still the same.
+// read again then, and sent if what was sent of it is still the same, but for
+// several ranges at once.
 //
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
@@ -139,7 +140,8 @@ func (h *SimpleHandler) EndHeaders() {
 
 // SendHead sends the head of the response to GET or HEAD. If ok, the body is to
 // follow, from a reader that the caller closes; if not, all has been said: a
-// redirect, an error, 304. Python: send_head.
+// redirect, an error, 304. A head that a body is to follow waits for the first
+// Write to WFile, FlushHeaders, or the method's end. Python: send_head.
 func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	self := h.files()
 	name := self.TranslatePath(h.Path)
@@ -476,7 +478,8 @@ func (h *SimpleHandler) GuessType(name string) string {
 	return cmp.Or(contentTypes[lower], h.DefaultContentType, "application/octet-stream")
 }
 
-// CopyFile copies src to dst, by the fastest way that both have.
+// CopyFile copies src to dst, which is WFile, by the fastest way that both have. An
+// override that writes to Connection itself calls FlushHeaders first.
 // Python: copyfile.
 func (h *SimpleHandler) CopyFile(dst io.Writer, src io.Reader) error {
 	_, err := io.Copy(dst, src)
