@@ -258,6 +258,9 @@ func (a *asker) receive(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if response.StatusCode >= 400 {
+		b.Fatal(response.Status)
+	}
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
 		b.Fatal(err)
 	}

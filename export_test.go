@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,11 @@ var (
 
 // Portable tells whether this is the code for systems that have none of their own.
 const Portable = copyLimit == smallBody
+
+// An Uncopyable is a file that the system cannot copy, as it says too late.
+type Uncopyable struct{ *os.File }
+
+func (Uncopyable) copyTo(*responseWriter, int64, int64) (int64, error) { return 0, errNoSendfile }
 
 // SimpleOf gives the SimpleHandler that h embeds.
 func SimpleOf(h FileHandler) *SimpleHandler { return h.simple() }

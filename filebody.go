@@ -23,8 +23,8 @@ import (
 var errFileChanged = errors.New("httpserver: the file changed while it was sent")
 
 const (
-	// keptBack is how many bytes of a piece of more than smallBody are kept back
-	// until it is known whether the file has changed.
+	// keptBack is how many bytes of a piece that does not leave in one write are
+	// kept back until it is known whether the file has changed.
 	keptBack = 4 << 10
 
 	// restless is how long ago a file was changed last that is likely to change
@@ -43,7 +43,6 @@ type fileBody struct {
 
 	start, next, end int64         // next is what Read gives next
 	kept             []byte        // the last bytes of the piece; nil before the first Read
-	buffer           *[]byte       // what they are part of
 	sum              *maphash.Hash // of those before that Read gave, if the file is restless
 	checked          bool          // what is kept may go
 	unchanged        bool          // check saw no change
@@ -61,10 +60,7 @@ func (b *fileBody) Close() error {
 	if f == nil {
 		return nil
 	}
-	if b.buffer != nil {
-		freeBuffer(b.buffer)
-	}
-	b.File, b.kept, b.buffer, b.next = nil, nil, nil, b.end
+	b.File, b.kept, b.next = nil, nil, b.end
 	return f.Close()
 }
 
@@ -188,33 +184,41 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
 	n, err = b.sendBySystem(out, file)
-	if err == errNoSendfile {
-		m, err := io.Copy(w, struct{ io.Reader }{b})
-		return n + m, err
+	if err == errNoSendfile && n == 0 {
+		return io.Copy(w, struct{ io.Reader }{b})
 	}
 	return n, err
 }
 
-// sendBySystem lets the system copy the piece: all but its end, and that if the
-// file has not changed by then.
+// sendBySystem lets the system copy the piece but for its end, which is read and
+// goes if the file has not changed by then.
 func (b *fileBody) sendBySystem(out *responseWriter, file systemCopier) (n int64, err error) {
-	err = b.sendUpTo(b.end-keptBack, out, file)
-	if err == nil {
-		err = b.check(nil)
-	}
-	if err == nil {
-		err = b.sendUpTo(b.end, out, file)
-	}
-	return b.next - b.start, err
-}
-
-func (b *fileBody) sendUpTo(end int64, out *responseWriter, file systemCopier) error {
-	n, err := out.sendLarge(file, b.next, end-b.next)
+	bulk := b.end - b.start - keptBack
+	n, err = out.sendLarge(file, b.start, bulk)
 	b.next += n
-	if err == nil && b.next < end {
+	if err == nil && n < bulk {
 		err = errFileChanged // it has become shorter
 	}
-	return err
+	if err != nil {
+		return n, err
+	}
+	buf := writeBuffers.Get().(*[]byte)
+	defer freeBuffer(buf)
+	last := slices.Grow((*buf)[:0], keptBack)[:keptBack]
+	*buf = last
+	if _, err := b.readFull(last, b.next); err != nil {
+		return n, err
+	}
+	same, err := b.same()
+	if err == nil && !same {
+		err = errFileChanged
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := out.Write(last)
+	b.next += int64(m)
+	return n + int64(m), err
 }
 
 // systemCopier gives the file as the system can copy it to a connection, if it
@@ -294,9 +298,7 @@ func (b *fileBody) keepBack() (err error) {
 	if size > smallBody {
 		size = keptBack
 	}
-	b.buffer = writeBuffers.Get().(*[]byte)
-	kept := slices.Grow((*b.buffer)[:0], int(size))[:size]
-	*b.buffer = kept
+	kept := make([]byte, size)
 	if b.at != nil {
 		if _, err := b.readFull(kept, b.end-size); err != nil {
 			return err
@@ -330,11 +332,10 @@ func (b *fileBody) release() (err error) {
 // file that was touched or appended to. Of several pieces those before can no
 // more be compared.
 func (b *fileBody) check(last []byte) error {
-	info, err := b.File.Stat()
+	same, err := b.same()
 	if err != nil {
 		return err
 	}
-	same := info.Size() == b.size && info.ModTime().Equal(b.modified)
 	if b.unchanged = same && b.age >= clockGrain; b.unchanged {
 		return nil
 	}
@@ -348,6 +349,12 @@ func (b *fileBody) check(last []byte) error {
 		return b.compare(last)
 	}
 	return b.compareSum()
+}
+
+// same tells whether size and time of the file are what they were.
+func (b *fileBody) same() (bool, error) {
+	info, err := b.File.Stat()
+	return err == nil && info.Size() == b.size && info.ModTime().Equal(b.modified), err
 }
 
 // compare fails if the end of the piece is not last any more.

@@ -473,3 +473,65 @@ func TestRangeOverrides(t *testing.T) {
 		t.Error(got, log)
 	}
 }
+
+// The end of a file is of the state that the rest is of, however long the client
+// lets it wait: some of these sizes fill what the system takes but for the end.
+func TestFileEndWaits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
+	var bodies []io.Reader
+	name := func(i int) string { return filepath.Join(dir, fmt.Sprint(i)) }
+	data := numbered(8 << 20)
+	for i := range 48 {
+		file := data[:(2<<20)+i*(128<<10)+700]
+		if err := os.WriteFile(name(i), file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		os.Chtimes(name(i), siteTime, siteTime)
+		conn := dial(t, s.Addr())
+		fmt.Fprintf(conn, "GET /%d HTTP/1.0\r\n\r\n", i)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, response.Body)
+	}
+	time.Sleep(50 * time.Millisecond) // most have come as far as they can
+	for i := range bodies {
+		if err := os.WriteFile(name(i), other(data[:(2<<20)+i*(128<<10)+700]), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, body := range bodies {
+		got, err := io.ReadAll(body)
+		if err == nil && !bytes.Equal(got, data[:len(got)]) {
+			t.Errorf("%d bytes came whole and mixed", len(got))
+		}
+	}
+}
+
+// Where the system turns out not to copy a file, it is read and written.
+func TestUncopyable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := numbered(100_000)
+	if err := os.WriteFile(filepath.Join(dir, "f"), data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	os.Chtimes(filepath.Join(dir, "f"), siteTime, siteTime)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = uncopyable{os.DirFS(dir)} })
+	if _, body, _ := strings.Cut(exchange(t, s.Addr(), "GET /f HTTP/1.0\r\n\r\n"), "\r\n\r\n"); body != string(data) {
+		t.Errorf("got %d bytes", len(body))
+	}
+}
+
+type uncopyable struct{ fs.FS }
+
+func (u uncopyable) Open(name string) (fs.File, error) {
+	f, err := u.FS.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return httpserver.Uncopyable{File: f.(*os.File)}, nil
+}

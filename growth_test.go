@@ -3,9 +3,11 @@ package httpserver_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"net"
 	"net/http"
@@ -28,7 +30,7 @@ var plot = flag.String("plot", "", "file for what BenchmarkGrowth measures, as S
 func BenchmarkGrowth(b *testing.B) {
 	site := b.TempDir()
 	var charts []*chart
-	grow := func(title string, values []int, of func(b *testing.B, n int) (target string, connections int)) {
+	grow := func(title string, values []int64, of func(b *testing.B, n int64) (target string, connections int)) {
 		c := &chart{title: title}
 		for _, n := range values {
 			b.Run(fmt.Sprintf("%s/%d", strings.ReplaceAll(title, " ", "_"), n), func(b *testing.B) {
@@ -55,16 +57,19 @@ func BenchmarkGrowth(b *testing.B) {
 		}
 		return "/" + name
 	}
-	grow("connections", []int{1, 4, 16, 64, 256, 1024}, func(b *testing.B, n int) (string, int) {
-		return file(b, 1<<10), n
+	grow("connections", []int64{1, 4, 16, 64, 256, 1024}, func(b *testing.B, n int64) (string, int) {
+		return file(b, 1<<10), int(n)
 	})
-	grow("bytes of a file", []int{0, 1 << 10, 8 << 10, 32 << 10, 128 << 10, 1 << 20, 8 << 20, 64 << 20, 512 << 20, 4 << 30}, func(b *testing.B, n int) (string, int) {
-		return file(b, int64(n)), 1
+	grow("bytes of a file", []int64{0, 1 << 10, 8 << 10, 32 << 10, 128 << 10, 1 << 20, 8 << 20, 64 << 20, 512 << 20, 4 << 30}, func(b *testing.B, n int64) (string, int) {
+		return file(b, n), 1
 	})
-	grow("entries of a folder", []int{10, 100, 1000, 10_000, 100_000}, func(b *testing.B, n int) (string, int) {
+	grow("entries of a folder", []int64{10, 100, 1000, 10_000, 100_000}, func(b *testing.B, n int64) (string, int) {
 		name := fmt.Sprint("folder-", n)
-		if err := os.Mkdir(filepath.Join(site, name), 0o777); err != nil {
-			return "/" + name + "/", 1 // it is there already
+		switch err := os.Mkdir(filepath.Join(site, name), 0o777); {
+		case errors.Is(err, fs.ErrExist): // the benchmark is run again
+			return "/" + name + "/", 1
+		case err != nil:
+			b.Fatal(err)
 		}
 		for i := range n {
 			if err := os.WriteFile(filepath.Join(site, name, fmt.Sprintf("entry-%06d", i)), nil, 0o666); err != nil {
@@ -73,8 +78,8 @@ func BenchmarkGrowth(b *testing.B) {
 		}
 		return "/" + name + "/", 1
 	})
-	grow("folders above a file", []int{1, 2, 5, 10, 20, 50}, func(b *testing.B, n int) (string, int) {
-		name := strings.Repeat("d/", n)
+	grow("folders above a file", []int64{1, 2, 5, 10, 20, 50}, func(b *testing.B, n int64) (string, int) {
+		name := strings.Repeat("d/", int(n))
 		if err := os.MkdirAll(filepath.Join(site, name), 0o777); err != nil {
 			b.Fatal(err)
 		}
@@ -178,11 +183,11 @@ func median(d []time.Duration) time.Duration {
 // A chart shows times for an answer, on a logarithmic scale.
 type chart struct {
 	title  string
-	values []int
+	values []int64
 	times  [2][]time.Duration // of httpserver and of net/http
 }
 
-func (c *chart) add(n int, ours, theirs time.Duration) {
+func (c *chart) add(n int64, ours, theirs time.Duration) {
 	if i := len(c.values) - 1; i >= 0 && c.values[i] == n { // the benchmark was run again
 		c.times[0][i], c.times[1][i] = ours, theirs
 		return
@@ -246,9 +251,9 @@ func (c *chart) draw(svg *bytes.Buffer) {
 }
 
 // short writes a number with a binary prefix where that is exact, else a decimal one.
-func short(n int) string {
+func short(n int64) string {
 	for _, unit := range []struct {
-		size int
+		size int64
 		name string
 	}{{1 << 30, "Gi"}, {1 << 20, "Mi"}, {1 << 10, "Ki"}, {1000, "k"}} {
 		if n >= unit.size && n%unit.size == 0 {

@@ -185,7 +185,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
 	b.in = connReader{conn: conn, timeout: &b.Timeout}
-	b.socket.attach(conn)
+	b.socket.attach(conn, &s.keeper)
 	b.out = responseWriter{conn: conn, socket: &b.socket, timeout: &b.Timeout, length: -1}
 }
 
@@ -724,9 +724,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 	w.appendHead("\r\n")
 	w.ended = true
 	w.hold = w.hold && w.code >= 200
-	w.more = w.code >= 200 && w.length != 0 && !w.noBody
 	h.Self().FlushHeaders()
-	w.more = false
 	if w.code < 200 && w.code != 101 {
 		h.expects = h.expects && w.code != 100
 		w.begin()
@@ -745,7 +743,7 @@ func (h *BaseRequestHandler) tooLate(what string) {
 func (h *BaseRequestHandler) FlushHeaders() {
 	switch w := &h.out; {
 	case w.hold:
-	case w.more:
+	case w.awaitsBody():
 		w.flushBefore()
 		w.socket.pushSoon()
 	default:

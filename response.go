@@ -17,7 +17,7 @@ import (
 // being built, the body that follows it, and what they say about each other.
 
 // smallBody is up to how many bytes a body is copied behind its head and leaves
-// with it.
+// with it; of a file that the system can copy, up to copyLimit.
 const smallBody = 64 << 10
 
 var writeBuffers = sync.Pool{New: func() any {
@@ -41,7 +41,6 @@ type responseWriter struct {
 	timeout *time.Duration // the handler's Timeout
 	head    *[]byte        // of the head: what has not left
 	hold    bool           // FlushHeaders keeps the head for the body
-	more    bool           // FlushHeaders lets the system keep it
 	err     error
 
 	// of the response under way
@@ -141,11 +140,13 @@ func (w *responseWriter) flushHead() error {
 // flushBefore sends what there is of the head in such a way that it can leave
 // together with what is sent next.
 func (w *responseWriter) flushBefore() error {
-	if w.head != nil && w.err == nil {
-		if n := w.socket.sendMore(*w.head); n < len(*w.head) {
-			w.send((*w.head)[n:])
+	if w.head != nil {
+		n := 0
+		if w.err == nil {
+			n = w.socket.sendMore(*w.head)
 		}
 		w.sent = true
+		w.send((*w.head)[n:])
 		w.freeHead()
 	}
 	return w.err
@@ -156,6 +157,11 @@ func (w *responseWriter) freeHead() {
 		freeBuffer(w.head)
 	}
 	w.head = nil
+}
+
+// awaitsBody tells whether the head, which is complete, has a body to leave with.
+func (w *responseWriter) awaitsBody() bool {
+	return w.held() && w.code >= 200 && w.length != 0 && !w.noBody
 }
 
 // held tells whether a complete head waits for the body.
@@ -211,7 +217,7 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 		}
 	}
 	if n > 0 {
-		w.socket.sent()
+		w.socket.nothingKept()
 	}
 	return n, w.err
 }
@@ -259,7 +265,7 @@ func (w *responseWriter) sendLarge(f systemCopier, start, size int64) (n int64, 
 		}
 	}
 	if n > 0 {
-		w.socket.sent()
+		w.socket.nothingKept()
 	}
 	w.written += n
 	var failed *fs.PathError

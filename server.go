@@ -124,6 +124,7 @@ type HTTPServer struct {
 	lists readings      // of directories, for listings
 
 	contents fileCache
+	keeper   keeper // of heads
 
 	mu       sync.Mutex
 	conns    map[any]*connState

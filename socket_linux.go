@@ -16,29 +16,35 @@ import (
 // writes, and to copy a file behind it. Its twin for other systems is
 // socket_other.go.
 
-// copyLimit is from how many bytes on the system's own copying is cheaper than
-// reading and writing.
+// copyLimit is up to how many bytes of a file reading and writing is cheaper than
+// the system's own copying.
 const copyLimit = 32 << 10
 
 // A socket sends what its connection, if that is of TCP, is to send in one of
 // these ways.
 type socket struct {
-	conn *net.TCPConn // or nil
-	raw  syscall.RawConn
-	kept atomic.Bool // the system keeps the end of what was sent
+	conn   *net.TCPConn // or nil
+	raw    syscall.RawConn
+	kept   atomic.Bool // the system keeps the end of what was sent
+	keeper *keeper
+	queued bool // keeper has it
+
+	callHead, callRest func(fd uintptr) bool // sendHead and sendRest
 
 	// of the call under way
-	more, copy func(fd uintptr) bool
-	head       []byte
-	taken      int // bytes of it
-	file       int
-	offset     int64 // in the file
-	left       int64 // bytes still to be sent
-	err        error
+	head   []byte
+	taken  int // bytes of it
+	file   int
+	offset int64 // in the file
+	left   int64 // bytes still to be sent
+	err    error
 }
 
 // attach makes s the socket of a connection.
-func (s *socket) attach(conn net.Conn) { s.conn, _ = conn.(*net.TCPConn) }
+func (s *socket) attach(conn net.Conn, k *keeper) {
+	s.conn, _ = conn.(*net.TCPConn)
+	s.keeper = k
+}
 
 // open finds the descriptor before the first use of it. It is false if there is none.
 func (s *socket) open() bool {
@@ -49,7 +55,7 @@ func (s *socket) open() bool {
 	if err != nil {
 		return false
 	}
-	s.raw, s.more, s.copy = raw, s.sendHead, s.sendRest
+	s.raw, s.callHead, s.callRest = raw, s.sendHead, s.sendRest
 	return true
 }
 
@@ -60,7 +66,7 @@ func (s *socket) sendMore(p []byte) int {
 		return 0
 	}
 	s.head, s.taken = p, 0
-	s.raw.Write(s.more) // an error comes again from what is written next
+	s.raw.Write(s.callHead) // after an error nothing is taken, and is written the ordinary way
 	s.head = nil
 	s.kept.Store(s.taken > 0)
 	return s.taken
@@ -74,14 +80,14 @@ func (s *socket) sendHead(fd uintptr) bool {
 	return true
 }
 
-// sendFile sends size bytes of a file from offset on, at most sendStep. Where the
-// file ends before, n is less.
+// sendFile sends size bytes, which is sendStep or less, of a file from offset on.
+// Where the file ends before, n is less.
 func (s *socket) sendFile(file int, offset, size int64) (n int64, err error) {
 	if !s.open() {
 		return 0, errNoSendfile
 	}
 	s.file, s.offset, s.left, s.err = file, offset, size, nil
-	err = s.raw.Write(s.copy)
+	err = s.raw.Write(s.callRest)
 	if err == nil {
 		err = s.err
 	}
@@ -109,33 +115,41 @@ func (s *socket) sendRest(fd uintptr) bool {
 	return true
 }
 
-// A keeper sees to it that what the system keeps leaves soon, also when nothing
-// follows.
-var keeper struct {
-	sync.Mutex
-	sockets []*socket // that may have something kept; not empty while a push is due
-}
-
-// pushDelay is how long the system keeps a head that no body follows.
+// pushDelay is how long the system keeps a head that no body follows, at most.
 const pushDelay = time.Millisecond
 
-// pushSoon calls push after pushDelay, if it should still be needed then.
+// A keeper sees to it that what the system keeps of a server's responses leaves
+// soon, also when nothing follows. One timer for all costs less than one each.
+type keeper struct {
+	mu      sync.Mutex
+	sockets []*socket // that may have something kept; not empty while the timer runs
+}
+
+// pushSoon calls push within pushDelay.
 func (s *socket) pushSoon() {
 	if !s.kept.Load() {
 		return
 	}
-	keeper.Lock()
-	defer keeper.Unlock()
-	if keeper.sockets = append(keeper.sockets, s); len(keeper.sockets) == 1 {
-		time.AfterFunc(pushDelay, pushAll)
+	k := s.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s.queued {
+		return
+	}
+	s.queued = true
+	if k.sockets = append(k.sockets, s); len(k.sockets) == 1 {
+		time.AfterFunc(pushDelay, k.pushAll)
 	}
 }
 
-func pushAll() {
-	keeper.Lock()
-	sockets := keeper.sockets
-	keeper.sockets = nil
-	keeper.Unlock()
+func (k *keeper) pushAll() {
+	k.mu.Lock()
+	sockets := k.sockets
+	k.sockets = nil
+	for _, s := range sockets {
+		s.queued = false
+	}
+	k.mu.Unlock()
 	for _, s := range sockets {
 		s.push()
 	}
@@ -148,8 +162,9 @@ func (s *socket) push() {
 	}
 }
 
-// sent notes that something was sent the ordinary way, and with it what was kept.
-func (s *socket) sent() {
+// nothingKept notes that something was sent the ordinary way, and with it what
+// was kept.
+func (s *socket) nothingKept() {
 	if s.kept.Load() {
 		s.kept.Store(false)
 	}

@@ -85,3 +85,21 @@ func TestKeptHeadLeavesSoon(t *testing.T) {
 		t.Errorf("took %v", fastest)
 	}
 }
+
+// FlushHeaders and Hijack do not wait for that.
+func TestFlushKeptHead(t *testing.T) {
+	t.Parallel()
+	for name, flush := range map[string]func(h *ended){
+		"FlushHeaders": func(h *ended) { h.FlushHeaders() },
+		"Hijack":       func(h *ended) { conn, _ := h.Hijack(); conn.Close() },
+	} {
+		s, _ := start(t, func() httpserver.Handler {
+			return &ended{then: func(h *ended) {
+				if flush(h); httpserver.HeadKept(h) {
+					t.Errorf("after %s the system keeps the head", name)
+				}
+			}}
+		}, nil)
+		exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+	}
+}

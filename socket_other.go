@@ -4,15 +4,18 @@ package httpserver
 
 import "net"
 
-// copyLimit is from how many bytes on the system's own copying is cheaper than
-// reading and writing.
+// copyLimit is up to how many bytes of a file reading and writing is cheaper than
+// the system's own copying.
 const copyLimit = smallBody
 
 // A socket can do nothing here that a net.Conn cannot.
 type socket struct{}
 
-func (*socket) attach(net.Conn)     {}
-func (*socket) sendMore([]byte) int { return 0 }
-func (*socket) pushSoon()           {}
-func (*socket) push()               {}
-func (*socket) sent()               {}
+// A keeper has nothing to do here.
+type keeper struct{}
+
+func (*socket) attach(net.Conn, *keeper) {}
+func (*socket) sendMore([]byte) int      { return 0 }
+func (*socket) pushSoon()                {}
+func (*socket) push()                    {}
+func (*socket) nothingKept()             {}
