@@ -30,10 +30,11 @@ func (f *systemFile) open(name string, cache *fileCache) (fs.File, error) {
 	if kept := cache.open(name); kept != nil {
 		return kept, nil
 	}
-	fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
-	for err == syscall.EINTR {
+	var fd int
+	err := ignoreEINTR(func() (err error) {
 		fd, err = syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
-	}
+		return err
+	})
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}

@@ -44,17 +44,7 @@ func BenchmarkGrowth(b *testing.B) {
 	}
 	file := func(b *testing.B, size int64) string {
 		name := fmt.Sprint("file-", size)
-		f, err := os.Create(filepath.Join(site, name))
-		if err == nil {
-			err = f.Truncate(size) // with a hole, which is read as any other file
-			f.Close()
-		}
-		if err == nil {
-			err = os.Chtimes(f.Name(), siteTime, siteTime)
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
+		writeOld(b, filepath.Join(site, name), size)
 		return "/" + name
 	}
 	grow("connections", []int64{1, 4, 16, 64, 256, 1024}, func(b *testing.B, n int64) (string, int) {
@@ -158,11 +148,7 @@ func startSite(b *testing.B, server, site string) net.Addr {
 
 // serveSite is that process: it says where it listens, and ends with its standard input.
 func serveSite(server, site string) {
-	s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", func() httpserver.Handler {
-		h := new(unloggedFiles)
-		h.Directory, h.ProtocolVersion = site, "HTTP/1.1"
-		return h
-	})
+	s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", newUnloggedFiles(site, "HTTP/1.1"))
 	if err != nil {
 		panic(err)
 	}

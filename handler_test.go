@@ -678,6 +678,15 @@ type unloggedFiles struct{ httpserver.SimpleHandler }
 
 func (h *unloggedFiles) LogRequest(int, int64) {}
 
+// newUnloggedFiles makes handlers that serve a directory.
+func newUnloggedFiles(site, protocol string) func() httpserver.Handler {
+	return func() httpserver.Handler {
+		h := new(unloggedFiles)
+		h.Directory, h.ProtocolVersion = site, protocol
+		return h
+	}
+}
+
 // On a persistent connection a small file costs two allocations, the head of the
 // request and a name for the system; an answer from a method costs one.
 func TestAllocations(t *testing.T) {
@@ -693,11 +702,7 @@ func TestAllocations(t *testing.T) {
 		newHandler  func() httpserver.Handler
 		most        float64
 	}{
-		{"/hello.txt", "hello, world\n", func() httpserver.Handler {
-			h := new(unloggedFiles)
-			h.Directory, h.ProtocolVersion = site, "HTTP/1.1"
-			return h
-		}, 2},
+		{"/hello.txt", "hello, world\n", newUnloggedFiles(site, "HTTP/1.1"), 2},
 		{"/", "hello\n", func() httpserver.Handler {
 			h := new(unlogged)
 			h.ProtocolVersion = "HTTP/1.1"

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -140,16 +141,10 @@ func (w *responseWriter) flushHead() error {
 // flushBefore sends what there is of the head in such a way that it can leave
 // together with what is sent next.
 func (w *responseWriter) flushBefore() error {
-	if w.head != nil {
-		n := 0
-		if w.err == nil {
-			n = w.socket.sendMore(*w.head)
-		}
-		w.sent = true
-		w.send((*w.head)[n:])
-		w.freeHead()
+	if w.head != nil && w.err == nil {
+		*w.head = slices.Delete(*w.head, 0, w.socket.sendMore(*w.head))
 	}
-	return w.err
+	return w.flushHead()
 }
 
 func (w *responseWriter) freeHead() {

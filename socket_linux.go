@@ -157,15 +157,11 @@ func (k *keeper) pushAll() {
 
 // push makes the system send what it keeps.
 func (s *socket) push() {
-	if s.kept.Load() && s.kept.Swap(false) {
+	if s.kept.CompareAndSwap(true, false) {
 		s.raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, 0) })
 	}
 }
 
 // nothingKept notes that something was sent the ordinary way, and with it what
 // was kept.
-func (s *socket) nothingKept() {
-	if s.kept.Load() {
-		s.kept.Store(false)
-	}
-}
+func (s *socket) nothingKept() { s.kept.Store(false) }
