@@ -792,7 +792,7 @@ func TestCGIEnds(t *testing.T) {
 		})
 	})
 	t.Run("timeout", func(t *testing.T) {
-		s, log := startCGI(t, func(h *httpserver.CGIHandler) { h.ScriptTimeout = 100 * time.Millisecond })
+		s, log := startCGI(t, func(h *httpserver.CGIHandler) { h.ScriptTimeout = 500 * time.Millisecond }) // enough for sleeper to say its number
 		if head, _ := fields(ask(t, s.Addr(), script("GET", "/cgi-bin/silent"))); !strings.HasPrefix(head, "HTTP/1.1 504 Gateway Timeout|") {
 			t.Errorf("got %q", head)
 		}
