@@ -87,6 +87,11 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 	if err := isolate(s.cmd, h.RunAsServer); err != nil {
 		return nil, err
 	}
+	if length == 0 {
+		if null := h.Server.devNull(); null != nil {
+			s.cmd.Stdin = null
+		}
+	}
 	theirs, err := s.makePipes(spool, length, cmp.Or(h.MaxBody, defaultMaxBody))
 	defer closeAll(theirs)
 	if err != nil {
@@ -135,21 +140,21 @@ func (h *CGIHandler) runScript(s *script, forget func()) error {
 // have.
 func (s *script) makePipes(spool *os.File, length, maxSpool int64) (theirs []*os.File, err error) {
 	var ours []*os.File
-	pipe := func() (r, w *os.File) {
+	pipe := func(make func() (r, w *os.File, err error)) (r, w *os.File) {
 		if err == nil {
-			r, w, err = os.Pipe()
+			r, w, err = make()
 		}
 		return r, w
 	}
-	out, outW := pipe()
-	errs, errW := pipe()
+	out, outW := pipe(outputPipe)
+	errs, errW := pipe(outputPipe)
 	ours, theirs = []*os.File{out, errs}, []*os.File{outW, errW}
 	s.stdout, s.stderr = out, errs
 	s.cmd.Stdout, s.cmd.Stderr = outW, errW
 	if spool != nil {
 		s.cmd.Stdin = spool
 	} else if length > 0 {
-		in, inW := pipe()
+		in, inW := pipe(os.Pipe)
 		ours, theirs = append(ours, inW), append(theirs, in)
 		s.stdin, s.cmd.Stdin = &scriptInput{pipe: inW, limit: maxSpool}, in
 	}
