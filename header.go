@@ -218,26 +218,22 @@ func cutPort(authority string) (host, port string, ok bool) {
 // section 7.2). An empty host is allowed there.
 func validHost(s string) bool {
 	host, port, _ := cutPort(s)
-	if strings.Trim(port, "0123456789") != "" {
-		return false
-	}
-	allowed := hostBytes
-	if strings.HasPrefix(host, "[") {
-		if !strings.HasSuffix(host, "]") || len(host) < 4 {
-			return false
-		}
-		host, allowed = host[1:len(host)-1], hostBytes+":"
-	}
-	for i := 0; i < len(host); i++ {
-		if !isAlnum(host[i]) && strings.IndexByte(allowed, host[i]) < 0 {
+	for i := 0; i < len(port); i++ {
+		if port[i] < '0' || port[i] > '9' {
 			return false
 		}
 	}
-	return true
+	if !strings.HasPrefix(host, "[") {
+		return hostBytes.hold(host)
+	}
+	return strings.HasSuffix(host, "]") && len(host) >= 4 && addressBytes.hold(host[1:len(host)-1])
 }
 
-// hostBytes are the marks that a registered name may hold, RFC 3986 section 3.2.2.
-const hostBytes = "-._~%!$&'()*+,;="
+// What a registered name and an address in brackets may hold, RFC 3986 section 3.2.2.
+var (
+	hostBytes    = newByteSet("-._~%!$&'()*+,;=")
+	addressBytes = newByteSet("-._~%!$&'()*+,;=:")
+)
 
 func isAlnum(c byte) bool {
 	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
@@ -297,25 +293,30 @@ func trimSpace(s string) string {
 }
 
 // isToken tells whether s is a token, RFC 9110 section 5.6.2.
-func isToken(s string) bool {
-	set := tokenBytes
+func isToken(s string) bool { return s != "" && tokenBytes.hold(s) }
+
+var tokenBytes = newByteSet("!#$%&'*+-.^_`|~")
+
+// A byteSet is a set of bytes.
+type byteSet [256]bool
+
+// newByteSet is the set of ASCII letters, digits and the given marks.
+func newByteSet(marks string) *byteSet {
+	var set byteSet
+	for c := range set {
+		set[c] = c < 0x80 && (isAlnum(byte(c)) || strings.IndexByte(marks, byte(c)) >= 0)
+	}
+	return &set
+}
+
+// hold tells whether every byte of s is in the set.
+func (set *byteSet) hold(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if !set[s[i]] {
 			return false
 		}
 	}
-	return s != ""
-}
-
-var tokenBytes = byteSet("!#$%&'*+-.^_`|~")
-
-// byteSet is the set of ASCII letters, digits and the given marks.
-func byteSet(marks string) *[256]bool {
-	var set [256]bool
-	for c := range set {
-		set[c] = isAlnum(byte(c)) && c < 0x80 || c < 0x80 && strings.IndexByte(marks, byte(c)) >= 0
-	}
-	return &set
+	return true
 }
 
 // checkHost applies RFC 9112 section 3.2: a request of HTTP/1.1 has exactly one

@@ -85,8 +85,8 @@ func fromHex(c byte) byte {
 }
 
 var (
-	nameBytes     = byteSet("_.-~/")                   // what Python's quote leaves as it is
-	locationBytes = byteSet("_.-~/:?#[]@!$&'()*+,;=%") // what a URI may hold, RFC 3986
+	nameBytes     = newByteSet("_.-~/")                   // what Python's quote leaves as it is
+	locationBytes = newByteSet("_.-~/:?#[]@!$&'()*+,;=%") // what a URI may hold, RFC 3986
 )
 
 // quoteName writes a file name as a relative link.
@@ -96,11 +96,11 @@ func quoteName(name string) string { return percentEncode(name, nameBytes) }
 // as a backslash or a control, is percent-encoded.
 func quoteTarget(target string) string { return percentEncode(target, locationBytes) }
 
-func percentEncode(s string, keep *[256]bool) string {
+func percentEncode(s string, keep *byteSet) string {
 	return string(appendPercentEncoded(make([]byte, 0, len(s)+8), s, keep))
 }
 
-func appendPercentEncoded(dst []byte, s string, keep *[256]bool) []byte {
+func appendPercentEncoded(dst []byte, s string, keep *byteSet) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; keep[c] {
