@@ -140,9 +140,9 @@ func (h *CGIHandler) runScript(s *script, forget func()) error {
 // have.
 func (s *script) makePipes(spool *os.File, length, maxSpool int64) (theirs []*os.File, err error) {
 	var ours []*os.File
-	pipe := func(make func() (r, w *os.File, err error)) (r, w *os.File) {
+	pipe := func(open func() (r, w *os.File, err error)) (r, w *os.File) {
 		if err == nil {
-			r, w, err = make()
+			r, w, err = open()
 		}
 		return r, w
 	}
