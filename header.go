@@ -161,13 +161,10 @@ func (r *requestLine) parseVersion(version string) *statusError {
 
 // parseDigits reads one to ten digits.
 func parseDigits(s string) (n int, ok bool) {
-	if len(s) < 1 || len(s) > 10 {
+	if len(s) < 1 || len(s) > 10 || !digitBytes.hold(s) {
 		return 0, false
 	}
 	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
 		n = min(n*10+int(s[i]-'0'), 1<<20)
 	}
 	return n, true
@@ -193,9 +190,7 @@ func validTarget(command, target string) bool {
 // path and query.
 func splitAbsolute(target string) (authority, rest string, ok bool) {
 	scheme, rest, ok := strings.Cut(target, "://")
-	if !ok || scheme == "" || strings.ContainsFunc(scheme, func(r rune) bool {
-		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '+' || r == '-' || r == '.')
-	}) {
+	if !ok || scheme == "" || !schemeBytes.hold(scheme) {
 		return "", "", false
 	}
 	end := strings.IndexAny(rest, "/?#")
@@ -218,10 +213,8 @@ func cutPort(authority string) (host, port string, ok bool) {
 // section 7.2). An empty host is allowed there.
 func validHost(s string) bool {
 	host, port, _ := cutPort(s)
-	for i := 0; i < len(port); i++ {
-		if port[i] < '0' || port[i] > '9' {
-			return false
-		}
+	if !digitBytes.hold(port) {
+		return false
 	}
 	if !strings.HasPrefix(host, "[") {
 		return hostBytes.hold(host)
@@ -231,13 +224,11 @@ func validHost(s string) bool {
 
 // What a registered name and an address in brackets may hold, RFC 3986 section 3.2.2.
 var (
-	hostBytes    = newByteSet("-._~%!$&'()*+,;=")
-	addressBytes = newByteSet("-._~%!$&'()*+,;=:")
+	hostBytes    = newByteSet(alnum + hostMarks)
+	addressBytes = newByteSet(alnum + hostMarks + ":")
 )
 
-func isAlnum(c byte) bool {
-	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
-}
+const hostMarks = "-._~%!$&'()*+,;="
 
 // parseFields reads header lines up to the empty one that ends block, and
 // appends them to fields. A line ends in LF or CRLF.
@@ -295,16 +286,22 @@ func trimSpace(s string) string {
 // isToken tells whether s is a token, RFC 9110 section 5.6.2.
 func isToken(s string) bool { return s != "" && tokenBytes.hold(s) }
 
-var tokenBytes = newByteSet("!#$%&'*+-.^_`|~")
-
 // A byteSet is a set of bytes.
 type byteSet [256]bool
 
-// newByteSet is the set of ASCII letters, digits and the given marks.
-func newByteSet(marks string) *byteSet {
+var (
+	digitBytes  = newByteSet("0123456789")
+	schemeBytes = newByteSet(alnum + "+-.")
+	tokenBytes  = newByteSet(alnum + "!#$%&'*+-.^_`|~")
+)
+
+const alnum = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// newByteSet is the set of the bytes of s.
+func newByteSet(s string) *byteSet {
 	var set byteSet
-	for c := range set {
-		set[c] = c < 0x80 && (isAlnum(byte(c)) || strings.IndexByte(marks, byte(c)) >= 0)
+	for i := range len(s) {
+		set[s[i]] = true
 	}
 	return &set
 }

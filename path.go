@@ -85,8 +85,8 @@ func fromHex(c byte) byte {
 }
 
 var (
-	nameBytes     = newByteSet("_.-~/")                   // what Python's quote leaves as it is
-	locationBytes = newByteSet("_.-~/:?#[]@!$&'()*+,;=%") // what a URI may hold, RFC 3986
+	nameBytes     = newByteSet(alnum + "_.-~/")                   // what Python's quote leaves as it is
+	locationBytes = newByteSet(alnum + "_.-~/:?#[]@!$&'()*+,;=%") // what a URI may hold, RFC 3986
 )
 
 // quoteName writes a file name as a relative link.
