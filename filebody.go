@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -203,23 +202,24 @@ func (b *fileBody) sendBySystem(out *responseWriter, file systemCopier) (n int64
 	if err != nil {
 		return n, err
 	}
-	buf := writeBuffers.Get().(*[]byte)
-	defer freeBuffer(buf)
-	last := slices.Grow((*buf)[:0], keptBack)[:keptBack]
-	*buf = last
-	if _, err := b.readFull(last, b.next); err != nil {
-		return n, err
+	m, err := out.sendSmall(keptBack, b.readEnd)
+	b.next += m
+	return n + m, err
+}
+
+// readEnd reads on into p, and gives nothing if the file has changed by then.
+func (b *fileBody) readEnd(p []byte) (int, error) {
+	if _, err := b.readFull(p, b.next); err != nil {
+		return 0, err
 	}
 	same, err := b.same()
 	if err == nil && !same {
 		err = errFileChanged
 	}
 	if err != nil {
-		return n, err
+		return 0, err
 	}
-	m, err := out.Write(last)
-	b.next += int64(m)
-	return n + int64(m), err
+	return len(p), nil
 }
 
 // systemCopier gives the file as the system can copy it to a connection, if it
