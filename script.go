@@ -87,12 +87,7 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 	if err := isolate(s.cmd, h.RunAsServer); err != nil {
 		return nil, err
 	}
-	if length == 0 {
-		if null := h.Server.devNull(); null != nil {
-			s.cmd.Stdin = null
-		}
-	}
-	theirs, err := s.makePipes(spool, length, cmp.Or(h.MaxBody, defaultMaxBody))
+	theirs, err := h.makePipes(s, spool, length)
 	defer closeAll(theirs)
 	if err != nil {
 		return nil, err
@@ -138,7 +133,7 @@ func (h *CGIHandler) runScript(s *script, forget func()) error {
 
 // makePipes makes the pipes, and gives those ends of them that the process is to
 // have.
-func (s *script) makePipes(spool *os.File, length, maxSpool int64) (theirs []*os.File, err error) {
+func (h *CGIHandler) makePipes(s *script, spool *os.File, length int64) (theirs []*os.File, err error) {
 	var ours []*os.File
 	pipe := func(open func() (r, w *os.File, err error)) (r, w *os.File) {
 		if err == nil {
@@ -151,12 +146,17 @@ func (s *script) makePipes(spool *os.File, length, maxSpool int64) (theirs []*os
 	ours, theirs = []*os.File{out, errs}, []*os.File{outW, errW}
 	s.stdout, s.stderr = out, errs
 	s.cmd.Stdout, s.cmd.Stderr = outW, errW
-	if spool != nil {
+	switch {
+	case spool != nil:
 		s.cmd.Stdin = spool
-	} else if length > 0 {
+	case length > 0:
 		in, inW := pipe(os.Pipe)
 		ours, theirs = append(ours, inW), append(theirs, in)
-		s.stdin, s.cmd.Stdin = &scriptInput{pipe: inW, limit: maxSpool}, in
+		s.stdin, s.cmd.Stdin = &scriptInput{pipe: inW, limit: cmp.Or(h.MaxBody, defaultMaxBody)}, in
+	default:
+		if null := h.Server.devNull(); null != nil {
+			s.cmd.Stdin = null
+		}
 	}
 	if err != nil {
 		closeAll(ours)

@@ -739,7 +739,8 @@ func (s *HTTPServer) atClose(f func()) (undo func()) {
 	}
 }
 
-// callClosers calls what atClose was given, all at once, and waits.
+// callClosers calls what atClose was given, all at once, and waits. Then no script
+// needs devNull any more.
 func (s *HTTPServer) callClosers() {
 	s.mu.Lock()
 	s.over = true
