@@ -342,7 +342,7 @@ func (h *CGIHandler) notStarted(r scriptRequest, err error) {
 		return
 	}
 	self.LogError("CGI script %s: %v", r.url, err)
-	if lacks(err) {
+	if outOfResources(err) {
 		self.SendError(503, "", "")
 	} else {
 		h.notExecutable(r)

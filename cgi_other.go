@@ -10,8 +10,8 @@ import (
 // isolate does nothing: here scripts have the server's user and no group.
 func isolate(cmd *exec.Cmd, asServer bool) error { return nil }
 
-// give does nothing, as isolate.
-func give(cmd *exec.Cmd, files []*os.File) {}
+// chownPipes does nothing, as isolate.
+func chownPipes(cmd *exec.Cmd, files []*os.File) {}
 
 // signalGroup ends a script's process, which cannot be asked here.
 func signalGroup(p *os.Process, kill bool) { p.Kill() }

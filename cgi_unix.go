@@ -37,9 +37,9 @@ var nobody = sync.OnceValues(func() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 })
 
-// give lets a script that runs as another user open its pipes by name, as
+// chownPipes lets a script that runs as another user open its pipes by name, as
 // /dev/stderr and the like.
-func give(cmd *exec.Cmd, files []*os.File) {
+func chownPipes(cmd *exec.Cmd, files []*os.File) {
 	c := cmd.SysProcAttr.Credential
 	for _, f := range files {
 		if c != nil && f != nil {

@@ -90,7 +90,7 @@ func checkPreconditions(fields Header, method string, v validators, now time.Tim
 // Content-Range describes a part of it, and a client that resumes would take 416
 // for the word that it has everything.
 func selectRanges(fields Header, method string, v validators, size int64, now time.Time) (code int, ranges []byteRange) {
-	value, ok := single(fields, "Range")
+	value, ok := onlyValue(fields, "Range")
 	if !ok || method != "GET" || size <= 0 || !rangeHolds(fields, v, now) {
 		return 200, nil
 	}
@@ -112,7 +112,7 @@ func rangeHolds(fields Header, v validators, now time.Time) bool {
 	if _, ok := fields.Lookup("If-Range"); !ok {
 		return true
 	}
-	value, ok := single(fields, "If-Range")
+	value, ok := onlyValue(fields, "If-Range")
 	if !ok || !v.strong {
 		return false
 	}
@@ -123,9 +123,9 @@ func rangeHolds(fields Header, v validators, now time.Time) bool {
 	return ok && date.Equal(v.modified.Truncate(time.Second))
 }
 
-// single gives the value of a field that has one member: lists of it count as if
+// onlyValue gives the value of a field that has one member: lists of it count as if
 // it were not there.
-func single(fields Header, name string) (value string, ok bool) {
+func onlyValue(fields Header, name string) (value string, ok bool) {
 	for i := range fields {
 		if fields[i].is(name) {
 			if ok {
@@ -141,7 +141,7 @@ func single(fields Header, name string) (value string, ok bool) {
 // is ignored if it is no date, or more than one, or the file has none (RFC 9110
 // sections 13.1.3 and 13.1.4).
 func parseSince(fields Header, name string, v validators, now time.Time) (since time.Time, ok bool) {
-	value, ok := single(fields, name)
+	value, ok := onlyValue(fields, name)
 	if !ok || v.modified.IsZero() {
 		return time.Time{}, false
 	}
@@ -158,7 +158,7 @@ func (v *validators) modifiedSince(t time.Time) bool {
 // asks that neither tag is weak (section 8.8.3.2). "*" names any file's. A list
 // that is malformed names none.
 func matchTags(fields Header, name string, v validators, strong bool) (match, ok bool) {
-	if value, ok := single(fields, name); ok && value == "*" {
+	if value, ok := onlyValue(fields, name); ok && value == "*" {
 		return true, true
 	}
 	sound := true

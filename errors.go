@@ -54,9 +54,9 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("httpserver: %d %s", e.code, e.message)
 }
 
-// lacks tells whether err is of what the system has too little of at the time,
+// outOfResources reports whether err says that the system has too little of something,
 // such as file descriptors.
-func lacks(err error) bool {
+func outOfResources(err error) bool {
 	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
 		if errors.Is(err, lack) {
 			return true

@@ -146,10 +146,10 @@ type fileCache struct {
 const (
 	maxCache = 8 << 20 // bytes of content
 
-	// settled is for how long a file must not have changed. By then what a
+	// stableFor is for how long a file must not have changed. By then what a
 	// program wrote through a memory map is on the disk, and the next such write
 	// changes the times of the file; until then it might not.
-	settled = time.Minute
+	stableFor = time.Minute
 )
 
 // A cachedFile is a file that is open for ever, as far as its users see.
@@ -193,7 +193,7 @@ func (c *fileCache) drop(name string, f *cachedFile) {
 // known when that changes.
 func (f *systemFile) keep(content []byte) {
 	changed := time.Unix(int64(max(f.stat.Mtim.Sec, f.stat.Ctim.Sec)), 0)
-	if time.Since(changed) >= settled && f.tellsChanges() {
+	if time.Since(changed) >= stableFor && f.tellsChanges() {
 		f.cache.add(&cachedFile{f.systemInfo, bytes.Clone(content)})
 	}
 }

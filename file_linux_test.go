@@ -115,7 +115,7 @@ func TestFileCacheKeeps(t *testing.T) {
 		defer f.Close()
 		f.Stat()
 		changed := time.Unix(int64(max(opened.stat.Mtim.Sec, opened.stat.Ctim.Sec)), 0)
-		if settledFile != (time.Since(changed) > settled) || settledFile && !opened.tellsChanges() {
+		if settledFile != (time.Since(changed) > stableFor) || settledFile && !opened.tellsChanges() {
 			t.Logf("%s is of no use for this test", name)
 			continue
 		}

@@ -235,7 +235,7 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 		return
 	}
 	h.out.begin()
-	h.out.muddled = false
+	h.out.badFraming = false
 	h.body.reset(&h.in, 0)
 	h.expects = false
 	if h.readRequestLine() && h.Self().ParseRequest() {
@@ -707,7 +707,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 	}
 	w.noBody = h.Command == "HEAD" || w.code == 204 || w.code == 304
 	waits := h.expects && h.body.err == nil // for a 100 Continue that has not come
-	if h.state.closing() || w.code >= 200 && (waits || w.unframed() || w.muddled) {
+	if h.state.closing() || w.code >= 200 && (waits || w.unframed() || w.badFraming) {
 		h.CloseConnection = true
 	}
 	if h.RequestVersion == "HTTP/0.9" {
@@ -734,7 +734,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 // tooLate ends a connection on which a head was gone on with after its end. That
 // would be read as the body, so it is not sent.
 func (h *BaseRequestHandler) tooLate(what string) {
-	h.CloseConnection, h.out.muddled = true, true
+	h.CloseConnection, h.out.badFraming = true, true
 	h.Self().LogError("%s called after EndHeaders", what)
 }
 

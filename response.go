@@ -55,14 +55,14 @@ type responseWriter struct {
 	noBody    bool  // it must not have a body; what is written is dropped
 	sent      bool  // some of it has left
 
-	muddled bool // there was more than one response to the request, or than one length
+	badFraming bool // there was more than one response to the request, or than one length
 }
 
 // begin forgets the last response, and a head that has not left.
 func (w *responseWriter) begin() {
 	w.freeHead()
-	muddled := w.muddled || w.ended && w.sent && w.code >= 200
-	*w = responseWriter{conn: w.conn, socket: w.socket, timeout: w.timeout, err: w.err, length: -1, muddled: muddled}
+	badFraming := w.badFraming || w.ended && w.sent && w.code >= 200
+	*w = responseWriter{conn: w.conn, socket: w.socket, timeout: w.timeout, err: w.err, length: -1, badFraming: badFraming}
 }
 
 func (w *responseWriter) appendHead(s ...string) {
@@ -103,7 +103,7 @@ func (w *responseWriter) field(name, value string) {
 	case len("Content-Length"):
 		if strings.EqualFold(name, "Content-Length") {
 			n, ok := parseLength(value)
-			w.muddled = w.muddled || !ok || w.length >= 0 && n != w.length
+			w.badFraming = w.badFraming || !ok || w.length >= 0 && n != w.length
 			w.length = n
 		}
 	case len("Transfer-Encoding"):
@@ -121,7 +121,7 @@ func (w *responseWriter) unframed() bool {
 // complete tells whether the response is what its head says: a next one can
 // follow it.
 func (w *responseWriter) complete() bool {
-	return w.err == nil && w.ended && !w.muddled && !w.unframed() && !w.cutShort()
+	return w.err == nil && w.ended && !w.badFraming && !w.unframed() && !w.cutShort()
 }
 
 // cutShort tells whether the body has another length than the head says.

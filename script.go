@@ -162,7 +162,7 @@ func (h *CGIHandler) makePipes(s *script, spool *os.File, length int64) (theirs 
 		closeAll(ours)
 		return theirs, err
 	}
-	give(s.cmd, append(theirs, spool))
+	chownPipes(s.cmd, append(theirs, spool))
 	return theirs, nil
 }
 

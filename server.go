@@ -418,7 +418,7 @@ func closeAccepted(a accepted) {
 func (s *HTTPServer) acceptPatiently() (net.Conn, error) {
 	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
 		conn, err := s.Listener.Accept()
-		if err == nil || s.shut.Load() || !passes(err) {
+		if err == nil || s.shut.Load() || !isTemporary(err) {
 			return conn, err
 		}
 		if delay == 5*time.Millisecond {
@@ -431,9 +431,9 @@ func (s *HTTPServer) acceptPatiently() (net.Conn, error) {
 	}
 }
 
-// passes tells whether Accept may work again after err: what the system says of
+// isTemporary tells whether Accept may work again after err: what the system says of
 // one connection or of its resources passes, what it says of the listener not.
-func passes(err error) bool {
+func isTemporary(err error) bool {
 	var temporary interface{ Temporary() bool }
 	if errors.As(err, &temporary) && temporary.Temporary() {
 		return true
@@ -516,7 +516,7 @@ func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	}
 	err := &PanicError{Value: v, Stack: debug.Stack()}
 	if h != nil {
-		apologize(h)
+		sendInternalError(h)
 	} else {
 		conn.Close()
 	}
@@ -527,9 +527,9 @@ func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	}
 }
 
-// apologize answers 500 if no answer has been begun. What was begun and held
+// sendInternalError answers 500 if no answer has been begun. What was begun and held
 // back is dropped; that this fails as well is possible and told by no one.
-func apologize(h Handler) {
+func sendInternalError(h Handler) {
 	defer func() { _ = recover() }()
 	b := h.base()
 	b.state.linger = lingerTime

@@ -156,7 +156,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 		}
 	}
 	switch {
-	case lacks(err): // 404 could be believed for long
+	case outOfResources(err): // 404 could be believed for long
 		self.SendError(503, "", "")
 		return nil, false
 	case f == nil:
@@ -265,7 +265,7 @@ func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, nil
 		}
-		if lacks(err) {
+		if outOfResources(err) {
 			return nil, nil, err
 		}
 		info, err := h.stat(name)
@@ -341,7 +341,7 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 	self := h.files()
 	entries, err := h.sharedDirectory(name)
 	switch {
-	case lacks(err):
+	case outOfResources(err):
 		self.SendError(503, "", "")
 		return nil, false
 	case err != nil:

@@ -27,9 +27,9 @@ const (
 	// costs 10 % more on loopback, with 8 KiB 64 KiB do.
 	keptBack = 4 << 10
 
-	// restless is how long ago a file was changed last that is likely to change
+	// recent is how long ago a file was changed last that is likely to change
 	// while it is sent, such as a log that grows.
-	restless = 10 * time.Minute
+	recent = 10 * time.Minute
 )
 
 // A fileBody reads a piece of an open file: the bytes from start to end.
@@ -43,7 +43,7 @@ type fileBody struct {
 
 	start, next, end int64         // next is what Read gives next
 	kept             []byte        // the last bytes of the piece; nil before the first Read
-	sum              *maphash.Hash // of those before that Read gave, if the file is restless
+	sum              *maphash.Hash // of those before that Read gave, if the file is recent
 	checked          bool          // what is kept may go
 	unchanged        bool          // check saw no change
 }
@@ -225,7 +225,7 @@ func (b *fileBody) readEnd(p []byte) (int, error) {
 // systemCopier gives the file as the system can copy it to a connection, if it
 // can, and if its bytes need not be looked at.
 func (b *fileBody) systemCopier(out *responseWriter) systemCopier {
-	if _, ok := out.conn.(*net.TCPConn); !ok || b.age < restless {
+	if _, ok := out.conn.(*net.TCPConn); !ok || b.age < recent {
 		return nil
 	}
 	switch f := b.File.(type) {
@@ -306,7 +306,7 @@ func (b *fileBody) keepBack() (err error) {
 		}
 	}
 	b.kept = kept
-	if b.at != nil && size < b.end-b.start && b.age < restless {
+	if b.at != nil && size < b.end-b.start && b.age < recent {
 		b.sum = new(maphash.Hash)
 	}
 	return nil
