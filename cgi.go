@@ -319,7 +319,8 @@ func (h *CGIHandler) RunCGI() {
 	case h.StatusFirst:
 		h.scripts().SendResponse(200, "Script output follows")
 		h.scripts().FlushHeaders()
-		h.out.ended, h.CloseConnection = true, true // the script ends the head
+		h.out.end() // the script ends the head
+		h.CloseConnection = true
 		h.copyOutput(s)
 	default:
 		h.answer(s)
@@ -336,7 +337,7 @@ func (h *CGIHandler) notStarted(r scriptRequest, err error) {
 	case errors.As(err, &refused):
 		self.SendError(refused.code, refused.message, refused.explain)
 		return
-	case err == errGone:
+	case err == errClientGone:
 		h.broken = true
 		self.LogError("CGI script %s: the client has gone before it could run", r.url)
 		return
@@ -657,11 +658,7 @@ func (h *CGIHandler) answer(s *script) {
 	if chunked {
 		self.SendHeader("Transfer-Encoding", "chunked")
 	}
-	if s.output.Buffered() > 0 {
-		h.endHeadersHeld()
-	} else {
-		self.EndHeaders()
-	}
+	self.EndHeaders()
 	h.sendOutput(s, sh.length, chunked)
 }
 
@@ -669,7 +666,7 @@ func (h *CGIHandler) answer(s *script) {
 // is not -1.
 func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 	if h.out.noBody {
-		h.out.flushHead()
+		h.out.flush()
 		io.Copy(io.Discard, s) // it may have more to do than to write
 		h.logErrors(s)
 		return
@@ -696,7 +693,7 @@ func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
 	case inChunks:
 		io.WriteString(h.WFile, "0\r\n\r\n")
 	}
-	h.out.flushHead()
+	h.out.flush()
 	h.logErrors(s)
 }
 

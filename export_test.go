@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -28,19 +27,6 @@ var (
 
 // Portable tells whether this is the code for systems that have none of their own.
 const Portable = copyLimit == smallBody
-
-// A SystemFile is a file that the system can copy, or turns out not to.
-type SystemFile struct {
-	*os.File
-	Unable bool
-}
-
-func (f SystemFile) copyTo(w *responseWriter, offset, size int64) (int64, error) {
-	if f.Unable {
-		return 0, errNoSendfile
-	}
-	return plainFile{f.File}.copyTo(w, offset, size)
-}
 
 // SimpleOf gives the SimpleHandler that h embeds.
 func SimpleOf(h FileHandler) *SimpleHandler { return h.simple() }

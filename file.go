@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -173,28 +173,25 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
 	size := b.end - b.start
-	if size == 0 || out.noBody || out.err != nil {
-		return 0, out.err
+	if size == 0 || out.noBody || out.failure() != nil {
+		return 0, out.failure()
 	}
 	file := b.systemCopier(out)
 	if size <= copyLimit || file == nil && size <= smallBody {
-		return out.sendSmall(int(size), b.readSmall)
+		return out.fill(int(size), b.readSmall)
 	}
 	if file == nil {
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
 	n, err = b.sendBySystem(out, file)
-	if err == errNoSendfile && n == 0 {
-		return io.Copy(w, struct{ io.Reader }{b})
-	}
 	return n, err
 }
 
 // sendBySystem lets the system copy the piece but for its end, which is read and
 // goes if the file has not changed by then.
-func (b *fileBody) sendBySystem(out *responseWriter, file systemCopier) (n int64, err error) {
+func (b *fileBody) sendBySystem(out *responseWriter, file io.ReadSeeker) (n int64, err error) {
 	bulk := b.end - b.start - keptBack
-	n, err = out.sendLarge(file, b.start, bulk)
+	n, err = out.copyFrom(file, b.start, bulk)
 	b.next += n
 	if err == nil && n < bulk {
 		err = errFileChanged // it has become shorter
@@ -202,7 +199,7 @@ func (b *fileBody) sendBySystem(out *responseWriter, file systemCopier) (n int64
 	if err != nil {
 		return n, err
 	}
-	m, err := out.sendSmall(keptBack, b.readEnd)
+	m, err := out.fill(keptBack, b.readEnd)
 	b.next += m
 	return n + m, err
 }
@@ -224,17 +221,18 @@ func (b *fileBody) readEnd(p []byte) (int, error) {
 
 // systemCopier gives the file as the system can copy it to a connection, if it
 // can, and if its bytes need not be looked at.
-func (b *fileBody) systemCopier(out *responseWriter) systemCopier {
+func (b *fileBody) systemCopier(out *responseWriter) io.ReadSeeker {
 	if _, ok := out.conn.(*net.TCPConn); !ok || b.age < recent {
 		return nil
 	}
-	switch f := b.File.(type) {
-	case systemCopier:
-		return f
-	case *os.File:
-		return plainFile{f}
+	file, _ := b.File.(interface {
+		io.ReadSeeker
+		syscall.Conn
+	})
+	if file == nil {
+		return nil
 	}
-	return nil
+	return file
 }
 
 // bulk is how many bytes can be given before those that are kept back.

@@ -61,8 +61,53 @@ func (f *systemFile) failed(op string, err error) error {
 	return &fs.PathError{Op: op, Path: f.name, Err: err}
 }
 
-// Read is not used: there is ReadAt.
-func (f *systemFile) Read([]byte) (int, error) { return 0, f.failed("read", fs.ErrInvalid) }
+// Read implements [io.Reader].
+func (f *systemFile) Read(p []byte) (n int, err error) {
+	if !f.isOpen {
+		return 0, f.failed("read", fs.ErrClosed)
+	}
+	err = ignoreEINTR(func() error { n, err = syscall.Read(f.fd, p); return err })
+	switch {
+	case err != nil:
+		return 0, f.failed("read", err)
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Seek implements [io.Seeker].
+func (f *systemFile) Seek(offset int64, whence int) (int64, error) {
+	if !f.isOpen {
+		return 0, f.failed("seek", fs.ErrClosed)
+	}
+	position, err := syscall.Seek(f.fd, offset, whence)
+	if err != nil {
+		return 0, f.failed("seek", err)
+	}
+	return position, nil
+}
+
+// SyscallConn implements [syscall.Conn], so that package net can have the system
+// copy the file.
+func (f *systemFile) SyscallConn() (syscall.RawConn, error) {
+	if !f.isOpen {
+		return nil, f.failed("read", fs.ErrClosed)
+	}
+	return rawFile(f.fd), nil
+}
+
+// A rawFile is the descriptor of a file, which is always ready.
+type rawFile uintptr
+
+// Control implements [syscall.RawConn], as the other two do.
+func (f rawFile) Control(call func(fd uintptr)) error { call(uintptr(f)); return nil }
+
+// Read calls once.
+func (f rawFile) Read(call func(fd uintptr) bool) error { call(uintptr(f)); return nil }
+
+// Write calls once.
+func (f rawFile) Write(call func(fd uintptr) bool) error { call(uintptr(f)); return nil }
 
 // ReadAt is that of io.ReaderAt.
 func (f *systemFile) ReadAt(p []byte, off int64) (n int, err error) {
@@ -91,14 +136,6 @@ func (f *systemFile) Close() error {
 	}
 	f.isOpen = false
 	return syscall.Close(f.fd)
-}
-
-// copyTo is that of systemCopier.
-func (f *systemFile) copyTo(w *responseWriter, offset, size int64) (int64, error) {
-	if !f.isOpen {
-		return 0, f.failed("read", fs.ErrClosed)
-	}
-	return w.socket.sendFile(f.fd, offset, size)
 }
 
 // A systemInfo is the fs.FileInfo of a systemFile.
@@ -142,6 +179,10 @@ type fileCache struct {
 	files map[string]*cachedFile
 	size  int // bytes of content
 }
+
+// copyLimit is up to how many bytes of a file reading and writing is cheaper than
+// the system's own copying.
+const copyLimit = 32 << 10
 
 const (
 	maxCache = 8 << 20 // bytes of content

@@ -129,6 +129,3 @@ func TestFileCacheKeeps(t *testing.T) {
 		}
 	}
 }
-
-// HeadKept tells whether the system keeps the head of h.
-func HeadKept(h Handler) bool { return h.base().socket.kept.Load() }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -481,7 +483,7 @@ func TestFileEndChanges(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "f")
 	data := numbered(100_000)
 	checkSystemFile(t, name, data, func(f *os.File) fs.File {
-		return &lateFile{SystemFile: httpserver.SystemFile{File: f}, change: func() {
+		return &lateFile{File: f, change: func() {
 			if err := os.WriteFile(name, other(data), 0o666); err != nil {
 				t.Error(err)
 			}
@@ -491,24 +493,29 @@ func TestFileEndChanges(t *testing.T) {
 
 // A lateFile changes after its second Stat, the one at the end.
 type lateFile struct {
-	httpserver.SystemFile
+	*os.File
 	stats  int
 	change func()
 }
 
 func (f *lateFile) Stat() (fs.FileInfo, error) {
-	info, err := f.SystemFile.Stat()
+	info, err := f.File.Stat()
 	if f.stats++; f.stats == 2 {
 		f.change()
 	}
 	return info, err
 }
 
+// An uncopyableFile has no descriptor that the system could copy from.
+type uncopyableFile struct{ *os.File }
+
+func (uncopyableFile) SyscallConn() (syscall.RawConn, error) { return nil, errors.ErrUnsupported }
+
 // Where the system turns out not to copy a file, it is read and written.
 func TestUncopyable(t *testing.T) {
 	t.Parallel()
 	checkSystemFile(t, filepath.Join(t.TempDir(), "f"), numbered(100_000), func(f *os.File) fs.File {
-		return httpserver.SystemFile{File: f, Unable: true}
+		return uncopyableFile{f}
 	})
 }
 

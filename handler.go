@@ -143,7 +143,6 @@ type BaseRequestHandler struct {
 	state     *connState
 	in        connReader
 	body      bodyReader
-	socket    socket
 	out       responseWriter
 	line      requestLine
 	rawLine   string // request line as read
@@ -185,8 +184,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
 	b.in = connReader{conn: conn, timeout: &b.Timeout}
-	b.socket.attach(conn, &s.keeper)
-	b.out = responseWriter{conn: conn, socket: &b.socket, timeout: &b.Timeout, length: -1}
+	b.out.conn, b.out.timeout, b.out.length = conn, &b.Timeout, -1
 }
 
 // baseOf finds the base of h, which is missing where a handler is embedded as a
@@ -211,9 +209,9 @@ func (h *BaseRequestHandler) Setup() {
 // what is left of a response's head. Python: StreamRequestHandler.finish.
 func (h *BaseRequestHandler) Finish() {
 	if h.out.ended {
-		h.out.flushHead()
+		h.out.flush()
 	}
-	h.out.freeHead()
+	h.out.begin()
 	h.in.release()
 }
 
@@ -507,7 +505,7 @@ func (h *BaseRequestHandler) endRequest() {
 		return
 	}
 	if h.out.ended {
-		h.out.flushHead()
+		h.out.flush()
 	}
 	if h.broken || !h.out.complete() || !h.CloseConnection && !h.drained() {
 		h.CloseConnection = true
@@ -615,18 +613,10 @@ func (h *BaseRequestHandler) SendError(code int, message, explain string) {
 		self.SendHeader("Content-Type", cmp.Or(h.ErrorContentType, DefaultErrorContentType))
 		self.SendHeader("Content-Length", strconv.Itoa(len(body)))
 	}
-	h.endHeadersHeld()
+	self.EndHeaders()
 	if h.Command != "HEAD" && body != "" {
 		io.WriteString(h.WFile, body)
 	}
-}
-
-// endHeadersHeld is EndHeaders with the head held back until the body's first
-// byte, or the method's return.
-func (h *BaseRequestHandler) endHeadersHeld() {
-	h.out.hold = true
-	h.Self().EndHeaders()
-	h.out.hold = false
 }
 
 // SendResponse logs the request and begins a response: status line, Server and
@@ -650,7 +640,7 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	}
 	h.out.statusLine(cmp.Or(h.ProtocolVersion, "HTTP/1.0"), code, message)
 	if h.RequestVersion == "HTTP/0.9" {
-		h.out.freeHead()
+		h.out.dropHead()
 	}
 }
 
@@ -665,14 +655,15 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 	}
 	h.out.field(name, value)
 	if h.RequestVersion == "HTTP/0.9" {
-		h.out.freeHead()
+		h.out.dropHead()
 	}
-	if len(name) == len("Connection") && strings.EqualFold(name, "Connection") {
-		if hasToken(value, "close") {
-			h.CloseConnection = true
-		} else if hasToken(value, "keep-alive") {
-			h.CloseConnection = false
-		}
+	if f := (&Field{Name: name}); !f.is("Connection") {
+		return
+	}
+	if hasToken(value, "close") {
+		h.CloseConnection, h.out.connection = true, "close"
+	} else if hasToken(value, "keep-alive") {
+		h.CloseConnection, h.out.connection = false, cmp.Or(h.out.connection, "keep-alive")
 	}
 }
 
@@ -693,12 +684,11 @@ func splitsField(s string) bool {
 	return false
 }
 
-// EndHeaders ends the head and sends it, by FlushHeaders. It decides how the
-// response ends: one without a length closes the connection, and on HTTP/1.1 a
-// response of which it is known by then that the connection closes after it says
-// so. On Linux a head may wait for the first bytes of the body, a millisecond at
-// most; what is written to Connection meanwhile comes after it.
-// Python: end_headers.
+// EndHeaders ends the head and calls FlushHeaders. If the response has a body, the
+// head is then held until the first of: a Write to WFile, another FlushHeaders,
+// Hijack, the return of the method, one millisecond. A response without a length
+// closes the connection, and on HTTP/1.1 a response after which the connection
+// closes says so. Python: end_headers.
 func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
 	if w.ended {
@@ -706,24 +696,23 @@ func (h *BaseRequestHandler) EndHeaders() {
 		return
 	}
 	w.noBody = h.Command == "HEAD" || w.code == 204 || w.code == 304
-	waits := h.expects && h.body.err == nil // for a 100 Continue that has not come
+	waits := h.expects && h.body.err == nil // for a 100 Continue that was not sent
 	if h.state.closing() || w.code >= 200 && (waits || w.unframed() || w.badFraming) {
 		h.CloseConnection = true
 	}
 	if h.RequestVersion == "HTTP/0.9" {
-		w.ended = true
+		w.end()
 		return
 	}
 	switch {
 	case w.code < 200:
-	case h.CloseConnection && !w.saidClose && h.persistent():
-		w.appendHead("Connection: close\r\n")
-	case !h.CloseConnection && !w.saidAlive && !h.line.atLeast(1, 1):
-		w.appendHead("Connection: keep-alive\r\n")
+	case h.CloseConnection && w.connection != "close" && h.persistent():
+		w.append("Connection: close\r\n")
+	case !h.CloseConnection && w.connection != "keep-alive" && !h.line.atLeast(1, 1):
+		w.append("Connection: keep-alive\r\n")
 	}
-	w.appendHead("\r\n")
-	w.ended = true
-	w.hold = w.hold && w.code >= 200
+	w.append("\r\n")
+	w.end()
 	h.Self().FlushHeaders()
 	if w.code < 200 && w.code != 101 {
 		h.expects = h.expects && w.code != 100
@@ -731,26 +720,16 @@ func (h *BaseRequestHandler) EndHeaders() {
 	}
 }
 
-// tooLate ends a connection on which a head was gone on with after its end. That
+// tooLate ends a connection on which a head was continued after its end. That
 // would be read as the body, so it is not sent.
 func (h *BaseRequestHandler) tooLate(what string) {
 	h.CloseConnection, h.out.badFraming = true, true
 	h.Self().LogError("%s called after EndHeaders", what)
 }
 
-// FlushHeaders sends what there is of the head. After EndHeaders it sends at once
-// a head that waits for the body. Python: flush_headers.
-func (h *BaseRequestHandler) FlushHeaders() {
-	switch w := &h.out; {
-	case w.hold:
-	case w.awaitsBody():
-		w.flushBefore()
-		w.socket.pushSoon()
-	default:
-		w.flushHead()
-		w.socket.push()
-	}
-}
+// FlushHeaders sends the head, or as much of it as there is. Called by EndHeaders,
+// it holds a head that a body is to follow; see there. Python: flush_headers.
+func (h *BaseRequestHandler) FlushHeaders() { h.out.flushOrHold() }
 
 // LogRequest logs a request that is being answered. A code of 0 and a size
 // below 0, in bytes, are not known and shown as "-". Python: log_request.
@@ -851,10 +830,10 @@ func (h *BaseRequestHandler) Hijack() (net.Conn, *bufio.Reader) {
 	rest := bytes.Clone(h.in.buffered())
 	h.in.consume(len(rest))
 	if !h.hijacked {
-		h.out.flushHead()
-		h.socket.push()
+		h.out.flush()
 		h.hijacked, h.CloseConnection = true, true
-		h.out.err, h.body.err = errHijacked, io.EOF
+		h.body.err = io.EOF
+		h.out.fail(errHijacked)
 		h.state.hijack()
 		h.Connection.SetDeadline(time.Time{})
 	}

@@ -340,18 +340,19 @@ func (h *ended) DoGET() {
 	h.then(h)
 }
 
-// What handlers do to the connection itself comes after the head.
+// What handlers do to the connection itself comes after the head, once that was
+// flushed or the connection hijacked.
 func TestHeadStaysFirst(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		then func(h *ended)
 		body string
 	}{
-		"write":  {func(h *ended) { io.WriteString(h.Connection, "body") }, "body"},
-		"close":  {func(h *ended) { h.Connection.Close() }, ""},
-		"half":   {func(h *ended) { h.Connection.(*net.TCPConn).CloseWrite() }, ""},
+		"write":  {func(h *ended) { h.FlushHeaders(); io.WriteString(h.Connection, "body") }, "body"},
+		"close":  {func(h *ended) { h.FlushHeaders(); h.Connection.Close() }, ""},
+		"half":   {func(h *ended) { h.FlushHeaders(); h.Connection.(*net.TCPConn).CloseWrite() }, ""},
 		"hijack": {func(h *ended) { conn, _ := h.Hijack(); io.WriteString(conn, "body"); conn.Close() }, "body"},
-		"panic":  {func(h *ended) { panic("of a test") }, ""},
+		"panic":  {func(h *ended) { h.FlushHeaders(); panic("of a test") }, ""},
 		"flush":  {func(h *ended) { h.FlushHeaders(); io.WriteString(h.WFile, "body") }, "body"},
 		"return": {func(h *ended) {}, ""},
 	} {

@@ -2,8 +2,11 @@ package httpserver
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -182,4 +185,46 @@ func (c *connReader) read(p []byte) (int, error) {
 	n := copy(p, c.buffered())
 	c.r += n
 	return n, nil
+}
+
+// halfCloseTime is how long a client that has ended its own side of the connection
+// is expected to wait for the response.
+const halfCloseTime = 5 * time.Second
+
+// watch reads ahead in a goroutine, to see the client leave while nothing is read or
+// written, and then calls left with errClientGone: at once when the connection broke,
+// after halfCloseTime when the client just ended its side. What it reads stays in the
+// buffer; it stops when that holds 64 KiB. The caller does not use c until it has
+// called stop, which waits for the goroutine.
+func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
+	stopping, stopped := make(chan struct{}), make(chan struct{})
+	c.conn.SetReadDeadline(time.Time{})
+	go func() {
+		defer close(stopped)
+		var err error
+		for err == nil && len(c.buffered()) < maxLine {
+			err = c.fill()
+		}
+		switch {
+		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		case err == io.EOF:
+			timer := time.NewTimer(halfCloseTime)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-stopping:
+				return
+			}
+		}
+		left(errClientGone)
+	}()
+	return func() {
+		close(stopping)
+		if c.conn.SetReadDeadline(time.Unix(1, 0)) != nil {
+			c.conn.Close() // nothing else ends a read
+		}
+		<-stopped
+		c.conn.SetReadDeadline(time.Time{})
+	}
 }

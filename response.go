@@ -1,81 +1,95 @@
 package httpserver
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// This file holds the writing side of a connection: the response head that is
-// being built, the body that follows it, and what they say about each other.
+// This file is the writing side of a connection: the head of a response, which
+// is held until its body follows, and what head and body say about each other.
 
-// smallBody is up to how many bytes a body is copied behind its head and leaves
-// with it; of a file that the system can copy, up to copyLimit.
+// smallBody is the size, in bytes, up to which a body is copied behind its head,
+// so that one write sends both.
 const smallBody = 64 << 10
+
+// holdTime is how long a complete head waits for the body.
+const holdTime = time.Millisecond
 
 var writeBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, bufferSize)
 	return &b
 }}
 
-// freeBuffer gives a buffer back, unless it has become too large to be kept.
+// takeBuffer returns an empty buffer.
+func takeBuffer() *[]byte {
+	b := writeBuffers.Get().(*[]byte)
+	*b = (*b)[:0]
+	return b
+}
+
+// freeBuffer makes a buffer available again, unless it has become too large.
 func freeBuffer(b *[]byte) {
 	if cap(*b) <= 2*smallBody {
 		writeBuffers.Put(b)
 	}
 }
 
-// A responseWriter is the WFile of a handler. It writes what it is given at
-// once, behind a head that was held back for it. After a failed write all
-// others fail.
+// A responseWriter is the WFile of a handler. It writes at once what it is given,
+// behind a head that was held. After a failed write all others fail.
 type responseWriter struct {
 	conn    net.Conn
-	socket  *socket        // of conn
 	timeout *time.Duration // the handler's Timeout
-	head    *[]byte        // of the head: what has not left
-	hold    bool           // FlushHeaders keeps the head for the body
-	err     error
 
-	// of the response under way
-	code      int   // of its status line; 0 before that
-	length    int64 // its Content-Length; -1 if it has none
-	written   int64 // bytes of its body so far
-	chunked   bool  // it has a Transfer-Encoding
-	saidClose bool  // it has Connection: close
-	saidAlive bool  // it has Connection: keep-alive
-	ended     bool  // its head is complete
-	noBody    bool  // it must not have a body; what is written is dropped
-	sent      bool  // some of it has left
+	mu    sync.Mutex  // held while anything is sent, and while ended or err change
+	timer *time.Timer // calls holdExpired; nil before the first head was held
+	head  *[]byte     // the part of the head that was not sent; nil if there is none
+	err   error       // of the first write that failed
 
-	badFraming bool // there was more than one response to the request, or than one length
+	badFraming bool // the request got two final responses, or a response two lengths
+	response
 }
 
-// begin forgets the last response, and a head that has not left.
+// A response is the state of one response, interim ones included.
+type response struct {
+	code       int    // of the status line; 0 before that
+	length     int64  // Content-Length; -1 without one
+	written    int64  // bytes of the body so far
+	connection string // "close" or "keep-alive" if a Connection field said so
+	chunked    bool   // it has a Transfer-Encoding
+	noBody     bool   // it must not have a body; what is written is dropped
+	ended      bool   // the head is complete
+	held       bool   // and was held, at least for a while
+	sent       bool   // a part of it was sent
+}
+
+// begin makes w ready for another response. A head that was not sent is dropped.
 func (w *responseWriter) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.badFraming = w.badFraming || w.ended && w.sent && w.code >= 200
 	w.freeHead()
-	badFraming := w.badFraming || w.ended && w.sent && w.code >= 200
-	*w = responseWriter{conn: w.conn, socket: w.socket, timeout: w.timeout, err: w.err, length: -1, badFraming: badFraming}
+	w.response = response{length: -1}
 }
 
-func (w *responseWriter) appendHead(s ...string) {
+// append adds to the head, which is not complete.
+func (w *responseWriter) append(s ...string) {
 	if w.head == nil {
-		w.head = writeBuffers.Get().(*[]byte)
-		*w.head = (*w.head)[:0]
+		w.head = takeBuffer()
 	}
 	for _, s := range s {
 		*w.head = append(*w.head, s...)
 	}
 }
 
-// statusLine begins a response. The message is one line whatever it was made of.
+// statusLine begins a response. Controls in message become spaces.
 func (w *responseWriter) statusLine(version string, code int, message string) {
 	w.begin()
 	w.code = code
@@ -88,83 +102,151 @@ func (w *responseWriter) statusLine(version string, code int, message string) {
 		}, message)
 	}
 	var digits [4]byte
-	w.appendHead(version, " ", string(strconv.AppendInt(digits[:0], int64(code), 10)), " ", message, "\r\n")
+	w.append(version, " ", string(strconv.AppendInt(digits[:0], int64(code), 10)), " ", message, "\r\n")
 }
 
-// field adds a header field and takes note of those that frame the message.
+// field adds a header field, and records what it says about the framing of the
+// message.
 func (w *responseWriter) field(name, value string) {
-	w.appendHead(name, ": ", value, "\r\n")
-	switch len(name) {
-	case len("Connection"):
-		if strings.EqualFold(name, "Connection") {
-			w.saidClose = w.saidClose || hasToken(value, "close")
-			w.saidAlive = w.saidAlive || hasToken(value, "keep-alive")
-		}
-	case len("Content-Length"):
-		if strings.EqualFold(name, "Content-Length") {
-			n, ok := parseLength(value)
-			w.badFraming = w.badFraming || !ok || w.length >= 0 && n != w.length
-			w.length = n
-		}
-	case len("Transfer-Encoding"):
-		if strings.EqualFold(name, "Transfer-Encoding") {
-			w.chunked = true
-		}
+	w.append(name, ": ", value, "\r\n")
+	switch f := (&Field{Name: name}); {
+	case f.is("Content-Length"):
+		n, ok := parseLength(value)
+		w.badFraming = w.badFraming || !ok || w.length >= 0 && n != w.length
+		w.length = n
+	case f.is("Transfer-Encoding"):
+		w.chunked = true
 	}
 }
 
-// unframed tells whether only the end of the connection can end the body.
+// hasField reports whether head, which consists of whole lines, has a field.
+func hasField(head, name string) bool {
+	for line := range strings.SplitSeq(head, "\r\n") {
+		if field, _, ok := strings.Cut(line, ":"); ok && strings.EqualFold(field, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// end completes the head.
+func (w *responseWriter) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+}
+
+// flushOrHold is flush, except that the first call after end, which is the one of
+// EndHeaders, holds a head that a body is to follow.
+func (w *responseWriter) flushOrHold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.unsent() || w.held || w.code < 200 || w.length == 0 || w.noBody {
+		w.sendHead()
+		return
+	}
+	w.held = true
+	if w.timer == nil {
+		w.timer = time.AfterFunc(holdTime, w.holdExpired)
+	} else {
+		w.timer.Reset(holdTime)
+	}
+}
+
+// holdExpired sends a head whose body has not come.
+func (w *responseWriter) holdExpired() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sendUnsent()
+}
+
+// unsent reports whether a complete head was not sent yet. The caller holds w.mu.
+func (w *responseWriter) unsent() bool { return w.ended && w.head != nil }
+
+// sendUnsent sends such a head. It leaves alone one that is not complete, which
+// only FlushHeaders sends. The caller holds w.mu.
+func (w *responseWriter) sendUnsent() {
+	if w.unsent() {
+		w.sendHead()
+	}
+}
+
+// flush sends the head, complete or not.
+func (w *responseWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sendHead()
+}
+
+// unframed reports whether only the end of the connection can end the body.
 func (w *responseWriter) unframed() bool {
 	return w.length < 0 && !w.chunked && !w.noBody
 }
 
-// complete tells whether the response is what its head says: a next one can
-// follow it.
+// complete reports whether the response is what its head says, so that another
+// one can follow it.
 func (w *responseWriter) complete() bool {
 	return w.err == nil && w.ended && !w.badFraming && !w.unframed() && !w.cutShort()
 }
 
-// cutShort tells whether the body has another length than the head says.
+// cutShort reports whether the body has another length than the head says.
 func (w *responseWriter) cutShort() bool {
 	return w.ended && w.length >= 0 && !w.noBody && !w.chunked && w.written != w.length
 }
 
-// flushHead sends what there is of the head.
-func (w *responseWriter) flushHead() error {
+// sendHead sends the head. The caller holds w.mu.
+func (w *responseWriter) sendHead() {
 	if w.head != nil {
 		w.send(*w.head)
 		w.freeHead()
 	}
-	return w.err
 }
 
-// flushBefore sends what there is of the head in such a way that it can leave
-// together with what is sent next.
-func (w *responseWriter) flushBefore() error {
-	if w.head != nil && w.err == nil {
-		*w.head = slices.Delete(*w.head, 0, w.socket.sendMore(*w.head))
-	}
-	return w.flushHead()
+// dropHead drops the head, so that none is sent.
+func (w *responseWriter) dropHead() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.freeHead()
 }
 
+// freeHead is dropHead for a caller that holds w.mu.
 func (w *responseWriter) freeHead() {
-	if w.head != nil {
-		freeBuffer(w.head)
+	if w.head == nil {
+		return
 	}
+	if w.held {
+		w.timer.Stop()
+	}
+	freeBuffer(w.head)
 	w.head = nil
 }
 
-// awaitsBody tells whether the head, which is complete, has a body to leave with.
-func (w *responseWriter) awaitsBody() bool {
-	return w.held() && w.code >= 200 && w.length != 0 && !w.noBody
+// begun reports whether a part of the response was sent, or can no longer be.
+func (w *responseWriter) begun() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sent || w.err != nil
 }
 
-// held tells whether a complete head waits for the body.
-func (w *responseWriter) held() bool { return w.ended && w.head != nil }
+// failure returns the error of the first write that failed.
+func (w *responseWriter) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
 
-// Write sends p. When it returns, p has left; a response that has no body
-// (HEAD, 204, 304) drops it.
+// fail makes all further writes return err.
+func (w *responseWriter) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+}
+
+// Write sends p, together with a head that was held. For a response that must not
+// have a body (HEAD, 204, 304) it does nothing and succeeds.
 func (w *responseWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.err != nil {
 		return 0, w.err
 	}
@@ -172,36 +254,86 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	w.written += int64(len(p))
-	if w.held() && len(p) <= smallBody {
-		*w.head = append(*w.head, p...)
-		if w.flushHead() != nil {
-			return 0, w.err
-		}
-		return len(p), nil
+	if !w.unsent() || len(p) > smallBody {
+		w.sendUnsent()
+		return w.send(p)
 	}
-	if w.held() && w.flushBefore() != nil {
+	*w.head = append(*w.head, p...)
+	if w.sendHead(); w.err != nil {
 		return 0, w.err
 	}
-	return w.send(p)
+	return len(p), nil
 }
 
-// WriteString is Write without a copy made for it.
+// WriteString is like Write. It saves io.WriteString an allocation.
 func (w *responseWriter) WriteString(s string) (int, error) {
-	buf := writeBuffers.Get().(*[]byte)
-	*buf = append((*buf)[:0], s...)
-	n, err := w.Write(*buf)
-	freeBuffer(buf)
-	return n, err
+	b := takeBuffer()
+	defer freeBuffer(b)
+	*b = append(*b, s...)
+	return w.Write(*b)
 }
 
-// send writes p to the connection. A write that got stuck half-way is tried
-// again as long as each of the handler's timeouts brings some progress.
+// fill has read fill size bytes behind the head, and sends both in one write. If
+// read fails, what it did read is sent.
+func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.head
+	if !w.unsent() {
+		b = takeBuffer()
+		defer freeBuffer(b)
+	}
+	head := len(*b)
+	if cap(*b)-head < size {
+		*b = append(make([]byte, 0, head+size), *b...)
+	}
+	n, err := read((*b)[head : head+size])
+	*b = (*b)[:head+n]
+	w.written += int64(n)
+	w.send(*b)
+	if b == w.head {
+		w.freeHead()
+	}
+	return int64(n), cmp.Or(w.err, err)
+}
+
+// copyFrom sends size bytes of src, from offset on, by the ReadFrom of the
+// connection, which lets the system copy a file. If src ends early, n is less than
+// size. An error of src leaves w usable.
+func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sendUnsent()
+	conn := w.conn.(io.ReaderFrom)
+	for w.err == nil && n < size {
+		if _, err := src.Seek(offset+n, io.SeekStart); err != nil {
+			return n, err
+		}
+		w.beginDeadline()
+		m, err := conn.ReadFrom(&io.LimitedReader{R: src, N: min(size-n, sendStep)})
+		n += m
+		w.written += m
+		switch {
+		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded): // not stuck
+		case err != nil && errors.As(err, new(*fs.PathError)): // of src
+			return n, err
+		case err != nil:
+			w.err = err
+		case m == 0:
+			return n, nil
+		}
+	}
+	return n, w.err
+}
+
+// send writes p to the connection. A write that made some progress within the
+// handler's timeout is continued. The caller holds w.mu.
 func (w *responseWriter) send(p []byte) (n int, err error) {
 	step := len(p)
 	if _, ok := w.conn.(*net.TCPConn); !ok {
-		step = smallBody // a tls.Conn does not survive a deadline
+		step = smallBody // a write that times out breaks a tls.Conn for good
 	}
-	w.sent = true
+	w.sent = w.sent || len(p) > 0
 	for w.err == nil && n < len(p) {
 		w.beginDeadline()
 		var m int
@@ -211,97 +343,12 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 			w.err = nil
 		}
 	}
-	if n > 0 {
-		w.socket.nothingKept()
-	}
 	return n, w.err
 }
 
+// beginDeadline gives the next write the handler's timeout.
 func (w *responseWriter) beginDeadline() {
 	if *w.timeout > 0 {
 		w.conn.SetWriteDeadline(time.Now().Add(*w.timeout))
 	}
-}
-
-// A systemCopier is a file that the system can copy to a connection.
-type systemCopier interface {
-	// copyTo sends size bytes from offset on. Where the file ends before, n is
-	// less. errNoSendfile says that the system cannot do it after all.
-	copyTo(w *responseWriter, offset, size int64) (n int64, err error)
-}
-
-// A plainFile is copied the way that package net knows.
-type plainFile struct{ *os.File }
-
-func (f plainFile) copyTo(w *responseWriter, offset, size int64) (int64, error) {
-	if _, err := f.Seek(offset, io.SeekStart); err != nil {
-		return 0, err
-	}
-	return w.conn.(*net.TCPConn).ReadFrom(&io.LimitedReader{R: f, N: size})
-}
-
-// sendLarge lets the system copy size bytes of a file to the connection, in
-// steps. As with send, a step that got stuck half-way is gone on with. Where the
-// file ends before, n is less.
-func (w *responseWriter) sendLarge(f systemCopier, start, size int64) (n int64, err error) {
-	if w.held() && w.flushBefore() != nil {
-		return 0, w.err
-	}
-	for err == nil && n < size {
-		w.beginDeadline()
-		var m int64
-		m, err = f.copyTo(w, start+n, min(size-n, sendStep))
-		n += m
-		if err == nil && m == 0 {
-			break // the file has become shorter
-		}
-		if m > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-			err = nil
-		}
-	}
-	if n > 0 {
-		w.socket.nothingKept()
-	}
-	w.written += n
-	var failed *fs.PathError
-	if err != errNoSendfile && !errors.As(err, &failed) { // else it was the file's fault
-		w.err = err
-	}
-	return n, err
-}
-
-// hasField tells whether head, which is being built, has a field.
-func hasField(head []byte, name string) bool {
-	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		if len(line) > len(name) && line[len(name)] == ':' && strings.EqualFold(string(line[:len(name)]), name) {
-			return true
-		}
-	}
-	return false
-}
-
-// sendSmall lets read fill size bytes behind the head, and sends both. After an
-// error of read it sends what was read.
-func (w *responseWriter) sendSmall(size int, read func(p []byte) (int, error)) (int64, error) {
-	buf := w.head
-	if !w.held() {
-		buf = writeBuffers.Get().(*[]byte)
-		*buf = (*buf)[:0]
-		defer writeBuffers.Put(buf)
-	}
-	head := len(*buf)
-	if cap(*buf)-head < size {
-		*buf = append(make([]byte, 0, head+size), *buf...)
-	}
-	n, err := read((*buf)[head : head+size])
-	*buf = (*buf)[:head+n]
-	w.written += int64(n)
-	w.send(*buf)
-	if buf == w.head {
-		w.freeHead()
-	}
-	if w.err != nil {
-		err = w.err
-	}
-	return int64(n), err
 }

@@ -62,7 +62,7 @@ type script struct {
 }
 
 // startScript starts a script and what looks after it. Standard input is the
-// spool, or the request's body as it comes. The error is a *statusError, errGone,
+// spool, or the request's body as it comes. The error is a *statusError, errClientGone,
 // or that of the system.
 func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) (*script, error) {
 	command := []string{r.file}
@@ -192,7 +192,7 @@ func (s *script) whyOver() error {
 	if code := s.refusal.Load(); code != 0 {
 		return &statusError{code: int(code)}
 	}
-	return errGone
+	return errClientGone
 }
 
 // wait waits for the script to exit. From then on what it has left behind may

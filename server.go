@@ -124,7 +124,6 @@ type HTTPServer struct {
 	lists readings      // of directories, for listings
 
 	contents fileCache
-	keeper   keeper // of heads
 
 	mu       sync.Mutex
 	conns    map[any]*connState
@@ -138,7 +137,15 @@ type HTTPServer struct {
 	done     chan struct{}        // closed when Shutdown or Close has ended
 	over     bool                 // no request may go on
 	closers  map[*func()]struct{} // to call when that is so
-	null     *os.File             // of devNull
+
+	// What handlers have started and does not end with their request, such as
+	// scripts. Both contexts have the cause ErrServerClosed.
+	ctx    context.Context // canceled when no request may continue
+	cancel context.CancelCauseFunc
+	urgent context.Context // canceled when Close is called again
+	hurry  context.CancelCauseFunc
+	work   sync.WaitGroup
+	null   *os.File // of devNull
 }
 
 // A ThreadingHTTPServer is an HTTPServer that serves each connection in a
@@ -329,6 +336,8 @@ func (s *HTTPServer) prepare() {
 		return
 	}
 	s.conns, s.left = make(map[any]*connState), make(map[any]bool)
+	s.urgent, s.hurry = context.WithCancelCause(context.Background())
+	s.ctx, s.cancel = context.WithCancelCause(s.urgent)
 	s.stopping, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	if s.MaxConnections > 0 {
 		s.slots = make(chan struct{}, s.MaxConnections)
@@ -533,7 +542,7 @@ func sendInternalError(h Handler) {
 	defer func() { _ = recover() }()
 	b := h.base()
 	b.state.linger = lingerTime
-	if !b.out.sent && b.out.err == nil {
+	if !b.out.begun() {
 		h.SendError(500, "", "")
 	}
 }
@@ -739,17 +748,35 @@ func (s *HTTPServer) atClose(f func()) (undo func()) {
 	}
 }
 
+// beginWork counts something that Shutdown and Close wait for, and that ends soon
+// when s.ctx is canceled; at its end, s.work.Done is called. It returns false if it
+// is too late to begin.
+func (s *HTTPServer) beginWork() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.work.Add(1)
+	return true
+}
+
 // callClosers calls what atClose was given, all at once, and waits. Then no script
 // needs devNull any more.
 func (s *HTTPServer) callClosers() {
 	s.mu.Lock()
+	if s.over {
+		s.hurry(ErrServerClosed)
+	}
 	s.over = true
+	s.cancel(ErrServerClosed)
 	var wg sync.WaitGroup
 	for f := range s.closers {
 		wg.Go(*f)
 	}
 	s.mu.Unlock()
 	wg.Wait()
+	s.work.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.null.Close()

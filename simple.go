@@ -109,7 +109,7 @@ func (h *SimpleHandler) DoGET() {
 		return
 	}
 	defer body.Close()
-	if err := self.CopyFile(h.WFile, body); err != nil && h.out.err == nil {
+	if err := self.CopyFile(h.WFile, body); err != nil && h.out.failure() == nil {
 		self.LogError("Sending %s: %v", h.Path, err)
 	}
 }
@@ -130,7 +130,7 @@ func (h *SimpleHandler) EndHeaders() {
 	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 304) {
 		ended := len(*h.out.head)
 		for _, field := range h.ExtraResponseHeaders {
-			if !hasField((*h.out.head)[:ended], field.Name) {
+			if !hasField(string((*h.out.head)[:ended]), field.Name) {
 				h.files().SendHeader(field.Name, field.Value)
 			}
 		}
@@ -205,7 +205,7 @@ func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (
 	if file.at != nil {
 		self.SendHeader("Accept-Ranges", "bytes")
 	}
-	h.endHeadersHeld()
+	self.EndHeaders()
 	return sent.body, true
 }
 
@@ -234,7 +234,7 @@ func (h *SimpleHandler) sendNoFile(code int, v validators, size int64) {
 	if v.tag != "" {
 		self.SendHeader("ETag", v.tag)
 	}
-	h.endHeadersHeld()
+	self.EndHeaders()
 }
 
 // redirectToSlash sends the client to the same path with a slash at its end, so
@@ -249,7 +249,7 @@ func (h *SimpleHandler) redirectToSlash() {
 	self.SendResponse(301, "")
 	self.SendHeader("Location", quoteTarget(targetPath(h.Path)+"/"+rest))
 	self.SendHeader("Content-Length", "0")
-	h.endHeadersHeld()
+	self.EndHeaders()
 }
 
 // open opens a regular file, or tells with a nil file that name is a directory or
@@ -365,7 +365,7 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 	}
 	self.SendHeader("X-Content-Type-Options", "nosniff")
 	self.SendHeader("Vary", "Accept")
-	h.endHeadersHeld()
+	self.EndHeaders()
 	b := &listingBody{page: page}
 	b.Reset(*page)
 	return b, true

@@ -1,0 +1,110 @@
+package httpserver_test
+
+import (
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"httpserver"
+)
+
+// A recordingListener records what is written to its connections.
+type recordingListener struct {
+	net.Listener
+	mu     sync.Mutex
+	writes []string
+}
+
+func (l *recordingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &recordingConn{conn.(*net.TCPConn), l}, nil
+}
+
+type recordingConn struct {
+	*net.TCPConn
+	l *recordingListener
+}
+
+func (c *recordingConn) Write(p []byte) (int, error) {
+	c.l.mu.Lock()
+	c.l.writes = append(c.l.writes, string(p))
+	c.l.mu.Unlock()
+	return c.TCPConn.Write(p)
+}
+
+// bodies returns what was written, without the heads of responses.
+func (l *recordingListener) bodies() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bodies := slices.Clone(l.writes)
+	for i, s := range bodies {
+		if head, body, ok := strings.Cut(s, "\r\n\r\n"); ok && strings.HasPrefix(head, "HTTP/1.") {
+			bodies[i] = "head " + body
+		}
+	}
+	return bodies
+}
+
+// TestHold looks at the writes that a response consists of.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		then func(h *ended)
+		want []string
+	}{
+		{"Write", func(h *ended) { io.WriteString(h.WFile, "body") }, []string{"head body"}},
+		{"two writes", func(h *ended) { io.WriteString(h.WFile, "bo"); io.WriteString(h.WFile, "dy") }, []string{"head bo", "dy"}},
+		{"a large write", func(h *ended) { io.WriteString(h.WFile, strings.Repeat("x", 100<<10)) }, []string{"head ", strings.Repeat("x", 64<<10), strings.Repeat("x", 36<<10)}},
+		{"FlushHeaders", func(h *ended) { h.FlushHeaders(); io.WriteString(h.WFile, "body") }, []string{"head ", "body"}},
+		{"Hijack", func(h *ended) { conn, _ := h.Hijack(); io.WriteString(conn, "body"); conn.Close() }, []string{"head ", "body"}},
+		{"return", func(h *ended) {}, []string{"head "}},
+		{"another response", func(h *ended) { h.SendError(500, "", "x"); h.CloseConnection = true }, []string{"head 500"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := new(recordingListener)
+			s, _ := start(t, func() httpserver.Handler {
+				h := &ended{then: tt.then}
+				h.ErrorMessageFormat = "%(code)d"
+				return h
+			}, func(s *httpserver.HTTPServer) {
+				l.Listener = s.Listener
+				s.Listener = l
+			})
+			exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+			if got := l.bodies(); !slices.Equal(got, tt.want) {
+				t.Errorf("got %.40q, want %.40q", got, tt.want)
+			}
+		})
+	}
+}
+
+// A head that no body follows is sent all the same, while the method goes on.
+func TestHoldExpires(t *testing.T) {
+	t.Parallel()
+	received := make(chan struct{})
+	s, _ := start(t, func() httpserver.Handler {
+		return &ended{then: func(h *ended) {
+			<-received
+			io.WriteString(h.WFile, "body")
+		}}
+	}, nil)
+	_, r := send(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+	for line := ""; line != "\r\n"; {
+		var err error
+		if line, err = r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(received)
+	if body, err := io.ReadAll(r); string(body) != "body" || err != nil {
+		t.Errorf("got %q, %v", body, err)
+	}
+}
