@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // This file holds the framing of a request's body (RFC 9112 section 6): how
@@ -135,12 +136,12 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 func (b *bodyReader) nextChunk() error {
 	b.conn.beginDeadline()
 	if b.inChunk {
-		if line, err := b.conn.line(2); err != nil || string(line) != "\r\n" {
+		if line, err := b.conn.line(0, 2, true); err != nil || string(line) != "\r\n" {
 			return chunkError(err)
 		}
 		b.conn.consume(2)
 	}
-	line, err := b.conn.line(maxExtensions - b.extra)
+	line, err := b.conn.line(0, maxExtensions-b.extra, true)
 	if err != nil {
 		return chunkError(err)
 	}
@@ -160,7 +161,7 @@ func (b *bodyReader) nextChunk() error {
 // skipTrailers reads the trailer section. Its fields are checked and dropped.
 func (b *bodyReader) skipTrailers() error {
 	for total := 0; ; {
-		line, err := b.conn.line(maxTrailers - total)
+		line, err := b.conn.line(0, maxTrailers-total, true)
 		if err != nil {
 			return chunkError(err)
 		}
@@ -217,13 +218,22 @@ func unexpected(err error) error {
 	return err
 }
 
-// drain reads what the handler left, so that the next request can be read, under
-// the deadline that is set. It tells whether the body's end was reached within maxDrain bytes.
+// skippable reports whether what is left of the body can be read and dropped.
+func (b *bodyReader) skippable() bool {
+	return b.err == io.EOF || b.err == nil && b.remaining <= maxDrain
+}
+
+// drain reads what the handler has left, so that the next request can be read. All
+// of it must arrive before the deadline that is set. It reports whether the body
+// ended within maxDrain bytes.
 func (b *bodyReader) drain() bool {
-	if b.err == nil && b.remaining <= maxDrain {
-		b.conn.total = true
+	if b.err == nil && b.skippable() {
+		timeout := b.conn.timeout
+		b.conn.timeout = &noTimeout
 		io.CopyN(io.Discard, b, maxDrain+1)
-		b.conn.total = false
+		b.conn.timeout = timeout
 	}
 	return b.err == io.EOF
 }
+
+var noTimeout time.Duration

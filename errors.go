@@ -192,3 +192,7 @@ func errorPage(format string, code int, message, explain string) string {
 
 // escapeHTML makes s safe as HTML text (not inside an attribute).
 func escapeHTML(s string) string { return string(appendHTML(nil, s)) }
+
+func appendErrorPage(dst []byte, format string, code int, message, explain string) []byte {
+	return append(dst, errorPage(format, code, message, explain)...)
+}

@@ -12,21 +12,19 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
-// This file holds the handler of one connection: the loop over its requests,
-// the choice of the method, and the sending and logging of responses.
+// This file is the handler of a connection: the loop over its requests, the dispatch
+// to a method, and the sending and logging of responses.
 
-// A Handler answers the requests of one connection. The interface is sealed: a
-// type implements it by embedding BaseRequestHandler, SimpleHandler or another
-// type of this package that embeds them, by value, and overrides the methods it
-// wants to. Every call inside the package of a method listed here goes to the
-// outermost type, so an override always takes effect.
+// A Handler answers the requests of one connection. The interface is sealed: a type
+// implements it by embedding [BaseRequestHandler], [SimpleHandler] or [CGIHandler] by
+// value, and overrides the methods it wants to. The package calls all these methods
+// on the outermost value, so an override is never bypassed.
 //
-// The methods are documented at BaseRequestHandler. A Handler is used by one
-// goroutine at a time.
+// The methods are documented at BaseRequestHandler. A Handler is used by one goroutine
+// at a time.
 type Handler interface {
 	DoGET()
 	DoHEAD()
@@ -65,8 +63,8 @@ type Handler interface {
 	base() *BaseRequestHandler
 }
 
-// New makes a zero T for each connection: New[hello] is a func() Handler, to be
-// given to NewHTTPServer.
+// New returns a new T. It makes the function that [NewHTTPServer] needs of a handler
+// type: New[hello] is a func() Handler.
 func New[T any, P interface {
 	*T
 	Handler
@@ -74,7 +72,7 @@ func New[T any, P interface {
 	return P(new(T))
 }
 
-// methods is the method table. What is not in it is asked of Handler.Method.
+// methods is the method table. Handler.Method knows other methods.
 var methods = map[string]func(Handler){
 	"GET":     Handler.DoGET,
 	"HEAD":    Handler.DoHEAD,
@@ -87,56 +85,55 @@ var methods = map[string]func(Handler){
 	"TRACE":   Handler.DoTRACE,
 }
 
-// noCopy makes go vet object to copies.
+// noCopy makes go vet report copies.
 type noCopy struct{}
 
-// Lock is what go vet looks for, as is Unlock.
-func (*noCopy) Lock() {}
-
-// Unlock does nothing.
+// Lock and Unlock are what go vet looks for.
+func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
-// A BaseRequestHandler reads requests and calls a method for each, such as
-// DoGET. Its own methods answer 501, so it is there to be embedded. The zero
-// value is ready to be returned by HTTPServer.NewHandler.
+// A BaseRequestHandler reads the requests of a connection and calls a method for each
+// of them, such as DoGET. Its own methods respond with 501, so it is meant to be
+// embedded. The zero value is ready to use.
 //
 // Python: BaseHTTPRequestHandler.
 type BaseRequestHandler struct {
 	_ noCopy
 
-	// What follows is set before the first request, in the function that makes
-	// the handler or in Setup.
+	// The following fields are set before the first request: by the function that
+	// makes the handler, or in Setup.
 
-	ProtocolVersion       string // of responses; "" means HTTP/1.0, HTTP/1.1 allows persistent connections
-	ServerVersion         string // name[/version], first half of VersionString; "" means BaseHTTP/0.6
-	SysVersion            string // second half of VersionString; "" means Go/ and the version of Go
-	DefaultRequestVersion string // taken for granted until the request line is read; "" means HTTP/0.9
+	ProtocolVersion       string // version of responses; "" means HTTP/1.0, HTTP/1.1 allows persistent connections
+	ServerVersion         string // first part of VersionString, name[/version]; "" means BaseHTTP/0.6
+	SysVersion            string // second part of VersionString; "" means Go/ and the version of Go
+	DefaultRequestVersion string // RequestVersion until the request line has been read; "" means HTTP/0.9
 	ErrorMessageFormat    string // page of SendError; "" means DefaultErrorMessage
-	ErrorContentType      string // its Content-Type; "" means DefaultErrorContentType
+	ErrorContentType      string // Content-Type of that page; "" means DefaultErrorContentType
 
-	// Timeout is how long a request's head may take to arrive, and an idle
-	// connection to send one; and how long each read or write of a body may go
-	// without progress. 0 means no limit. Python: StreamRequestHandler.timeout.
+	// Timeout limits how long a connection may be idle and how long the head of a
+	// request may take to arrive, and how long each read or write of a body may make
+	// no progress. 0 means no limit. Python: StreamRequestHandler.timeout.
 	Timeout time.Duration
 
-	// The connection.
+	// The following fields describe the connection.
 
 	Server        *HTTPServer // the server that accepted it
-	Connection    net.Conn
+	Connection    net.Conn    // a handler that writes to it itself calls FlushHeaders first
 	ClientAddress net.Addr
-	RFile         io.Reader // the request's body, decoded, then io.EOF; set by Setup
-	WFile         io.Writer // to the client: what Write was given has left when it returns; set by Setup
+	RFile         io.Reader // body of the request, decoded, then io.EOF; set by Setup
+	WFile         io.Writer // writes to the client at once, after a head that is held; set by Setup
 
-	// The request. What it says is valid until the method for it returns.
+	// The following fields describe the request. Their strings are valid until the
+	// method that handles it returns.
 
 	RequestLine    string // without its line end; "" if there was none
-	Command        string // the method, such as GET
-	Path           string // the request target with its query; leading slashes are one, "*" and absolute URIs stay
+	Command        string // method, such as GET
+	Path           string // request target with its query, with one slash at its start; "*" and absolute URIs are left alone
 	RequestVersion string // such as HTTP/1.1
-	Headers        Header // an absolute target's authority stands in Host
+	Headers        Header // its Host is the authority of an absolute target
 
-	// CloseConnection tells whether the connection ends after this request. It
-	// is set by ParseRequest, and by SendHeader of a Connection field.
+	// CloseConnection is set if the connection ends after this request. ParseRequest
+	// sets it, and so does SendHeader for a Connection field.
 	CloseConnection bool
 
 	self      Handler
@@ -145,24 +142,22 @@ type BaseRequestHandler struct {
 	body      bodyReader
 	out       responseWriter
 	line      requestLine
-	rawLine   string // request line as read
-	rawRest   string // header lines as read, if they came with it
-	haveRest  bool
-	address   string // AddressString of addressOf
-	addressOf net.Addr
-	version   string // of versionString
-	date      string // DateTimeString of dateOf
-	dateOf    int64  // in seconds since 1970
-	broken    bool   // nothing more can be read as a request
-	expects   bool   // the client waits for 100 Continue
-	hijacked  bool
-	opened    io.Closer // a file that is closed after the request, if nobody did before
+	rawLine   string    // the request line that ParseRequest parses
+	rawHeader string    // the header that came with it; "" if it has to be read
+	address   string    // AddressString of addressOf
+	addressOf net.Addr  //
+	version   string    // cache of versionString
+	date      string    // DateTimeString of dateOf
+	dateOf    int64     // in seconds since 1970
+	broken    bool      // nothing that follows can be read as a request
+	expects   bool      // the client waits for 100 Continue
+	opened    io.Closer // a file to be closed after the request, in case nobody else did
 }
 
 func (h *BaseRequestHandler) base() *BaseRequestHandler { return h }
 
-// Self gives the outermost value, the one that NewHandler returned. Before the
-// server has seen that, it is h.
+// Self returns the outermost value, which is the one that NewHandler returned. Until
+// the server has called that, it is h.
 func (h *BaseRequestHandler) Self() Handler {
 	if h.self == nil {
 		return h
@@ -170,7 +165,7 @@ func (h *BaseRequestHandler) Self() Handler {
 	return h.self
 }
 
-// bind makes h the handler of a connection. It panics where h cannot be one.
+// bind makes h the handler of a connection. It panics if h cannot be one.
 func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	b := baseOf(h)
 	if b.self != nil {
@@ -183,12 +178,11 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
-	b.in = connReader{conn: conn, timeout: &b.Timeout}
+	b.in.conn, b.in.timeout = conn, &b.Timeout
 	b.out.conn, b.out.timeout, b.out.length = conn, &b.Timeout, -1
 }
 
-// baseOf finds the base of h, which is missing where a handler is embedded as a
-// pointer that nobody set.
+// baseOf returns the base of h. It panics if h embeds a nil pointer to a handler.
 func baseOf(h Handler) (b *BaseRequestHandler) {
 	defer func() {
 		if _ = recover(); b == nil { // following the pointer panics, or leads nowhere
@@ -198,25 +192,24 @@ func baseOf(h Handler) (b *BaseRequestHandler) {
 	return h.base()
 }
 
-// Setup is called once, before the first request. An override that needs RFile
-// or WFile calls this one first. Python: StreamRequestHandler.setup.
+// Setup is called once, before the first request. An override that uses RFile or WFile
+// calls this method first. Python: StreamRequestHandler.setup.
 func (h *BaseRequestHandler) Setup() {
 	h.RFile = &h.body
 	h.WFile = &h.out
 }
 
-// Finish is called once, after the last request, also after a panic. It sends
-// what is left of a response's head. Python: StreamRequestHandler.finish.
+// Finish is called once, after the last request, also after a panic. It sends a head
+// that is held. Python: StreamRequestHandler.finish.
 func (h *BaseRequestHandler) Finish() {
 	if h.out.ended {
 		h.out.flush()
 	}
-	h.out.begin()
+	h.out.dropHead()
 	h.in.release()
 }
 
-// Handle calls HandleOneRequest, and again until CloseConnection is true.
-// Python: handle.
+// Handle calls HandleOneRequest until CloseConnection is set. Python: handle.
 func (h *BaseRequestHandler) Handle() {
 	h.CloseConnection = true
 	h.Self().HandleOneRequest()
@@ -225,8 +218,8 @@ func (h *BaseRequestHandler) Handle() {
 	}
 }
 
-// HandleOneRequest reads a request, calls the method for it, and leaves the
-// connection ready for the next one. Python: handle_one_request.
+// HandleOneRequest reads a request, calls the method for it, and makes the connection
+// ready for the next one. Python: handle_one_request.
 func (h *BaseRequestHandler) HandleOneRequest() {
 	if !h.awaitRequest() {
 		h.CloseConnection = true
@@ -242,137 +235,9 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 	h.endRequest()
 }
 
-// awaitRequest waits for the first byte of a request, passing over empty lines
-// before it (RFC 9112 section 2.2). Without a request the connection is idle and
-// holds no buffer.
-func (h *BaseRequestHandler) awaitRequest() bool {
-	for blank := 0; ; {
-		for n := h.in.blankLine(); n > 0 && blank < maxFields; n = h.in.blankLine() {
-			h.in.consume(n)
-			blank++
-		}
-		if len(h.in.buffered()) > 0 {
-			return true
-		}
-		h.in.release()
-		h.in.beginDeadline()
-		h.state.idle()
-		err := h.in.fill()
-		h.state.read()
-		if err != nil {
-			h.noRequest(err)
-			return false
-		}
-	}
-}
-
-// noRequest logs why there is no request, unless that is how connections end.
-func (h *BaseRequestHandler) noRequest(err error) {
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		// A request may be on its way.
-		h.state.linger = idleTime
-		if h.RequestLine == "" && !h.state.closing() { // else a persistent connection fell idle
-			h.Self().LogError("Request timed out")
-		}
-	case !isGone(err):
-		h.Self().LogError("Connection failed: %v", err)
-	}
-}
-
-// isGone tells whether err is how a client ends a connection.
-func isGone(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, wsaECONNRESET) || errors.Is(err, wsaECONNABORTED)
-}
-
-// readRequestLine reads the request line, and with it the header if that came
-// along.
-func (h *BaseRequestHandler) readRequestLine() bool {
-	h.RequestLine, h.Command, h.RequestVersion = "", "", ""
-	h.rawLine, h.rawRest, h.haveRest = "", "", false
-	if h.in.headSize(0) == 0 {
-		h.beginReading()
-	}
-	line, err := h.in.line(maxLine)
-	if err == errLineLimit {
-		return h.refuse(&statusError{code: 414})
-	}
-	if err != nil {
-		h.CloseConnection = true
-		h.RequestLine = string(h.in.buffered())
-		return h.RequestLine != "" && h.readFailed(err)
-	}
-	n := len(trimEnd(line))
-	if size := h.in.headSize(len(line)); size > 0 {
-		head := string(h.in.buffered()[:size]) // one copy, of which all strings are cut
-		h.rawLine, h.rawRest, h.haveRest = head[:n], head[len(line):], true
-		h.in.consume(size)
-	} else {
-		h.rawLine = string(line[:n])
-		h.in.consume(len(line))
-	}
-	return true
-}
-
-// beginReading begins to wait for the rest of what the client has begun to send.
-// That has one deadline, and a nearer one when the server shuts down.
-func (h *BaseRequestHandler) beginReading() {
-	h.in.beginDeadline()
-	h.state.reading()
-}
-
-// trimEnd cuts the LF or CRLF that ends a line.
-func trimEnd(line []byte) []byte {
-	return bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
-}
-
-// refuse answers a request that cannot be read any further. It is false.
-func (h *BaseRequestHandler) refuse(e *statusError) bool {
-	h.broken = true
-	h.Self().SendError(e.code, e.message, e.explain)
-	return false
-}
-
-// readFailed ends a request whose head did not arrive whole. It is false.
-func (h *BaseRequestHandler) readFailed(err error) bool {
-	h.broken, h.CloseConnection = true, true
-	switch {
-	case err == io.EOF:
-		h.refuse(&statusError{code: 400, message: "Incomplete request"})
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		h.Self().LogError("Request timed out")
-	default:
-		h.logLost(err)
-	}
-	return false
-}
-
-// logLost logs that the client has gone, unless it is the server that closed
-// the connection.
-func (h *BaseRequestHandler) logLost(err error) {
-	if !errors.Is(err, net.ErrClosed) {
-		h.Self().LogError("Connection lost: %s", reason(err))
-	}
-}
-
-// reason is what the system said, without the addresses around it.
-func reason(err error) string {
-	var op *net.OpError
-	var sys *os.SyscallError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	if errors.As(err, &sys) {
-		err = sys.Err
-	}
-	return err.Error()
-}
-
-// ParseRequest parses the request line and reads and parses the header. It
-// tells whether there is a request to answer; if not, the client has been told
-// why. An override calls it first. Python: parse_request.
+// ParseRequest parses the request line, and reads and parses the header. It reports
+// whether there is a request to handle; if not, the client got an error response. An
+// override calls this method first. Python: parse_request.
 func (h *BaseRequestHandler) ParseRequest() bool {
 	h.RequestLine, h.Path, h.Headers = h.rawLine, "", h.Headers[:0]
 	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
@@ -385,100 +250,19 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	}
 	h.Command, h.Path = h.line.command, h.line.target
 	for strings.HasPrefix(h.Path, "//") {
-		h.Path = h.Path[1:] // or a redirect to it would lead to another host
+		h.Path = h.Path[1:] // a redirect to it would lead to another host
 	}
 	if h.line.simple() {
-		h.state.read()
+		h.state.activate()
 		return true
 	}
 	return h.parseHeader() && h.checkExpect()
 }
 
-// parseHeader reads the header and takes from it what concerns the connection.
-func (h *BaseRequestHandler) parseHeader() bool {
-	if !h.haveRest {
-		var err error
-		h.rawRest, err = h.in.headerLines()
-		if refused, ok := err.(*statusError); ok {
-			return h.refuse(refused)
-		}
-		if err != nil {
-			return h.readFailed(err)
-		}
-	}
-	h.state.read()
-	fields, err := parseFields(h.Headers, h.rawRest)
-	if err == nil {
-		err = checkHost(fields, &h.line)
-	}
-	var framing int64
-	if err == nil {
-		framing, err = parseFraming(fields, &h.line)
-	}
-	if err != nil {
-		return h.refuse(err)
-	}
-	h.Headers = fields
-	h.replaceHost()
-	h.body.reset(&h.in, framing)
-	h.CloseConnection = !h.wantsMore()
-	return true
-}
-
-// replaceHost gives the authority of an absolute target precedence over Host
-// (RFC 9112 section 3.2.2).
-func (h *BaseRequestHandler) replaceHost() {
-	if h.Path[0] == '/' || h.Command == "CONNECT" {
-		return
-	}
-	authority, _, ok := splitAbsolute(h.Path)
-	if !ok {
-		return
-	}
-	for i := range h.Headers {
-		if h.Headers[i].is("Host") {
-			h.Headers[i].Value = authority
-			return
-		}
-	}
-	h.Headers = append(h.Headers, Field{"Host", authority})
-}
-
-// wantsMore tells whether the connection may persist: the client's wish by
-// version and Connection (RFC 9112 section 9.3), and ours.
-func (h *BaseRequestHandler) wantsMore() bool {
-	if !h.persistent() || h.state.closing() {
-		return false
-	}
-	more := h.line.atLeast(1, 1)
-	for i := range h.Headers {
-		if !h.Headers[i].is("Connection") {
-			continue
-		}
-		if hasToken(h.Headers[i].Value, "close") {
-			return false
-		}
-		more = more || hasToken(h.Headers[i].Value, "keep-alive")
-	}
-	return more
-}
-
-// persistent tells whether responses are of HTTP/1.1.
-func (h *BaseRequestHandler) persistent() bool { return h.ProtocolVersion >= "HTTP/1.1" }
-
-// checkExpect calls HandleExpect100 where the client waits for it.
-func (h *BaseRequestHandler) checkExpect() bool {
-	if !h.persistent() || !h.line.atLeast(1, 1) || !strings.EqualFold(h.Headers.Get("Expect"), "100-continue") {
-		return true
-	}
-	h.expects = true
-	return h.Self().HandleExpect100()
-}
-
-// HandleExpect100 answers a request that waits for leave to send its body, on
-// HTTP/1.1: it sends 100 Continue and is true. An override that refuses sends a
-// final response, such as SendError(417, "", ""), and returns false.
-// Python: handle_expect_100.
+// HandleExpect100 responds to a request of HTTP/1.1 whose client waits for 100 Continue
+// before it sends the body: it sends that and returns true. An override that refuses
+// the request sends a final response, such as SendError(417, "", ""), and returns
+// false. Python: handle_expect_100.
 func (h *BaseRequestHandler) HandleExpect100() bool {
 	h.Self().SendResponseOnly(100, "")
 	h.Self().EndHeaders()
@@ -496,18 +280,18 @@ func (h *BaseRequestHandler) dispatch() {
 	}
 }
 
-// endRequest sends what is left of the response, and decides whether the
-// connection is in a state for another request.
+// endRequest sends a head that is held, and decides whether another request can
+// follow.
 func (h *BaseRequestHandler) endRequest() {
 	h.closeOpened()
-	if h.hijacked {
+	if h.out.failure() == errHijacked {
 		h.CloseConnection = true
 		return
 	}
 	if h.out.ended {
 		h.out.flush()
 	}
-	if h.broken || !h.out.complete() || !h.CloseConnection && !h.drained() {
+	if h.broken || !h.out.complete() || !h.CloseConnection && !h.skipBody() {
 		h.CloseConnection = true
 	}
 	h.logIncomplete()
@@ -523,7 +307,7 @@ func (h *BaseRequestHandler) closeOpened() {
 	}
 }
 
-// logIncomplete logs, in one line, why a request or its response is not whole.
+// logIncomplete logs, in one line, why a request or its response is not complete.
 func (h *BaseRequestHandler) logIncomplete() {
 	self, out, body := h.Self(), &h.out, h.body.err
 	switch {
@@ -531,7 +315,7 @@ func (h *BaseRequestHandler) logIncomplete() {
 		self.LogError("Response timed out")
 	case out.err != nil:
 		h.logLost(out.err)
-	case body != nil && body != io.EOF && body != errUnread && !errors.Is(body, net.ErrClosed):
+	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
 		self.LogError("Request body: %s", reason(body))
 	case h.broken:
 	case out.code != 0 && !out.ended:
@@ -543,48 +327,46 @@ func (h *BaseRequestHandler) logIncomplete() {
 	}
 }
 
-// drained tells whether the request's body has been read to its end, which may
-// take some reading. A client that still waits for 100 Continue may never send
-// it, and a server that shuts down does not ask for it.
-func (h *BaseRequestHandler) drained() bool {
-	if h.body.err != nil || h.expects || h.state.closing() {
-		return h.body.err == io.EOF
+// logLost logs that the client has left, unless it was the server that closed the
+// connection.
+func (h *BaseRequestHandler) logLost(err error) {
+	if !errors.Is(err, net.ErrClosed) {
+		h.Self().LogError("Connection lost: %s", reason(err))
 	}
-	h.beginReading()
-	defer h.state.read()
-	return h.body.drain()
 }
 
-// DoGET answers GET: 501 here. Python: do_GET.
+// DoGET handles GET: here with 501. Python: do_GET.
 func (h *BaseRequestHandler) DoGET() { h.unsupported() }
 
-// DoHEAD answers HEAD: 501 here. A body that it writes is dropped. Python: do_HEAD.
+// DoHEAD handles HEAD: here with 501. What it writes as a body is dropped.
+// Python: do_HEAD.
 func (h *BaseRequestHandler) DoHEAD() { h.unsupported() }
 
-// DoPOST answers POST: 501 here. Python: do_POST.
+// DoPOST handles POST: here with 501. Python: do_POST.
 func (h *BaseRequestHandler) DoPOST() { h.unsupported() }
 
-// DoPUT answers PUT: 501 here. Python: do_PUT.
+// DoPUT handles PUT: here with 501. Python: do_PUT.
 func (h *BaseRequestHandler) DoPUT() { h.unsupported() }
 
-// DoPATCH answers PATCH: 501 here. Python: do_PATCH.
+// DoPATCH handles PATCH: here with 501. Python: do_PATCH.
 func (h *BaseRequestHandler) DoPATCH() { h.unsupported() }
 
-// DoDELETE answers DELETE: 501 here. Python: do_DELETE.
+// DoDELETE handles DELETE: here with 501. Python: do_DELETE.
 func (h *BaseRequestHandler) DoDELETE() { h.unsupported() }
 
-// DoOPTIONS answers OPTIONS, whose Path may be "*": 501 here. Python: do_OPTIONS.
+// DoOPTIONS handles OPTIONS, whose Path may be "*": here with 501. Python: do_OPTIONS.
 func (h *BaseRequestHandler) DoOPTIONS() { h.unsupported() }
 
-// DoCONNECT answers CONNECT, whose Path is host:port: 501 here. An override
-// that sends 200 goes on with Hijack. Python: do_CONNECT.
+// DoCONNECT handles CONNECT, whose Path is host:port: here with 501. An override that
+// sends 200 calls Hijack next. Python: do_CONNECT.
 func (h *BaseRequestHandler) DoCONNECT() { h.unsupported() }
 
-// DoTRACE answers TRACE: 501 here. Python: do_TRACE.
+// DoTRACE handles TRACE: here with 501. Python: do_TRACE.
 func (h *BaseRequestHandler) DoTRACE() { h.unsupported() }
 
-// Method gives the method for a request method that has no DoXXX above, or nil
-// for 501, as here. Names are case-sensitive. An override might end in
+// Method returns the function that handles a request method other than the nine
+// above, or nil for a 501, as here. Method names are case-sensitive. An override
+// contains something like
 //
 //	case "SPAM": return h.DoSPAM
 func (h *BaseRequestHandler) Method(name string) func() { return nil }
@@ -593,10 +375,13 @@ func (h *BaseRequestHandler) unsupported() {
 	h.Self().SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
 }
 
-// SendError sends and logs a complete error response, after which the
-// connection closes. An empty message or explain stands for the text that
-// StatusText gives, "???" for an unknown code. The page has no body for HEAD
-// and the codes 1xx, 204, 205 and 304. Python: send_error.
+// SendError logs an error and sends a complete response for it. An empty message or
+// explain means the text of [StatusText], or "???" for an unknown code. The response
+// has no body for HEAD and for the codes 1xx, 204, 205 and 304.
+//
+// The connection persists only if another request can follow: the request was
+// understood, its body can be skipped, and neither side has asked for the end. On
+// HTTP/1.0, the default, it closes. Python: send_error.
 func (h *BaseRequestHandler) SendError(code int, message, explain string) {
 	self := h.Self()
 	phrase, text, ok := StatusText(code)
@@ -606,22 +391,27 @@ func (h *BaseRequestHandler) SendError(code int, message, explain string) {
 	message, explain = cmp.Or(message, phrase), cmp.Or(explain, text)
 	self.LogError("code %d, message %s", code, message)
 	self.SendResponse(code, message)
-	self.SendHeader("Connection", "close")
-	body := ""
+	if h.CloseConnection || h.broken || h.expects || !h.body.skippable() {
+		self.SendHeader("Connection", "close")
+	}
+	var page []byte
 	if code >= 200 && code != 204 && code != 205 && code != 304 {
-		body = errorPage(cmp.Or(h.ErrorMessageFormat, DefaultErrorMessage), code, message, explain)
+		buffer := takeBuffer()
+		defer freeBuffer(buffer)
+		*buffer = appendErrorPage(*buffer, cmp.Or(h.ErrorMessageFormat, DefaultErrorMessage), code, message, explain)
+		page = *buffer
 		self.SendHeader("Content-Type", cmp.Or(h.ErrorContentType, DefaultErrorContentType))
-		self.SendHeader("Content-Length", strconv.Itoa(len(body)))
+		self.SendHeader("Content-Length", strconv.Itoa(len(page)))
 	}
 	self.EndHeaders()
-	if h.Command != "HEAD" && body != "" {
-		io.WriteString(h.WFile, body)
+	if h.Command != "HEAD" && len(page) > 0 {
+		h.WFile.Write(page)
 	}
 }
 
-// SendResponse logs the request and begins a response: status line, Server and
-// Date. It leaves with EndHeaders or FlushHeaders. An empty message stands for
-// the code's reason phrase. Python: send_response.
+// SendResponse logs the request and begins a response with the status line and the
+// fields Server and Date, which EndHeaders or FlushHeaders send. An empty message
+// means the reason phrase of the code. Python: send_response.
 func (h *BaseRequestHandler) SendResponse(code int, message string) {
 	self := h.Self()
 	self.LogRequest(code, -1)
@@ -630,10 +420,10 @@ func (h *BaseRequestHandler) SendResponse(code int, message string) {
 	self.SendHeader("Date", self.DateTimeString(time.Time{}))
 }
 
-// SendResponseOnly begins a response with its status line alone, as 100
-// Continue has it. An empty message stands for the code's reason phrase. What
-// was begun before and has not left is dropped. To a client of HTTP/0.9
-// no head is sent. Python: send_response_only.
+// SendResponseOnly begins a response with the status line alone, as for 100 Continue.
+// An empty message means the reason phrase of the code. A head that was begun before
+// and has not been sent is dropped. A client of HTTP/0.9 gets no head.
+// Python: send_response_only.
 func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	if message == "" {
 		message, _, _ = StatusText(code)
@@ -644,9 +434,9 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	}
 }
 
-// SendHeader adds a header field to the response. A Connection field of close
-// or keep-alive sets CloseConnection. CR, LF or NUL in name or value is a bug of
-// the program, and panics. Python: send_header.
+// SendHeader adds a header field to the response. A Connection field of close or
+// keep-alive sets CloseConnection. CR, LF or NUL in name or value is a bug of the
+// program: SendHeader panics. Python: send_header.
 func (h *BaseRequestHandler) SendHeader(name, value string) {
 	checkField(name, value)
 	if h.out.ended {
@@ -667,14 +457,14 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 	}
 }
 
-// checkField panics if a field would be more than one line.
+// checkField panics if a field would not be one line.
 func checkField(name, value string) {
 	if splitsField(name) || splitsField(value) {
 		panic(fmt.Sprintf("httpserver: SendHeader(%q, %q): CR, LF or NUL in a header field", name, value))
 	}
 }
 
-// splitsField tells whether s has what would end a header field early.
+// splitsField reports whether s contains a byte that ends a header field.
 func splitsField(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c == '\r' || c == '\n' || c == 0 {
@@ -731,8 +521,8 @@ func (h *BaseRequestHandler) tooLate(what string) {
 // it holds a head that a body is to follow; see there. Python: flush_headers.
 func (h *BaseRequestHandler) FlushHeaders() { h.out.flushOrHold() }
 
-// LogRequest logs a request that is being answered. A code of 0 and a size
-// below 0, in bytes, are not known and shown as "-". Python: log_request.
+// LogRequest logs a request when its response begins. An unknown code is 0 and an
+// unknown size, in bytes, is negative; both are logged as "-". Python: log_request.
 func (h *BaseRequestHandler) LogRequest(code int, size int64) {
 	c, n := "-", "-"
 	if code != 0 {
@@ -744,34 +534,33 @@ func (h *BaseRequestHandler) LogRequest(code int, size int64) {
 	h.Self().LogMessage(`"%s" %s %s`, h.RequestLine, c, n)
 }
 
-// LogError logs what went wrong, by LogMessage. Python: log_error.
+// LogError logs an error with LogMessage. Python: log_error.
 func (h *BaseRequestHandler) LogError(format string, args ...any) {
 	h.Self().LogMessage(format, args...)
 }
 
-// LogMessage writes a line to the server's Stderr: the client's address, the
-// time, and what fmt.Sprintf makes of the arguments, escaped so that it is one
-// line and no control sequence. Python: log_message.
+// LogMessage writes a line to the server's Stderr: the client's address, the time, and
+// the result of fmt.Sprintf, escaped so that it is one line and controls no terminal.
+// Python: log_message.
 func (h *BaseRequestHandler) LogMessage(format string, args ...any) {
-	buf := writeBuffers.Get().(*[]byte)
-	line := appendEscaped((*buf)[:0], h.Self().AddressString())
+	buf := takeBuffer()
+	defer freeBuffer(buf)
+	line := appendEscaped(*buf, h.Self().AddressString())
 	line = append(line, " - - ["...)
 	line = append(line, h.Self().LogDateTimeString()...)
 	line = append(line, "] "...)
 	line = appendEscaped(line, fmt.Sprintf(format, args...))
-	line = append(line, '\n')
-	h.Server.writeLog(line)
-	*buf = line
-	freeBuffer(buf)
+	*buf = append(line, '\n')
+	h.Server.writeLog(*buf)
 }
 
 var sysVersion = "Go/" + strings.TrimPrefix(runtime.Version(), "go")
 
-// VersionString is the value of Server: ServerVersion and SysVersion.
+// VersionString returns the value of the Server field: ServerVersion and SysVersion.
 // Python: version_string.
 func (h *BaseRequestHandler) VersionString() string { return h.versionString("BaseHTTP/0.6") }
 
-// versionString is made once for a connection.
+// versionString makes the string once for a connection.
 func (h *BaseRequestHandler) versionString(server string) string {
 	if h.version == "" {
 		h.version = cmp.Or(h.ServerVersion, server) + " " + cmp.Or(h.SysVersion, sysVersion)
@@ -779,7 +568,7 @@ func (h *BaseRequestHandler) versionString(server string) string {
 	return h.version
 }
 
-// DateTimeString gives a time as header fields have it, now for the zero time.
+// DateTimeString returns t in the format of header fields; the zero time means now.
 // Python: date_time_string.
 func (h *BaseRequestHandler) DateTimeString(t time.Time) string {
 	if t.IsZero() {
@@ -791,12 +580,12 @@ func (h *BaseRequestHandler) DateTimeString(t time.Time) string {
 	return h.date
 }
 
-// LogDateTimeString gives the present local time as log lines have it.
+// LogDateTimeString returns the current local time in the format of log lines.
 // Python: log_date_time_string.
 func (h *BaseRequestHandler) LogDateTimeString() string { return h.Server.now().log }
 
-// AddressString gives the client's address without its port, "-" if it has
-// none, as on a unix socket. No name is looked up. Python: address_string.
+// AddressString returns the client's address without its port, or "-" if it has none,
+// as on a unix socket. It looks up no names. Python: address_string.
 func (h *BaseRequestHandler) AddressString() string {
 	if h.address == "" || h.addressOf != h.ClientAddress {
 		h.address, h.addressOf = hostOf(h.ClientAddress), h.ClientAddress
@@ -804,7 +593,7 @@ func (h *BaseRequestHandler) AddressString() string {
 	return h.address
 }
 
-// hostOf gives the host of an address, "-" if it has none.
+// hostOf returns the host of an address, or "-" if it has none.
 func hostOf(addr net.Addr) string {
 	if a, ok := addr.(*net.TCPAddr); ok && a.AddrPort().IsValid() {
 		return a.AddrPort().Addr().Unmap().String()
@@ -822,18 +611,17 @@ func hostOf(addr net.Addr) string {
 	return host
 }
 
-// Hijack takes the connection over, for a tunnel, an upgrade or a raw answer.
-// What the client has sent beyond the request's head is in the reader. From
-// then on the server does not touch the connection, nor close it; RFile and
-// WFile are at their end. A second call gives the connection and an empty reader.
+// Hijack takes the connection over, for a tunnel, an upgrade or raw bytes. The reader
+// begins with what the client has sent after the head of the request. The server does
+// not use or close the connection any more; reads of RFile return io.EOF, writes to
+// WFile fail. Another call returns the connection and an empty reader.
 func (h *BaseRequestHandler) Hijack() (net.Conn, *bufio.Reader) {
 	rest := bytes.Clone(h.in.buffered())
 	h.in.consume(len(rest))
-	if !h.hijacked {
+	if h.out.failure() != errHijacked {
 		h.out.flush()
-		h.hijacked, h.CloseConnection = true, true
-		h.body.err = io.EOF
 		h.out.fail(errHijacked)
+		h.CloseConnection, h.body.err = true, io.EOF
 		h.state.hijack()
 		h.Connection.SetDeadline(time.Time{})
 	}

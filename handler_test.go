@@ -162,7 +162,7 @@ func TestNoCallBypassesAnOverride(t *testing.T) {
 		"OPTIONS / HTTP/1.0\r\n\r\n":          "DoOPTIONS " + page,
 		"CONNECT x:1 HTTP/1.0\r\n\r\n":        "DoCONNECT " + page,
 		"TRACE / HTTP/1.0\r\n\r\n":            "DoTRACE " + page,
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n1": "HandleExpect100 SendResponseOnly EndHeaders FlushHeaders DoPOST IsCGI " + page,
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n1": "HandleExpect100 SendResponseOnly EndHeaders FlushHeaders DoPOST IsCGI HandleOneRequest " + strings.Replace(page, "SendHeader ", "", 1),
 	} {
 		var mu sync.Mutex
 		calls := make(map[string]int)

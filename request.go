@@ -2,38 +2,41 @@ package httpserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
-// This file holds the reading side of a connection: one buffer, taken from a
-// pool when bytes are expected and given back while the connection is idle.
+// This file is the reading side of a connection: the buffer, the reader of a request
+// head, the parts of ParseRequest, and the phases that a connection goes through.
 
 const bufferSize = 4 << 10
 
 var readBuffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// A connReader reads a connection through a buffer that grows to hold one line.
+// A connReader reads a connection through a buffer, which grows to hold the head of
+// a request. While the connection is idle it has no buffer.
 type connReader struct {
 	conn    net.Conn
 	timeout *time.Duration    // the handler's Timeout
-	pooled  *[bufferSize]byte // what buf is, unless it has grown
+	pooled  *[bufferSize]byte // the array of buf, unless buf has grown
 	buf     []byte            // unread bytes are buf[r:w]
 	r, w    int
-	full    bool // the last read gave as much as it could: there may be more
-	total   bool // the deadline that is set holds for all that is read
+	full    bool // the last read filled its buffer, so there may be more to read
 	waiter  waiter
 }
 
 func (c *connReader) buffered() []byte { return c.buf[c.r:c.w] }
 func (c *connReader) consume(n int)    { c.r += n }
 
-// release gives the buffer back if nothing unread is in it.
+// release returns the buffer to the pool if nothing in it is unread.
 func (c *connReader) release() {
 	if c.r < c.w {
 		return
@@ -44,15 +47,14 @@ func (c *connReader) release() {
 	c.pooled, c.buf, c.r, c.w = nil, nil, 0, 0
 }
 
-// beginDeadline gives what is read next the handler's timeout, unless it is part
-// of a total.
+// beginDeadline gives what is read next the handler's timeout.
 func (c *connReader) beginDeadline() {
-	if *c.timeout > 0 && !c.total {
+	if *c.timeout > 0 {
 		c.conn.SetReadDeadline(time.Now().Add(*c.timeout))
 	}
 }
 
-// fill reads more from the connection. It gives no error with bytes.
+// fill reads more from the connection. It returns either an error or some bytes.
 func (c *connReader) fill() error {
 	switch {
 	case c.buf == nil:
@@ -76,21 +78,20 @@ func (c *connReader) takeBuffer() {
 	c.buf = c.pooled[:]
 }
 
-// filled takes account of what a read gave.
+// filled records the outcome of a read.
 func (c *connReader) filled(n int, err error) error {
 	if n > 0 {
 		c.w += n
 		c.full = c.w == len(c.buf)
 		return nil
 	}
-	if err == nil {
-		err = io.ErrNoProgress
-	}
-	return err
+	return cmp.Or(err, io.ErrNoProgress)
 }
 
+// grow makes the buffer a quarter larger, so that a client cannot make it much
+// larger than what it has sent.
 func (c *connReader) grow() {
-	larger := make([]byte, 2*len(c.buf))
+	larger := make([]byte, len(c.buf)+max(len(c.buf)/4, bufferSize))
 	copy(larger, c.buf)
 	c.buf = larger
 	if c.pooled != nil {
@@ -99,19 +100,25 @@ func (c *connReader) grow() {
 	}
 }
 
-// line gives the next line with its LF, without consuming it. It is valid until
-// the next read. A line of more than limit bytes is errLineLimit.
-func (c *connReader) line(limit int) ([]byte, error) {
-	for scanned := 0; ; {
+// line returns the line that begins from bytes after the first unread one, with its
+// LF. It is not consumed, and valid until the next read. If it is longer than limit,
+// the error is errLineLimit. Unless wait is set, line does not read, and returns nil
+// if there is no whole line in the buffer.
+func (c *connReader) line(from, limit int, wait bool) ([]byte, error) {
+	for scanned := from; ; {
 		unread := c.buffered()
 		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
-			if scanned+i >= limit {
+			end := scanned + i + 1
+			if end-from > limit {
 				return nil, errLineLimit
 			}
-			return unread[:scanned+i+1], nil
+			return unread[from:end], nil
 		}
-		if len(unread) >= limit {
+		if len(unread)-from >= limit {
 			return nil, errLineLimit
+		}
+		if !wait {
+			return nil, nil
 		}
 		scanned = len(unread)
 		if err := c.fill(); err != nil {
@@ -120,56 +127,48 @@ func (c *connReader) line(limit int) ([]byte, error) {
 	}
 }
 
-// headSize gives the size of the buffered lines up to and with the first empty
-// one after the given number of bytes, 0 if that has not arrived.
-func (c *connReader) headSize(from int) int {
-	unread := c.buffered()
-	for {
-		i := bytes.IndexByte(unread[from:], '\n')
-		if i < 0 {
-			return 0
-		}
-		if from += i + 1; i == 0 || i == 1 && unread[from-2] == '\r' {
-			return from
-		}
-	}
-}
-
-// headerLines reads header lines up to and with the empty one.
-func (c *connReader) headerLines() (string, error) {
-	var block []byte
+// header returns the end of the header that begins from bytes after the first unread
+// one: the position after the empty line. It consumes nothing. Unless wait is set it
+// does not read, and returns 0 if the header is not complete.
+func (c *connReader) header(from int, wait bool) (end int, err error) {
+	end = from
 	for fields := 0; ; fields++ {
-		line, err := c.line(maxLine)
+		line, err := c.line(end, maxLine, wait)
 		switch {
 		case err == errLineLimit:
-			return "", errHeaderLine
-		case err != nil:
-			return "", err
-		case len(trimEnd(line)) == 0:
-			c.consume(len(line))
-			return string(block), nil
-		case fields == maxFields:
-			return "", errHeaderCount
-		case len(block)+len(line) > maxHead:
-			return "", errHeaderSize
+			return 0, errHeaderLine
+		case err != nil || line == nil:
+			return 0, err
 		}
-		block = append(block, line...)
-		c.consume(len(line))
+		end += len(line)
+		switch {
+		case len(trimEnd(line)) == 0:
+			return end, nil
+		case fields == maxFields:
+			return 0, errHeaderCount
+		case end-from > maxHead:
+			return 0, errHeaderSize
+		}
 	}
 }
 
-// blankLine gives the size of an empty line if one is next in the buffer.
+// trimEnd cuts off the LF or CRLF that ends a line.
+func trimEnd(line []byte) []byte {
+	return bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
+}
+
+// blankLine returns the size of an empty line if that is next in the buffer.
 func (c *connReader) blankLine() int {
 	switch unread := c.buffered(); {
-	case len(unread) > 0 && unread[0] == '\n':
+	case bytes.HasPrefix(unread, []byte("\n")):
 		return 1
-	case len(unread) > 1 && unread[0] == '\r' && unread[1] == '\n':
+	case bytes.HasPrefix(unread, []byte("\r\n")):
 		return 2
 	}
 	return 0
 }
 
-// read reads for a body. Each call has the handler's timeout, unless total.
+// read reads for a body.
 func (c *connReader) read(p []byte) (int, error) {
 	if c.r == c.w {
 		c.beginDeadline()
@@ -185,6 +184,268 @@ func (c *connReader) read(p []byte) (int, error) {
 	n := copy(p, c.buffered())
 	c.r += n
 	return n, nil
+}
+
+// awaitRequest waits for the first byte of a request. It passes over empty lines
+// before it (RFC 9112 section 2.2), which do not earn the client more time.
+func (h *BaseRequestHandler) awaitRequest() bool {
+	for blank, waited := 0, false; ; waited = true {
+		for n := h.in.blankLine(); n > 0 && blank < maxFields; n = h.in.blankLine() {
+			h.in.consume(n)
+			blank++
+		}
+		if len(h.in.buffered()) > 0 {
+			return true
+		}
+		h.in.release()
+		if !waited {
+			h.in.beginDeadline()
+		}
+		h.state.wait(connIdle)
+		err := h.in.fill()
+		h.state.activate()
+		if err != nil {
+			h.noRequest(err)
+			return false
+		}
+	}
+}
+
+// noRequest logs why there is no request, unless that is how connections end.
+func (h *BaseRequestHandler) noRequest(err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		h.state.linger = idleTime                      // a request may be on its way
+		if h.RequestLine == "" && !h.state.closing() { // else a persistent connection was idle
+			h.Self().LogError("Request timed out")
+		}
+	case !isGone(err):
+		h.Self().LogError("Connection failed: %v", err)
+	}
+}
+
+// readRequestLine reads the request line, and the header with it if that has come
+// along: then one copy of the buffer is enough for both.
+func (h *BaseRequestHandler) readRequestLine() bool {
+	h.RequestLine, h.Command, h.RequestVersion = "", "", ""
+	h.rawLine, h.rawHeader = "", ""
+	line, err := h.in.line(0, maxLine, false)
+	waits := line == nil && err == nil
+	if waits {
+		h.beginReading()
+		line, err = h.in.line(0, maxLine, true)
+	}
+	if err == errLineLimit {
+		return h.refuse(&statusError{code: 414})
+	}
+	if err != nil {
+		h.CloseConnection = true
+		h.RequestLine = string(h.in.buffered())
+		return h.RequestLine != "" && h.readFailed(err)
+	}
+	size := len(line)
+	end, _ := h.in.header(size, false) // parseHeader meets an error again
+	if end == 0 {
+		end = size
+		if !waits {
+			h.beginReading()
+		}
+	}
+	head := string(h.in.buffered()[:end])
+	h.in.consume(end)
+	h.rawLine, h.rawHeader = head[:len(trimEnd(line))], head[size:]
+	return true
+}
+
+// beginReading begins to wait for the rest of what the client is sending. There is
+// one deadline for all of it.
+func (h *BaseRequestHandler) beginReading() {
+	h.in.beginDeadline()
+	h.state.wait(connReading)
+}
+
+// refuse responds to a request after which nothing can be read. It returns false.
+func (h *BaseRequestHandler) refuse(e *statusError) bool {
+	h.broken = true
+	h.Self().SendError(e.code, e.message, e.explain)
+	return false
+}
+
+// readFailed ends a request whose head did not arrive as a whole. It returns false.
+func (h *BaseRequestHandler) readFailed(err error) bool {
+	h.broken, h.CloseConnection = true, true
+	switch {
+	case err == io.EOF:
+		h.refuse(&statusError{code: 400, message: "Incomplete request"})
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		h.Self().LogError("Request timed out")
+	default:
+		h.logLost(err)
+	}
+	return false
+}
+
+// parseHeader reads the header, unless it came with the request line, and parses it.
+func (h *BaseRequestHandler) parseHeader() bool {
+	if h.rawHeader == "" {
+		end, err := h.in.header(0, true)
+		if refused, ok := err.(*statusError); ok {
+			return h.refuse(refused)
+		}
+		if err != nil {
+			return h.readFailed(err)
+		}
+		h.rawHeader = string(h.in.buffered()[:end])
+		h.in.consume(end)
+	}
+	h.state.activate()
+	fields, err := parseFields(h.Headers, h.rawHeader)
+	if err == nil {
+		err = checkHost(fields, &h.line)
+	}
+	var framing int64
+	if err == nil {
+		framing, err = parseFraming(fields, &h.line)
+	}
+	if err != nil {
+		return h.refuse(err)
+	}
+	h.Headers = fields
+	h.replaceHost()
+	h.body.reset(&h.in, framing)
+	h.CloseConnection = !h.wantsMore()
+	return true
+}
+
+// replaceHost sets Host to the authority of an absolute target, which takes
+// precedence (RFC 9112 section 3.2.2).
+func (h *BaseRequestHandler) replaceHost() {
+	if h.Path[0] == '/' || h.Command == "CONNECT" {
+		return
+	}
+	authority, _, ok := splitAbsolute(h.Path)
+	if !ok {
+		return
+	}
+	for i := range h.Headers {
+		if h.Headers[i].is("Host") {
+			h.Headers[i].Value = authority
+			return
+		}
+	}
+	h.Headers = append(h.Headers, Field{"Host", authority})
+}
+
+// wantsMore reports whether the connection may persist: the client's version and
+// Connection fields say so (RFC 9112 section 9.3), and the server agrees.
+func (h *BaseRequestHandler) wantsMore() bool {
+	if !h.persistent() || h.state.closing() {
+		return false
+	}
+	more := h.line.atLeast(1, 1)
+	for i := range h.Headers {
+		if !h.Headers[i].is("Connection") {
+			continue
+		}
+		if hasToken(h.Headers[i].Value, "close") {
+			return false
+		}
+		more = more || hasToken(h.Headers[i].Value, "keep-alive")
+	}
+	return more
+}
+
+// persistent reports whether responses are of HTTP/1.1.
+func (h *BaseRequestHandler) persistent() bool { return h.ProtocolVersion >= "HTTP/1.1" }
+
+// checkExpect calls HandleExpect100 if the client waits for that.
+func (h *BaseRequestHandler) checkExpect() bool {
+	if !h.persistent() || !h.line.atLeast(1, 1) || !strings.EqualFold(h.Headers.Get("Expect"), "100-continue") {
+		return true
+	}
+	h.expects = true
+	return h.Self().HandleExpect100()
+}
+
+// skipBody reports whether all of the request's body has been read, after reading
+// what the handler has left. A client that still waits for 100 Continue may never
+// send it, and a server that is shutting down does not ask for it.
+func (h *BaseRequestHandler) skipBody() bool {
+	if h.body.err != nil || h.expects || h.state.closing() {
+		return h.body.err == io.EOF
+	}
+	h.beginReading()
+	defer h.state.activate()
+	return h.body.drain()
+}
+
+// Phases of a connection. When the server shuts down, a connection in one of the
+// latter two has little time left.
+const (
+	connActive  = iota
+	connIdle    // waits for a request
+	connReading // waits for the rest of something that the client is sending
+)
+
+const (
+	idleTime    = 250 * time.Millisecond // longer than most requests are on their way
+	readingTime = time.Second
+)
+
+// wait begins the phase connIdle or connReading.
+func (c *connState) wait(phase int32) {
+	c.phase.Store(phase)
+	c.limit()
+}
+
+// activate ends that phase.
+func (c *connState) activate() {
+	if c.phase.Swap(connActive) != connActive && c.closing() {
+		c.limits.Lock()
+		defer c.limits.Unlock()
+		c.conn.SetReadDeadline(time.Time{}) // that of limit is not for the body
+	}
+}
+
+// limit sets a deadline for the current phase if the server is shutting down. It is
+// called by the handler when the phase begins and by Shutdown: the later of the two
+// calls has an effect.
+func (c *connState) limit() {
+	if !c.closing() {
+		return
+	}
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	var err error
+	switch c.phase.Load() {
+	case connIdle:
+		err = c.conn.SetReadDeadline(time.Now().Add(idleTime))
+	case connReading:
+		err = c.conn.SetReadDeadline(time.Now().Add(readingTime))
+	}
+	if err != nil {
+		c.conn.Close()
+	}
+}
+
+// isGone reports whether err is how a client ends a connection.
+func isGone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, wsaECONNRESET) || errors.Is(err, wsaECONNABORTED)
+}
+
+// reason returns what the system said, without the addresses around it.
+func reason(err error) string {
+	var op *net.OpError
+	var sys *os.SyscallError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	if errors.As(err, &sys) {
+		err = sys.Err
+	}
+	return err.Error()
 }
 
 // halfCloseTime is how long a client that has ended its own side of the connection

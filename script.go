@@ -3,6 +3,7 @@ package httpserver
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -93,7 +94,11 @@ func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) 
 		return nil, err
 	}
 	s.output = bufio.NewReader(&scriptOutput{script: s, logErrors: func() { h.logErrors(s) }})
-	forget := h.Server.atClose(s.close)
+	if !h.Server.beginWork() {
+		return nil, errClientGone
+	}
+	stop, stopUrgent := context.AfterFunc(h.Server.ctx, s.close), context.AfterFunc(h.Server.urgent, s.close)
+	forget := sync.OnceFunc(func() { stop(); stopUrgent(); h.Server.work.Done() })
 	go h.attend(s)
 	if err := h.runScript(s, forget); err != nil {
 		close(s.exited)
@@ -153,10 +158,6 @@ func (h *CGIHandler) makePipes(s *script, spool *os.File, length int64) (theirs 
 		in, inW := pipe(os.Pipe)
 		ours, theirs = append(ours, inW), append(theirs, in)
 		s.stdin, s.cmd.Stdin = &scriptInput{pipe: inW, limit: cmp.Or(h.MaxBody, defaultMaxBody)}, in
-	default:
-		if null := h.Server.devNull(); null != nil {
-			s.cmd.Stdin = null
-		}
 	}
 	if err != nil {
 		closeAll(ours)

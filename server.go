@@ -74,6 +74,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -82,81 +83,83 @@ import (
 	"time"
 )
 
-// An HTTPServer accepts connections and serves them one after another. One
-// made by NewHTTPServer is ready; another needs Listener and NewHandler. The
-// fields are set before it serves and not changed after that.
+// An HTTPServer accepts connections and serves them one after another. A server made
+// by [NewHTTPServer] is ready to use; a literal needs Listener and NewHandler. Fields
+// are set before the server serves and not changed afterwards.
 //
 // Python: HTTPServer, a socketserver.TCPServer.
 type HTTPServer struct {
-	// Listener gives the connections: any will do, such as one of package net,
-	// or tls.NewListener around it. NewHTTPServer sets it.
+	// Listener is where connections come from. Any net.Listener will do, such as
+	// the result of tls.NewListener. NewHTTPServer sets it.
 	Listener net.Listener
 
-	// NewHandler is called once a connection and returns a new handler for it;
-	// it is never called twice at once. Python: RequestHandlerClass.
+	// NewHandler returns a new handler for each connection. It is never called
+	// twice at once. Python: RequestHandlerClass.
 	NewHandler func() Handler
 
 	ServerName string // "" means the host of Listener; never looked up in the DNS
 	ServerPort int    // 0 means the port of Listener
 
-	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means for ever
+	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means forever
 	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
-	MaxConnections int           // ThreadingHTTPServer: further ones wait in the listener's queue; 0 means no limit
-	Stderr         io.Writer     // log lines, one a Write, never two at once; nil means os.Stderr
+	MaxConnections int           // ThreadingHTTPServer: further connections wait in the listener's queue; 0 means no limit
+	Stderr         io.Writer     // log lines, one line a Write, never two at once; nil means os.Stderr
 
-	// These three are called in the connection's goroutine, so of a
-	// ThreadingHTTPServer at the same time for several connections.
+	// These hooks are called in the goroutine of a connection. A ThreadingHTTPServer
+	// calls them for several connections at once.
 
-	VerifyRequest  func(conn net.Conn) bool       // false turns the connection away; nil accepts every one
-	ProcessRequest func(conn net.Conn)            // serves a connection by FinishRequest, then ShutdownRequest, as nil does
-	HandleError    func(conn net.Conn, err error) // told of what a handler did not handle; nil: PrintError
+	// VerifyRequest reports whether to serve a connection; nil means all of them.
+	VerifyRequest func(conn net.Conn) bool
 
-	// These two are called in the goroutine of ServeForever or HandleRequest.
+	// ProcessRequest serves a connection: it calls FinishRequest and then
+	// ShutdownRequest, as nil does, with conn or with a connection wrapped around it
+	// that has the same RemoteAddr. It may do so in a goroutine.
+	ProcessRequest func(conn net.Conn)
+
+	// HandleError is called when a handler panics; nil means PrintError.
+	HandleError func(conn net.Conn, err error)
+
+	// These hooks are called in the goroutine of ServeForever or HandleRequest.
 
 	ServiceActions func() // called by ServeForever after each connection and every PollInterval
 	HandleTimeout  func() // called by HandleRequest when Timeout has passed
 
-	newMu sync.Mutex // held by NewHandler
-	logMu sync.Mutex // held by a Write to Stderr
+	newMu sync.Mutex // held while NewHandler runs
+	logMu sync.Mutex // held while Stderr is written to
 	dates atomic.Pointer[dateStrings]
 	shut  atomic.Bool   // Shutdown or Close was called
-	taken atomic.Uint64 // connections so far
-	lists readings      // of directories, for listings
-
-	contents fileCache
+	taken atomic.Uint64 // connections accepted so far
 
 	mu       sync.Mutex
-	conns    map[any]*connState
-	left     map[any]bool         // for ShutdownRequest: connections that handlers left, true if hijacked
-	pending  chan accepted        // an Accept that outlived its time limit
-	closeErr error                // of the listener
-	slots    chan struct{}        // holds MaxConnections tokens
-	stopped  bool                 // nothing is accepted any more
-	stopping chan struct{}        // closed when stopped is set
-	drained  chan struct{}        // closed when stopped is set and conns is empty
-	done     chan struct{}        // closed when Shutdown or Close has ended
-	over     bool                 // no request may go on
-	closers  map[*func()]struct{} // to call when that is so
+	conns    map[*connState]struct{} // all connections that are open, or that handlers hijacked a moment ago
+	active   int                     // how many of them were not hijacked
+	pending  chan accepted           // of an Accept that outlived its time limit
+	closeErr error                   // of the listener
+	slots    chan struct{}           // holds a token for each of MaxConnections
+	stopping chan struct{}           // closed when no connection is accepted any more
+	drained  chan struct{}           // closed when, after that, no connection is active
+	done     chan struct{}           // closed when Shutdown or Close has returned
 
-	// What handlers have started and does not end with their request, such as
-	// scripts. Both contexts have the cause ErrServerClosed.
+	// What handlers start and what may outlive their requests, such as scripts.
+	// Both contexts are canceled with the cause ErrServerClosed.
 	ctx    context.Context // canceled when no request may continue
 	cancel context.CancelCauseFunc
-	urgent context.Context // canceled when Close is called again
+	urgent context.Context // canceled when that takes too long
 	hurry  context.CancelCauseFunc
 	work   sync.WaitGroup
-	null   *os.File // of devNull
+	shared sync.Map // of what the handlers have in common, by type
 }
 
-// A ThreadingHTTPServer is an HTTPServer that serves each connection in a
-// goroutine of its own, so that a slow client keeps nobody waiting.
+// A ThreadingHTTPServer is an [HTTPServer] that serves each connection in a
+// goroutine of its own, so that a slow client delays nobody else.
 //
 // Python: ThreadingHTTPServer.
 type ThreadingHTTPServer struct{ HTTPServer }
 
-// NewHTTPServer listens on a TCP address, host:port. An empty host is all
-// interfaces, IPv6 and IPv4; port 0 is one that is free. Connections queue from
-// then on. The error says what to do.
+// NewHTTPServer returns a server that listens on a TCP address, host:port. An empty
+// host means all interfaces, IPv6 and IPv4; port 0 means a free one. Clients can
+// connect from then on; they wait until the server serves. The error says what can
+// be done about it.
 func NewHTTPServer(addr string, newHandler func() Handler) (*HTTPServer, error) {
 	s := new(HTTPServer)
 	if err := s.listen(addr, newHandler); err != nil {
@@ -165,7 +168,7 @@ func NewHTTPServer(addr string, newHandler func() Handler) (*HTTPServer, error) 
 	return s, nil
 }
 
-// NewThreadingHTTPServer is NewHTTPServer for a ThreadingHTTPServer.
+// NewThreadingHTTPServer is like [NewHTTPServer] for a ThreadingHTTPServer.
 func NewThreadingHTTPServer(addr string, newHandler func() Handler) (*ThreadingHTTPServer, error) {
 	s := new(ThreadingHTTPServer)
 	if err := s.listen(addr, newHandler); err != nil {
@@ -180,7 +183,7 @@ func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
 	}
 	network := "tcp"
 	if host, _, _ := net.SplitHostPort(addr); host == "0.0.0.0" {
-		network = "tcp4" // else it would be all interfaces of IPv6, too
+		network = "tcp4" // "tcp" would include all interfaces of IPv6
 	}
 	l, err := net.Listen(network, addr)
 	if err != nil {
@@ -191,7 +194,7 @@ func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
 	return nil
 }
 
-// listenError says in one sentence what is wrong with an address.
+// listenError describes in one sentence why an address cannot be listened on.
 func listenError(addr string, err error) error {
 	hint := ""
 	var dns *net.DNSError
@@ -212,8 +215,7 @@ func listenError(addr string, err error) error {
 	return fmt.Errorf("httpserver: listen on %s: %w%s", addr, err, hint)
 }
 
-// Errors of Windows that package syscall has under these names for other
-// systems alone.
+// Errors of Windows. Package syscall has errors of these names, but other values.
 const (
 	wsaEACCES        = syscall.Errno(10013)
 	wsaEADDRINUSE    = syscall.Errno(10048)
@@ -222,7 +224,7 @@ const (
 	wsaECONNRESET    = syscall.Errno(10054)
 )
 
-// Addr gives the listener's address, nil without a listener.
+// Addr returns the address of Listener, or nil without one.
 func (s *HTTPServer) Addr() net.Addr {
 	if s.Listener == nil {
 		return nil
@@ -230,7 +232,7 @@ func (s *HTTPServer) Addr() net.Addr {
 	return s.Listener.Addr()
 }
 
-// host gives ServerName or what it stands for.
+// host returns ServerName or its default.
 func (s *HTTPServer) host() string {
 	if s.ServerName != "" || s.Listener == nil {
 		return s.ServerName
@@ -241,7 +243,7 @@ func (s *HTTPServer) host() string {
 	return ""
 }
 
-// port gives ServerPort or what it stands for, 0 where there are no ports.
+// port returns ServerPort or its default, which is 0 where there are no ports.
 func (s *HTTPServer) port() int {
 	if s.ServerPort != 0 || s.Listener == nil {
 		return s.ServerPort
@@ -251,10 +253,10 @@ func (s *HTTPServer) port() int {
 	return n
 }
 
-// URL gives an address to reach the server at from this machine, such as
-// "http://127.0.0.1:8000", without a slash at the end; "http" also where the
-// listener speaks TLS. Where the server listens on all interfaces that is the
-// loopback one; where there are no ports, as on a unix socket, it is
+// URL returns a URL of the server for use on this machine, such as
+// "http://127.0.0.1:8000", without a slash at the end. The scheme is "http" also for
+// a listener that speaks TLS. A server on all interfaces is reached at the loopback
+// one; for a listener without ports, such as a unix socket, the URL is
 // "http://localhost".
 func (s *HTTPServer) URL() string {
 	if s.Listener == nil {
@@ -272,20 +274,21 @@ func (s *HTTPServer) URL() string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// ServeForever serves connections until Shutdown or Close, and returns
-// ErrServerClosed once that has ended. Errors of Accept that pass, such as too
-// many open files, are waited out; any other is returned.
+// ServeForever serves connections until Shutdown or Close is called, and returns
+// [ErrServerClosed] when that call is done. It waits out temporary errors of Accept,
+// such as too many open files, and returns any other one.
 func (s *HTTPServer) ServeForever() error { return s.serve(false) }
 
-// ServeForever is HTTPServer.ServeForever with a goroutine for each connection.
+// ServeForever is like [HTTPServer.ServeForever], with a goroutine for each
+// connection.
 func (s *ThreadingHTTPServer) ServeForever() error { return s.serve(true) }
 
-// HandleRequest waits for one connection and serves it. If Timeout passes
-// before, it calls HandleTimeout and returns nil.
+// HandleRequest waits for one connection and serves it. If Timeout passes first, it
+// calls HandleTimeout and returns nil.
 func (s *HTTPServer) HandleRequest() error { return s.handleRequest(false) }
 
-// HandleRequest is HTTPServer.HandleRequest with a goroutine for the
-// connection, for which it does not wait.
+// HandleRequest is like [HTTPServer.HandleRequest], but serves the connection in a
+// goroutine, for which it does not wait.
 func (s *ThreadingHTTPServer) HandleRequest() error { return s.handleRequest(true) }
 
 func (s *HTTPServer) serve(threading bool) error {
@@ -319,7 +322,7 @@ func (s *HTTPServer) handleRequest(threading bool) error {
 	return nil
 }
 
-// acceptFailed gives the error to return when no connection can come any more.
+// acceptFailed returns what ServeForever returns when Accept has failed with err.
 func (s *HTTPServer) acceptFailed(err error) error {
 	if !s.shut.Load() {
 		return err
@@ -328,17 +331,17 @@ func (s *HTTPServer) acceptFailed(err error) error {
 	return ErrServerClosed
 }
 
-// prepare completes a server that may be a literal.
+// prepare sets the unexported fields, as a server may be a literal.
 func (s *HTTPServer) prepare() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conns != nil {
 		return
 	}
-	s.conns, s.left = make(map[any]*connState), make(map[any]bool)
+	s.conns = make(map[*connState]struct{})
+	s.stopping, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	s.urgent, s.hurry = context.WithCancelCause(context.Background())
 	s.ctx, s.cancel = context.WithCancelCause(s.urgent)
-	s.stopping, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	if s.MaxConnections > 0 {
 		s.slots = make(chan struct{}, s.MaxConnections)
 	}
@@ -350,8 +353,8 @@ type accepted struct {
 	err  error
 }
 
-// accept waits for a connection, and for a slot for it; for os.ErrDeadlineExceeded
-// after the time limit, if that is not 0.
+// accept waits for a slot and for a connection. If limit is not 0 and passes, the
+// error is os.ErrDeadlineExceeded.
 func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 	if s.Listener == nil || s.NewHandler == nil {
 		return nil, errors.New("httpserver: the server needs Listener and NewHandler")
@@ -372,26 +375,26 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 	}
-	conn, err := s.acceptWithin(expired)
+	conn, err := s.acceptUntil(expired)
 	if err != nil && s.slots != nil {
 		<-s.slots
 	}
 	return conn, err
 }
 
-// acceptWithin waits for a connection until expired. An Accept that is under
-// way then is taken up by the next call, or by Shutdown.
-func (s *HTTPServer) acceptWithin(expired <-chan time.Time) (net.Conn, error) {
+// acceptUntil waits for a connection until expired. An Accept that is still in
+// progress then is taken over by the next call, or by Shutdown.
+func (s *HTTPServer) acceptUntil(expired <-chan time.Time) (net.Conn, error) {
 	s.mu.Lock()
 	pending := s.pending
-	if pending == nil && expired != nil && !s.stopped {
+	if pending == nil && expired != nil && !isClosed(s.stopping) {
 		pending = make(chan accepted, 1)
 		s.pending = pending
-		go s.acceptPending(pending)
+		s.work.Go(func() { s.acceptPending(pending) })
 	}
 	s.mu.Unlock()
 	if pending == nil {
-		return s.acceptPatiently()
+		return s.acceptRetrying()
 	}
 	select {
 	case a := <-pending:
@@ -407,30 +410,25 @@ func (s *HTTPServer) acceptWithin(expired <-chan time.Time) (net.Conn, error) {
 }
 
 func (s *HTTPServer) acceptPending(pending chan<- accepted) {
-	conn, err := s.acceptPatiently()
+	conn, err := s.acceptRetrying()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
-		closeAccepted(accepted{conn, err})
-	} else {
+	if !isClosed(s.stopping) {
 		pending <- accepted{conn, err}
+	} else if conn != nil {
+		conn.Close()
 	}
 }
 
-func closeAccepted(a accepted) {
-	if a.conn != nil {
-		a.conn.Close()
-	}
-}
-
-// acceptPatiently accepts a connection and waits out errors that pass.
-func (s *HTTPServer) acceptPatiently() (net.Conn, error) {
-	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
+// acceptRetrying accepts a connection. It waits out temporary errors.
+func (s *HTTPServer) acceptRetrying() (net.Conn, error) {
+	const firstDelay = 5 * time.Millisecond
+	for delay := firstDelay; ; delay = min(2*delay, time.Second) {
 		conn, err := s.Listener.Accept()
 		if err == nil || s.shut.Load() || !isTemporary(err) {
 			return conn, err
 		}
-		if delay == 5*time.Millisecond {
+		if delay == firstDelay {
 			s.writeLog(fmt.Appendf(nil, "httpserver: accept: %s; trying again\n", reason(err)))
 		}
 		select {
@@ -440,8 +438,9 @@ func (s *HTTPServer) acceptPatiently() (net.Conn, error) {
 	}
 }
 
-// isTemporary tells whether Accept may work again after err: what the system says of
-// one connection or of its resources passes, what it says of the listener not.
+// isTemporary reports whether Accept may work again after err. Errors of the system
+// are about one connection or about its resources, apart from those that say that
+// the listener itself is of no use.
 func isTemporary(err error) bool {
 	var temporary interface{ Temporary() bool }
 	if errors.As(err, &temporary) && temporary.Temporary() {
@@ -451,9 +450,9 @@ func isTemporary(err error) bool {
 	return errors.As(err, &errno) && errno != syscall.EBADF && errno != syscall.EINVAL && errno != syscall.ENOTSOCK
 }
 
-// process serves a connection, in a goroutine of its own if threading.
+// process serves a connection, in a goroutine of its own if threading is set.
 func (s *HTTPServer) process(conn net.Conn, threading bool) {
-	state, _ := s.register(conn) // before a goroutine begins, as Shutdown may end meanwhile
+	state := s.register(conn, nil) // not in the goroutine: Shutdown may return before that runs
 	if threading {
 		go s.serveConn(conn, state)
 	} else {
@@ -461,7 +460,8 @@ func (s *HTTPServer) process(conn net.Conn, threading bool) {
 	}
 }
 
-// serveConn serves a connection to its end. Without a state it came too late.
+// serveConn serves a connection until its end. A nil state means that the server
+// was closed in the meantime.
 func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	if s.slots != nil {
 		defer func() { <-s.slots }()
@@ -471,35 +471,44 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 		conn.Close()
 		return
 	}
-	defer s.forget(state)
+	defer s.unregister(state)
 	switch {
 	case s.VerifyRequest != nil && !s.VerifyRequest(conn):
-		s.ShutdownRequest(conn)
+		state.linger = lingerTime
+		state.shutdown(conn)
 	case s.ProcessRequest != nil:
+		addr := conn.RemoteAddr() // which can wait for the client
+		s.mu.Lock()
+		state.addr = addr
+		s.mu.Unlock()
 		s.ProcessRequest(conn)
 	default:
-		defer s.ShutdownRequest(conn) // also when the handler ends its goroutine
-		s.FinishRequest(conn)
+		defer state.shutdown(conn) // also if the handler calls runtime.Goexit
+		s.finish(conn, state)
 	}
 }
 
-// FinishRequest makes a handler and lets it serve the connection, which stays
-// open. A panic of the handler goes to HandleError. A ProcessRequest calls it
-// with the connection, or with one that it put around it.
+// FinishRequest makes a handler and has it serve conn. It does not close conn. If
+// the handler panics, HandleError is called.
 func (s *HTTPServer) FinishRequest(conn net.Conn) {
-	defer s.catch(conn, nil)
-	state, isNew := s.register(conn)
+	s.prepare()
+	state := s.find(conn)
+	if state == nil {
+		state = s.register(conn, conn.RemoteAddr())
+	}
 	if state == nil {
 		return
 	}
-	defer s.forget(state)
-	if isNew {
-		defer func() {
-			if state.linger == 0 {
-				s.leave(conn, false)
-			}
-		}()
+	s.finish(conn, state)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state.users--; state.users == 0 && !state.hijacked { // else ShutdownRequest has to find it
+		s.remove(state)
 	}
+}
+
+func (s *HTTPServer) finish(conn net.Conn, state *connState) {
+	defer s.catch(conn, nil)
 	h := s.newHandler(conn, state)
 	defer h.base().closeOpened()
 	defer h.Finish()
@@ -516,8 +525,8 @@ func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
 	return h
 }
 
-// catch, deferred, ends a connection on which a handler or, without one, a hook
-// panicked.
+// catch is deferred. It ends a connection on which its handler panicked or, if h is
+// nil, a hook.
 func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	v := recover()
 	if v == nil {
@@ -536,50 +545,38 @@ func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	}
 }
 
-// sendInternalError answers 500 if no answer has been begun. What was begun and held
-// back is dropped; that this fails as well is possible and told by no one.
+// sendInternalError sends a 500 unless part of a response was already sent. A second
+// panic is ignored.
 func sendInternalError(h Handler) {
 	defer func() { _ = recover() }()
 	b := h.base()
+	b.broken = true
 	b.state.linger = lingerTime
 	if !b.out.begun() {
 		h.SendError(500, "", "")
 	}
 }
 
-// lingerTime is how long a connection is read after its last response, so that
-// the client gets to read that.
+// lingerTime is how long a connection is read after the last response, so that the
+// client can read that.
 const lingerTime = 2 * time.Second
 
-// ShutdownRequest closes a connection, unless its handler hijacked it. Where
-// the client may still be sending, it first ends its own side and reads on for
-// up to two seconds: closing at once would take the response from the client,
-// or the knowledge that there is none (RFC 9112 section 9.6).
+// ShutdownRequest closes a connection, unless its handler hijacked it. If the client
+// may still be sending, it ends its own side first and reads on for up to two
+// seconds: closing at once could destroy the response on its way to the client (RFC
+// 9112 section 9.6).
 func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	s.prepare()
-	s.mu.Lock()
-	state := s.conns[key(conn)]
-	hijacked, done := s.left[key(conn)]
-	delete(s.left, key(conn))
-	s.mu.Unlock()
-	if hijacked {
-		return
+	state := s.find(conn)
+	if state == nil {
+		state = &connState{server: s, linger: lingerTime}
+	} else {
+		defer s.unregister(state)
 	}
-	linger := lingerTime
-	switch {
-	case done:
-		linger = 0
-	case state != nil:
-		linger = state.linger
-	}
-	if c, ok := conn.(interface{ CloseWrite() error }); ok && linger > 0 && c.CloseWrite() == nil {
-		conn.SetReadDeadline(time.Now().Add(linger))
-		io.Copy(io.Discard, conn)
-	}
-	conn.Close()
+	state.shutdown(conn)
 }
 
-// PrintError writes err to Stderr, with the stack if it is a *PanicError.
+// PrintError writes err to Stderr, with the stack if err is a [*PanicError].
 // Python: BaseServer.handle_error.
 func (s *HTTPServer) PrintError(conn net.Conn, err error) {
 	line := append([]byte("httpserver: connection from "), hostOf(conn.RemoteAddr())...)
@@ -593,7 +590,7 @@ func (s *HTTPServer) PrintError(conn net.Conn, err error) {
 	s.writeLog(line)
 }
 
-// writeLog writes whole lines to Stderr. Handlers without a server have it too.
+// writeLog writes whole lines to Stderr. It works on a nil server, too.
 func (s *HTTPServer) writeLog(line []byte) {
 	if s == nil {
 		os.Stderr.Write(line)
@@ -608,7 +605,7 @@ func (s *HTTPServer) writeLog(line []byte) {
 	}
 }
 
-// now gives the present second as text. Handlers without a server have it too.
+// now returns the texts for the current second. It works on a nil server, too.
 func (s *HTTPServer) now() *dateStrings {
 	t := time.Now()
 	if s == nil {
@@ -622,14 +619,16 @@ func (s *HTTPServer) now() *dateStrings {
 	return d
 }
 
-// Shutdown ends a server without failing a request. It accepts the connections
-// that are queued, as far as MaxConnections allows, and no more; closes idle ones
-// unless a request arrives within a quarter of a second; gives a request of which
-// a part has arrived a second for the rest; and waits until the requests under way
-// are answered, which tell their clients that the connection closes. Scripts that
-// run on are ended. If ctx ends before, all goes on and its error is returned;
-// Close ends it. A handler that calls Shutdown waits for itself unless it does so
-// in another goroutine. Hijacked connections are not waited for.
+// Shutdown ends the server without failing a request. It accepts the connections
+// that wait in the queue, as far as MaxConnections allows, and no others. It waits
+// for requests to be answered; their responses say that the connection closes. An
+// idle connection is closed after a quarter of a second without a request, one on
+// which a part of a request has arrived after a second without the rest. Then
+// scripts that still run are ended.
+//
+// If ctx is done first, Shutdown returns its error; the connections go on until
+// Close is called. Hijacked connections are not waited for. A handler that calls
+// Shutdown does so in a goroutine, as Shutdown waits for the handler.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.shut.Store(true)
@@ -646,17 +645,9 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		s.callClosers()
-	}()
-	select {
-	case <-closed:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
+	s.endWork()
+	return nil
 }
 
 const (
@@ -664,8 +655,8 @@ const (
 	queueTime = 50 * time.Millisecond // for all that are
 )
 
-// acceptQueued leaves time for accepting connections that are queued: closing the
-// listener resets them.
+// acceptQueued leaves time for the connections in the listener's queue to be
+// accepted: closing the listener would reset them.
 func (s *HTTPServer) acceptQueued(ctx context.Context) {
 	quiet := time.NewTicker(quietTime)
 	defer quiet.Stop()
@@ -682,10 +673,10 @@ func (s *HTTPServer) acceptQueued(ctx context.Context) {
 	}
 }
 
-// Close stops accepting and closes all connections but hijacked ones, at once.
-// Handlers are not waited for, scripts of CGIHandler are: two seconds after they
-// were told to end, or when Close is called again, they are killed. The error is
-// the listener's.
+// Close stops accepting and closes all connections at once, apart from hijacked
+// ones. It does not wait for handlers. It does wait for the scripts of CGIHandler:
+// they are told to end, and killed two seconds later, or at once if Close was called
+// before. The error is that of closing the listener.
 func (s *HTTPServer) Close() error {
 	s.prepare()
 	s.shut.Store(true)
@@ -693,64 +684,35 @@ func (s *HTTPServer) Close() error {
 	for _, state := range s.connections() {
 		state.conn.Close()
 	}
-	s.callClosers()
+	s.endWork()
 	s.end()
 	return s.closeErr
 }
 
-// stop stops accepting.
+// stop makes the server accept no more connections.
 func (s *HTTPServer) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
+	if isClosed(s.stopping) {
 		return
 	}
-	s.stopped = true
 	close(s.stopping)
 	if s.Listener != nil {
 		s.closeErr = s.Listener.Close()
 	}
 	select {
 	case a := <-s.pending:
-		closeAccepted(a)
+		if a.conn != nil {
+			a.conn.Close()
+		}
 	default:
 	}
 	s.checkDrained()
 }
 
-// connections gives the states of those that are open.
-func (s *HTTPServer) connections() []*connState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	states := make([]*connState, 0, len(s.conns))
-	for _, state := range s.conns {
-		states = append(states, state)
-	}
-	return states
-}
-
-// atClose has f called by Close, or by Shutdown when that has succeeded, until
-// undo is called. After that it is called at once.
-func (s *HTTPServer) atClose(f func()) (undo func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		go f()
-	}
-	if s.closers == nil {
-		s.closers = make(map[*func()]struct{})
-	}
-	s.closers[&f] = struct{}{}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.closers, &f)
-	}
-}
-
-// beginWork counts something that Shutdown and Close wait for, and that ends soon
-// when s.ctx is canceled; at its end, s.work.Done is called. It returns false if it
-// is too late to begin.
+// beginWork counts something that may outlive its request. It ends soon after s.ctx
+// was canceled, and sooner after s.urgent was, and then calls s.work.Done. The
+// result is false if it is too late to begin.
 func (s *HTTPServer) beginWork() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -761,40 +723,19 @@ func (s *HTTPServer) beginWork() bool {
 	return true
 }
 
-// callClosers calls what atClose was given, all at once, and waits. Then no script
-// needs devNull any more.
-func (s *HTTPServer) callClosers() {
+// endWork ends what beginWork counted, and waits for it; without patience if it was
+// called before.
+func (s *HTTPServer) endWork() {
 	s.mu.Lock()
-	if s.over {
+	if s.ctx.Err() != nil {
 		s.hurry(ErrServerClosed)
 	}
-	s.over = true
 	s.cancel(ErrServerClosed)
-	var wg sync.WaitGroup
-	for f := range s.closers {
-		wg.Go(*f)
-	}
 	s.mu.Unlock()
-	wg.Wait()
 	s.work.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.null.Close()
-	s.null = nil
 }
 
-// devNull gives an empty file that stays open until no request may go on, nil if
-// there is none. To open one for each short script takes 3 % of its time.
-func (s *HTTPServer) devNull() *os.File {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.null == nil && !s.over {
-		s.null, _ = os.Open(os.DevNull)
-	}
-	return s.null
-}
-
-// end lets ServeForever return.
+// end makes ServeForever return.
 func (s *HTTPServer) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -803,137 +744,135 @@ func (s *HTTPServer) end() {
 	}
 }
 
-// A connState is what the server knows of a connection.
+// A connState is what the server knows about a connection.
 type connState struct {
 	server *HTTPServer
 	conn   net.Conn
+
+	linger time.Duration // how long the client may still be sending; of the serving goroutine
 	phase  atomic.Int32
-	linger time.Duration // how long the client may still be sending; the serving goroutine's
-	users  int           // who registered it and has not forgotten it; held by server.mu
-	limits sync.Mutex    // held while limit looks at phase and sets a deadline for it
+	limits sync.Mutex // held while limit looks at phase and sets a deadline for it
+
+	// The following is protected by server.mu.
+	addr     net.Addr // of the client; nil unless ProcessRequest is set
+	users    int      // calls that are using it
+	hijacked bool     // the connection belongs to its handler
 }
 
-// Phases of a connection: when the server shuts down, one that waits for a
-// request, or for the rest of what a client has begun to send, has limited time.
-const (
-	connActive = iota
-	connIdle
-	connReading
-)
-
-const (
-	idleTime    = 250 * time.Millisecond // longer than most requests are under way
-	readingTime = time.Second
-)
-
-// idle and reading are the begin of waiting for the first byte of a request and
-// for the rest of its head, read is the end of both.
-func (c *connState) idle()    { c.wait(connIdle) }
-func (c *connState) reading() { c.wait(connReading) }
-
-func (c *connState) wait(phase int32) {
-	c.phase.Store(phase)
-	c.limit()
-}
-
-func (c *connState) read() {
-	if c.phase.Swap(connActive) != connActive && c.closing() {
-		c.limits.Lock()
-		defer c.limits.Unlock()
-		c.conn.SetReadDeadline(time.Time{}) // that of limit is not for the body
-	}
-}
-
-// limit is called by the handler when it begins to wait and by Shutdown, so that
-// whoever is later sets the deadline.
-func (c *connState) limit() {
-	if !c.closing() {
-		return
-	}
-	c.limits.Lock()
-	defer c.limits.Unlock()
-	var err error
-	switch c.phase.Load() {
-	case connIdle:
-		err = c.conn.SetReadDeadline(time.Now().Add(idleTime))
-	case connReading:
-		err = c.conn.SetReadDeadline(time.Now().Add(readingTime))
-	}
-	if err != nil {
-		c.conn.Close()
-	}
-}
-
-// closing tells whether this request is to be the connection's last.
-func (c *connState) closing() bool { return c.server.shut.Load() }
-
-// key gives what a connection is known by: itself or, where its type is one that
-// cannot be compared, its addresses.
-func key(conn net.Conn) (k any) {
-	defer func() {
-		if recover() != nil {
-			k = fmt.Sprint(conn.LocalAddr(), conn.RemoteAddr())
-		}
-	}()
-	_ = map[any]bool(nil)[conn]
-	return conn
-}
-
-// register gives the state of a connection, a new one if it is not known, or nil
-// if a new one comes too late.
-func (s *HTTPServer) register(conn net.Conn) (state *connState, isNew bool) {
-	s.prepare()
+// register adds a connection with its first user. It returns nil if the server does
+// not serve any more.
+func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state = s.conns[key(conn)]; state != nil {
-		state.users++
-		return state, false
+	if isClosed(s.stopping) {
+		return nil
 	}
-	if s.stopped {
-		return nil, false
-	}
-	state = &connState{server: s, conn: conn, users: 1}
-	s.conns[key(conn)] = state
+	state := &connState{server: s, conn: conn, addr: addr, users: 1}
+	s.conns[state] = struct{}{}
+	s.active++
 	s.taken.Add(1)
-	return state, true
+	return state
 }
 
-// hijack forgets a connection, but for the ShutdownRequest that is to spare it.
-func (c *connState) hijack() {
-	s := c.server
-	s.leave(c.conn, true)
+// find returns the state of conn or, if ProcessRequest has wrapped it around another
+// connection, the state of that, and adds a user. It returns nil if there is none.
+// Where clients have no addresses of their own, as on a net.Pipe, a wrapped
+// connection may not be found.
+func (s *HTTPServer) find(conn net.Conn) *connState {
+	addr := conn.RemoteAddr()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, key(c.conn))
-	s.checkDrained()
-}
-
-// leave notes for ShutdownRequest how a handler left a connection that will not
-// be known any more: hijacked, or with nothing unread.
-func (s *HTTPServer) leave(conn net.Conn, hijacked bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.left[key(conn)] = s.left[key(conn)] || hijacked
-}
-
-// forget ends what register began.
-func (s *HTTPServer) forget(state *connState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if state.users--; state.users == 0 && s.conns[key(state.conn)] == state {
-		delete(s.conns, key(state.conn))
+	var found []*connState
+	for state := range s.conns {
+		if addr != nil && state.addr == addr {
+			found = append(found, state)
+		}
 	}
-	s.checkDrained()
+	if len(found) > 1 {
+		found = slices.DeleteFunc(found, func(state *connState) bool { return state.conn != conn })
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	found[0].users++
+	return found[0]
 }
 
-// checkDrained tells Shutdown when the last connection has gone.
+// unregister removes a user of a connection, and the connection with the last one.
+func (s *HTTPServer) unregister(state *connState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state.users--; state.users == 0 {
+		s.remove(state)
+	}
+}
+
+// remove removes a connection. The caller holds s.mu.
+func (s *HTTPServer) remove(state *connState) {
+	delete(s.conns, state)
+	if !state.hijacked {
+		s.active--
+		s.checkDrained()
+	}
+}
+
+// connections returns the connections that were not hijacked.
+func (s *HTTPServer) connections() []*connState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	states := make([]*connState, 0, s.active)
+	for state := range s.conns {
+		if !state.hijacked {
+			states = append(states, state)
+		}
+	}
+	return states
+}
+
+// checkDrained lets Shutdown continue when the last connection has ended. The caller
+// holds s.mu.
 func (s *HTTPServer) checkDrained() {
-	if !s.stopped || len(s.conns) > 0 {
-		return
-	}
-	if !isClosed(s.drained) {
+	if isClosed(s.stopping) && s.active == 0 && !isClosed(s.drained) {
 		close(s.drained)
 	}
+}
+
+// hijack leaves the connection to its handler.
+func (c *connState) hijack() {
+	s := c.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.hijacked = true
+	s.active--
+	s.checkDrained()
+}
+
+// shutdown closes conn, which is c.conn or wrapped around it.
+func (c *connState) shutdown(conn net.Conn) {
+	c.server.mu.Lock()
+	hijacked := c.hijacked
+	c.server.mu.Unlock()
+	if hijacked {
+		return
+	}
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && c.linger > 0 && half.CloseWrite() == nil {
+		conn.SetReadDeadline(time.Now().Add(c.linger))
+		io.Copy(io.Discard, conn)
+	}
+	conn.Close()
+}
+
+// closing reports whether the current request is to be the last one.
+func (c *connState) closing() bool { return c.server.shut.Load() }
+
+// shared returns the T that the handlers of s have in common. The first caller gets a new one.
+func shared[T any](s *HTTPServer) *T {
+	key := (*T)(nil)
+	if v, ok := s.shared.Load(key); ok {
+		return v.(*T)
+	}
+	v, _ := s.shared.LoadOrStore(key, new(T))
+	return v.(*T)
 }
 
 func isClosed(c <-chan struct{}) bool {

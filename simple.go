@@ -298,7 +298,7 @@ func (h *SimpleHandler) openFile(name string) (fs.File, error) {
 		}
 		return h.FS.Open(fsName(name))
 	}
-	return h.file.open(name, &h.Server.contents)
+	return h.file.open(name, shared[fileCache](h.Server))
 }
 
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
@@ -395,7 +395,7 @@ func (h *SimpleHandler) sharedDirectory(name string) ([]listingEntry, error) {
 	if h.FS != nil {
 		return h.readDirectory(name)
 	}
-	return h.Server.lists.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
+	return shared[readings](h.Server).share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
 }
 
 // readDirectory gives the entries of a directory, in the default order. What cannot be
