@@ -253,7 +253,7 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 		h.Path = h.Path[1:] // a redirect to it would lead to another host
 	}
 	if h.line.simple() {
-		h.state.activate()
+		h.state.waited()
 		return true
 	}
 	return h.parseHeader() && h.checkExpect()

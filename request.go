@@ -15,9 +15,7 @@ import (
 )
 
 // This file is the reading side of a connection: the buffer, the reader of a request
-// head, the parts of ParseRequest, and the phases that a connection goes through.
-
-const bufferSize = 4 << 10
+// head, the parts of ParseRequest, and the waits for a client.
 
 var readBuffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
@@ -25,9 +23,8 @@ var readBuffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 // a request. While the connection is idle it has no buffer.
 type connReader struct {
 	conn    net.Conn
-	timeout *time.Duration    // the handler's Timeout
-	pooled  *[bufferSize]byte // the array of buf, unless buf has grown
-	buf     []byte            // unread bytes are buf[r:w]
+	timeout *time.Duration // the handler's Timeout
+	buf     []byte         // unread bytes are buf[r:w]
 	r, w    int
 	full    bool // the last read filled its buffer, so there may be more to read
 	waiter  waiter
@@ -41,10 +38,10 @@ func (c *connReader) release() {
 	if c.r < c.w {
 		return
 	}
-	if c.pooled != nil {
-		readBuffers.Put(c.pooled)
+	if len(c.buf) == bufferSize { // it has not grown
+		readBuffers.Put((*[bufferSize]byte)(c.buf))
 	}
-	c.pooled, c.buf, c.r, c.w = nil, nil, 0, 0
+	c.buf, c.r, c.w = nil, 0, 0
 }
 
 // beginDeadline gives what is read next the handler's timeout.
@@ -74,8 +71,7 @@ func (c *connReader) fill() error {
 }
 
 func (c *connReader) takeBuffer() {
-	c.pooled = readBuffers.Get().(*[bufferSize]byte)
-	c.buf = c.pooled[:]
+	c.buf = readBuffers.Get().(*[bufferSize]byte)[:]
 }
 
 // filled records the outcome of a read.
@@ -91,13 +87,7 @@ func (c *connReader) filled(n int, err error) error {
 // grow makes the buffer a quarter larger, so that a client cannot make it much
 // larger than what it has sent.
 func (c *connReader) grow() {
-	larger := make([]byte, len(c.buf)+max(len(c.buf)/4, bufferSize))
-	copy(larger, c.buf)
-	c.buf = larger
-	if c.pooled != nil {
-		readBuffers.Put(c.pooled)
-		c.pooled = nil
-	}
+	c.buf = append(c.buf, make([]byte, max(len(c.buf)/4, bufferSize))...)
 }
 
 // line returns the line that begins from bytes after the first unread one, with its
@@ -201,9 +191,9 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 		if !waited {
 			h.in.beginDeadline()
 		}
-		h.state.wait(connIdle)
+		h.state.wait(idleTime)
 		err := h.in.fill()
-		h.state.activate()
+		h.state.waited()
 		if err != nil {
 			h.noRequest(err)
 			return false
@@ -261,7 +251,7 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 // one deadline for all of it.
 func (h *BaseRequestHandler) beginReading() {
 	h.in.beginDeadline()
-	h.state.wait(connReading)
+	h.state.wait(readingTime)
 }
 
 // refuse responds to a request after which nothing can be read. It returns false.
@@ -298,7 +288,7 @@ func (h *BaseRequestHandler) parseHeader() bool {
 		h.rawHeader = string(h.in.buffered()[:end])
 		h.in.consume(end)
 	}
-	h.state.activate()
+	h.state.waited()
 	fields, err := parseFields(h.Headers, h.rawHeader)
 	if err == nil {
 		err = checkHost(fields, &h.line)
@@ -375,55 +365,41 @@ func (h *BaseRequestHandler) skipBody() bool {
 		return h.body.err == io.EOF
 	}
 	h.beginReading()
-	defer h.state.activate()
+	defer h.state.waited()
 	return h.body.drain()
 }
-
-// Phases of a connection. When the server shuts down, a connection in one of the
-// latter two has little time left.
-const (
-	connActive  = iota
-	connIdle    // waits for a request
-	connReading // waits for the rest of something that the client is sending
-)
 
 const (
 	idleTime    = 250 * time.Millisecond // longer than most requests are on their way
 	readingTime = time.Second
 )
 
-// wait begins the phase connIdle or connReading.
-func (c *connState) wait(phase int32) {
-	c.phase.Store(phase)
+// wait begins a wait for the client, which lasts at most for grace if the server is
+// shutting down.
+func (c *connState) wait(grace time.Duration) {
+	c.grace.Store(int64(grace))
 	c.limit()
 }
 
-// activate ends that phase.
-func (c *connState) activate() {
-	if c.phase.Swap(connActive) != connActive && c.closing() {
+// waited ends the wait.
+func (c *connState) waited() {
+	if c.grace.Swap(0) != 0 && c.closing() {
 		c.limits.Lock()
 		defer c.limits.Unlock()
 		c.conn.SetReadDeadline(time.Time{}) // that of limit is not for the body
 	}
 }
 
-// limit sets a deadline for the current phase if the server is shutting down. It is
-// called by the handler when the phase begins and by Shutdown: the later of the two
-// calls has an effect.
+// limit sets a deadline for the wait if the server is shutting down. It is called when
+// the wait begins and by Shutdown: the later of the two calls has an effect.
 func (c *connState) limit() {
 	if !c.closing() {
 		return
 	}
 	c.limits.Lock()
 	defer c.limits.Unlock()
-	var err error
-	switch c.phase.Load() {
-	case connIdle:
-		err = c.conn.SetReadDeadline(time.Now().Add(idleTime))
-	case connReading:
-		err = c.conn.SetReadDeadline(time.Now().Add(readingTime))
-	}
-	if err != nil {
+	grace := time.Duration(c.grace.Load())
+	if grace != 0 && c.conn.SetReadDeadline(time.Now().Add(grace)) != nil {
 		c.conn.Close()
 	}
 }

@@ -23,6 +23,8 @@ const smallBody = 64 << 10
 // holdTime is how long a complete head waits for the body.
 const holdTime = time.Millisecond
 
+const bufferSize = 4 << 10
+
 var writeBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, bufferSize)
 	return &b

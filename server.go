@@ -353,48 +353,30 @@ type accepted struct {
 	err  error
 }
 
-// accept waits for a slot and for a connection. If limit is not 0 and passes, the
-// error is os.ErrDeadlineExceeded.
+// accept waits for a connection. If limit is not 0 and passes, the error is
+// os.ErrDeadlineExceeded; then the wait continues, for the next call or until the
+// server stops.
 func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 	if s.Listener == nil || s.NewHandler == nil {
 		return nil, errors.New("httpserver: the server needs Listener and NewHandler")
 	}
 	s.prepare()
-	var expired <-chan time.Time
-	if limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		expired = timer.C
-	}
-	if s.slots != nil {
-		select {
-		case s.slots <- struct{}{}:
-		case <-expired:
-			return nil, os.ErrDeadlineExceeded
-		case <-s.stopping:
-			return nil, net.ErrClosed
-		}
-	}
-	conn, err := s.acceptUntil(expired)
-	if err != nil && s.slots != nil {
-		<-s.slots
-	}
-	return conn, err
-}
-
-// acceptUntil waits for a connection until expired. An Accept that is still in
-// progress then is taken over by the next call, or by Shutdown.
-func (s *HTTPServer) acceptUntil(expired <-chan time.Time) (net.Conn, error) {
 	s.mu.Lock()
 	pending := s.pending
-	if pending == nil && expired != nil && !isClosed(s.stopping) {
+	if pending == nil && limit > 0 && !isClosed(s.stopping) {
 		pending = make(chan accepted, 1)
 		s.pending = pending
 		s.work.Go(func() { s.acceptPending(pending) })
 	}
 	s.mu.Unlock()
 	if pending == nil {
-		return s.acceptRetrying()
+		return s.acceptNext()
+	}
+	var expired <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		expired = timer.C
 	}
 	select {
 	case a := <-pending:
@@ -410,7 +392,7 @@ func (s *HTTPServer) acceptUntil(expired <-chan time.Time) (net.Conn, error) {
 }
 
 func (s *HTTPServer) acceptPending(pending chan<- accepted) {
-	conn, err := s.acceptRetrying()
+	conn, err := s.acceptNext()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !isClosed(s.stopping) {
@@ -418,6 +400,22 @@ func (s *HTTPServer) acceptPending(pending chan<- accepted) {
 	} else if conn != nil {
 		conn.Close()
 	}
+}
+
+// acceptNext waits for one of MaxConnections to be free, and accepts a connection.
+func (s *HTTPServer) acceptNext() (net.Conn, error) {
+	if s.slots != nil {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.stopping:
+			return nil, net.ErrClosed
+		}
+	}
+	conn, err := s.acceptRetrying()
+	if err != nil && s.slots != nil {
+		<-s.slots
+	}
+	return conn, err
 }
 
 // acceptRetrying accepts a connection. It waits out temporary errors.
@@ -750,8 +748,8 @@ type connState struct {
 	conn   net.Conn
 
 	linger time.Duration // how long the client may still be sending; of the serving goroutine
-	phase  atomic.Int32
-	limits sync.Mutex // held while limit looks at phase and sets a deadline for it
+	grace  atomic.Int64  // how long it may wait for the client during a Shutdown, a time.Duration; 0 means as long as ever
+	limits sync.Mutex    // held while limit sets a deadline for that
 
 	// The following is protected by server.mu.
 	addr     net.Addr // of the client; nil unless ProcessRequest is set
