@@ -150,6 +150,7 @@ type BaseRequestHandler struct {
 	date      string    // DateTimeString of dateOf
 	dateOf    int64     // in seconds since 1970
 	broken    bool      // nothing that follows can be read as a request
+	cut       bool      // the response must not look complete
 	expects   bool      // the client waits for 100 Continue
 	opened    io.Closer // a file to be closed after the request, in case nobody else did
 }
@@ -228,7 +229,7 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 	h.out.begin()
 	h.out.badFraming = false
 	h.body.reset(&h.in, 0)
-	h.expects = false
+	h.cut, h.expects = false, false
 	if h.readRequestLine() && h.Self().ParseRequest() {
 		h.dispatch()
 	}
@@ -291,7 +292,10 @@ func (h *BaseRequestHandler) endRequest() {
 	if h.out.ended {
 		h.out.flush()
 	}
-	if h.broken || !h.out.complete() || !h.CloseConnection && !h.skipBody() {
+	if !h.cut && h.out.failure() == nil {
+		h.state.unframed.Store(false)
+	}
+	if h.broken || h.cut || !h.out.complete() || !h.CloseConnection && !h.skipBody() {
 		h.CloseConnection = true
 	}
 	h.logIncomplete()
@@ -490,6 +494,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 	if h.state.closing() || w.code >= 200 && (waits || w.unframed() || w.badFraming) {
 		h.CloseConnection = true
 	}
+	h.state.unframed.Store(w.code >= 200 && w.unframed())
 	if h.RequestVersion == "HTTP/0.9" {
 		w.end()
 		return

@@ -1,8 +1,14 @@
 package httpserver_test
 
 import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -106,5 +112,91 @@ func TestHoldExpires(t *testing.T) {
 	close(received)
 	if body, err := io.ReadAll(r); string(body) != "body" || err != nil {
 		t.Errorf("got %q, %v", body, err)
+	}
+}
+
+// A client that is still sending a body which nobody reads gets the response, however
+// long that takes.
+func TestRefusedUpload(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[httpserver.SimpleHandler], nil)
+	conn := dial(t, s.Addr())
+	const size = 40 << 20
+	fmt.Fprintf(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
+	piece := make([]byte, 1<<20)
+	for range size / len(piece) {
+		if _, err := conn.Write(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || response.StatusCode != 501 {
+		t.Fatalf("got %v, %v", response, err)
+	}
+}
+
+// cutter sends a part of a body without a length, and then does what it is told to.
+type cutter struct {
+	httpserver.BaseRequestHandler
+	then func()
+}
+
+func (h *cutter) DoGET() {
+	h.SendResponse(200, "")
+	h.EndHeaders()
+	io.WriteString(h.WFile, "begun")
+	h.then()
+}
+
+// A response without a length that was cut does not look complete: the connection is
+// reset, and over TLS it ends without close_notify.
+func TestCutResponseIsReset(t *testing.T) {
+	t.Parallel()
+	certificate := httptest.NewUnstartedServer(nil)
+	certificate.StartTLS()
+	t.Cleanup(certificate.Close)
+	for _, tt := range []struct {
+		name string
+		then func(t *testing.T, s *httpserver.HTTPServer)
+		cut  bool
+	}{
+		{"return", func(*testing.T, *httpserver.HTTPServer) {}, false},
+		{"panic", func(*testing.T, *httpserver.HTTPServer) { panic("of a test") }, true},
+		{"Goexit", func(*testing.T, *httpserver.HTTPServer) { runtime.Goexit() }, true},
+		{"Close", func(_ *testing.T, s *httpserver.HTTPServer) { s.Close() }, true},
+	} {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s,TLS=%v", tt.name, secure), func(t *testing.T) {
+				t.Parallel()
+				begun := make(chan struct{})
+				var server *httpserver.HTTPServer
+				s, _ := start(t, func() httpserver.Handler {
+					return &cutter{then: func() { <-begun; tt.then(t, server) }}
+				}, func(s *httpserver.HTTPServer) {
+					server = s
+					s.HandleError = func(net.Conn, error) {}
+					if secure {
+						s.Listener = tls.NewListener(s.Listener, certificate.TLS)
+					}
+				})
+				conn := dial(t, s.Addr())
+				if secure {
+					conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+				}
+				io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+				r := bufio.NewReader(conn)
+				for got := ""; !strings.HasSuffix(got, "begun"); {
+					c, err := r.ReadByte()
+					if err != nil {
+						t.Fatal(err)
+					}
+					got += string(c)
+				}
+				close(begun)
+				if _, err := r.ReadByte(); (err != io.EOF) != tt.cut {
+					t.Errorf("the response ends with %v", err)
+				}
+			})
+		}
 	}
 }

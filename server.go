@@ -555,14 +555,10 @@ func sendInternalError(h Handler) {
 	}
 }
 
-// lingerTime is how long a connection is read after the last response, so that the
-// client can read that.
-const lingerTime = 2 * time.Second
-
 // ShutdownRequest closes a connection, unless its handler hijacked it. If the client
-// may still be sending, it ends its own side first and reads on for up to two
-// seconds: closing at once could destroy the response on its way to the client (RFC
-// 9112 section 9.6).
+// may still be sending, it ends its own side first and reads on, until nothing comes
+// for two seconds, for at most 30 seconds and 64 MiB: closing at once could destroy
+// the response on its way to the client (RFC 9112 section 9.6).
 func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
@@ -680,7 +676,7 @@ func (s *HTTPServer) Close() error {
 	s.shut.Store(true)
 	s.stop()
 	for _, state := range s.connections() {
-		state.conn.Close()
+		state.close(state.conn)
 	}
 	s.endWork()
 	s.end()
@@ -747,9 +743,10 @@ type connState struct {
 	server *HTTPServer
 	conn   net.Conn
 
-	linger time.Duration // how long the client may still be sending; of the serving goroutine
-	grace  atomic.Int64  // how long it may wait for the client during a Shutdown, a time.Duration; 0 means as long as ever
-	limits sync.Mutex    // held while limit sets a deadline for that
+	linger   time.Duration // how long the client may still be sending; of the serving goroutine
+	unframed atomic.Bool   // a response is being sent that ends with the connection
+	grace    atomic.Int64  // how long it may wait for the client during a Shutdown, a time.Duration; 0 means as long as ever
+	limits   sync.Mutex    // held while limit sets a deadline for that
 
 	// The following is protected by server.mu.
 	addr     net.Addr // of the client; nil unless ProcessRequest is set
@@ -853,11 +850,49 @@ func (c *connState) shutdown(conn net.Conn) {
 	if hijacked {
 		return
 	}
-	if half, ok := conn.(interface{ CloseWrite() error }); ok && c.linger > 0 && half.CloseWrite() == nil {
-		conn.SetReadDeadline(time.Now().Add(c.linger))
-		io.Copy(io.Discard, conn)
+	half, ok := conn.(interface{ CloseWrite() error })
+	if ok && c.linger > 0 && !c.unframed.Load() && half.CloseWrite() == nil {
+		c.readOn(conn)
+	}
+	c.close(conn)
+}
+
+// close closes conn at once. If the client would take that for the end of a response
+// that is not complete, the connection is reset, without a word of TLS.
+func (c *connState) close(conn net.Conn) {
+	if c.unframed.Load() {
+		if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+			conn = secure.NetConn()
+		}
+		if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+			tcp.SetLinger(0)
+		}
 	}
 	conn.Close()
+}
+
+// Limits of what is read of a connection after its last response.
+const (
+	lingerTime    = 2 * time.Second // without a byte
+	maxLingerTime = 30 * time.Second
+	maxLingerSize = 64 << 20
+)
+
+// readOn reads what the client still sends, and drops it. There is less time for that
+// when the server shuts down.
+func (c *connState) readOn(conn net.Conn) {
+	begun, buf := time.Now(), make([]byte, 16<<10)
+	for n := 0; n < maxLingerSize; {
+		limit := maxLingerTime
+		if c.closing() {
+			limit = lingerTime
+		}
+		conn.SetReadDeadline(time.Now().Add(min(c.linger, limit-time.Since(begun))))
+		m, err := conn.Read(buf)
+		if n += m; err != nil {
+			return
+		}
+	}
 }
 
 // closing reports whether the current request is to be the last one.

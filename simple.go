@@ -110,6 +110,7 @@ func (h *SimpleHandler) DoGET() {
 	}
 	defer body.Close()
 	if err := self.CopyFile(h.WFile, body); err != nil && h.out.failure() == nil {
+		h.cut = true
 		self.LogError("Sending %s: %v", h.Path, err)
 	}
 }
