@@ -3,6 +3,7 @@ package httpserver
 import (
 	"errors"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -75,13 +76,11 @@ func checkCoding(coding string) *statusError {
 	return &statusError{code: 501, message: "Unsupported Transfer-Encoding (" + quote(coding) + ")"}
 }
 
-// parseLength reads 1*DIGIT that fits an int64.
+// parseLength parses a Content-Length (RFC 9110 section 8.6). It reports whether
+// s is a number that is less than math.MaxInt64.
 func parseLength(s string) (n int64, ok bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
+	n, ok = parseDigits(s)
+	return n, ok && n < math.MaxInt64
 }
 
 // A bodyReader reads one request's body from the connection, then gives io.EOF.
@@ -194,7 +193,7 @@ func parseChunkSize(line string) (size int64, extension int, ok bool) {
 			return 0, 0, false
 		}
 	}
-	if len(digits) > 16 || strings.Trim(digits, "0123456789abcdefABCDEF") != "" {
+	if len(digits) > 16 || !hexBytes.hold(digits) {
 		return 0, 0, false
 	}
 	size, err := strconv.ParseInt(digits, 16, 64)

@@ -244,14 +244,14 @@ func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 		return byteRange{}, false
 	}
 	if first == "" {
-		length, ok := parsePosition(last)
+		length, ok := parseDigits(last)
 		length = min(length, size)
 		return byteRange{size - length, length}, ok
 	}
-	start, ok := parsePosition(first)
+	start, ok := parseDigits(first)
 	end := size - 1
 	if ok && last != "" {
-		end, ok = parsePosition(last)
+		end, ok = parseDigits(last)
 		ok = ok && start <= end
 		end = min(end, size-1)
 	}
@@ -259,15 +259,6 @@ func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 		return byteRange{}, ok
 	}
 	return byteRange{start, end - start + 1}, true
-}
-
-// parsePosition reads 1*DIGIT; what is too large for an int64 is its largest.
-func parsePosition(s string) (n int64, ok bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	n, _ = strconv.ParseInt(s, 10, 64)
-	return n, true
 }
 
 // overlap tells whether a byte is in two ranges.

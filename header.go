@@ -1,6 +1,9 @@
 package httpserver
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // This file holds the head of a request: the ordered Header, and the parsers
 // of the request line and the header fields (RFC 9112 sections 3 and 5).
@@ -69,7 +72,7 @@ func hasToken(list, token string) bool {
 type requestLine struct {
 	command, target string
 	version         string // as it was sent; "" until it is known to be sound
-	major, minor    int
+	major, minor    int64
 }
 
 // simple tells whether this is a request of HTTP/0.9, which has no header.
@@ -149,7 +152,7 @@ func (r *requestLine) parseVersion(version string) *statusError {
 	var ok1, ok2 bool
 	r.major, ok1 = parseDigits(major)
 	r.minor, ok2 = parseDigits(minor)
-	if !ok || !dot || !ok1 || !ok2 {
+	if !ok || !dot || !ok1 || !ok2 || max(len(major), len(minor)) > 10 {
 		return badRequest("Bad request version", version)
 	}
 	if r.major >= 2 {
@@ -159,14 +162,13 @@ func (r *requestLine) parseVersion(version string) *statusError {
 	return nil
 }
 
-// parseDigits reads one to ten digits.
-func parseDigits(s string) (n int, ok bool) {
-	if len(s) < 1 || len(s) > 10 || !digitBytes.hold(s) {
+// parseDigits parses 1*DIGIT and reports whether s is that. A number that does
+// not fit an int64 is returned as math.MaxInt64.
+func parseDigits(s string) (n int64, ok bool) {
+	if s == "" || !digitBytes.hold(s) {
 		return 0, false
 	}
-	for i := 0; i < len(s); i++ {
-		n = min(n*10+int(s[i]-'0'), 1<<20)
-	}
+	n, _ = strconv.ParseInt(s, 10, 64) // its result is MaxInt64 if it fails
 	return n, true
 }
 
@@ -291,6 +293,7 @@ type byteSet [256]bool
 
 var (
 	digitBytes  = newByteSet("0123456789")
+	hexBytes    = newByteSet("0123456789abcdefABCDEF")
 	schemeBytes = newByteSet(alnum + "+-.")
 	tokenBytes  = newByteSet(alnum + "!#$%&'*+-.^_`|~")
 )
@@ -337,6 +340,6 @@ func checkHost(fields Header, r *requestLine) *statusError {
 	return nil
 }
 
-func (r *requestLine) atLeast(major, minor int) bool {
+func (r *requestLine) atLeast(major, minor int64) bool {
 	return r.major > major || r.major == major && r.minor >= minor
 }

@@ -63,7 +63,7 @@ func unquote(s string) string {
 	}
 	decoded := append(make([]byte, 0, len(s)), s[:i]...)
 	for ; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+		if s[i] == '%' && i+2 < len(s) && hexBytes.hold(s[i+1:i+3]) {
 			decoded = append(decoded, fromHex(s[i+1])<<4|fromHex(s[i+2]))
 			i += 2
 		} else {
@@ -73,10 +73,7 @@ func unquote(s string) string {
 	return string(decoded)
 }
 
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
-}
-
+// fromHex returns the value of a hexadecimal digit.
 func fromHex(c byte) byte {
 	if c <= '9' {
 		return c - '0'
@@ -148,5 +145,5 @@ func windowsName(s string) bool {
 	if !isPort {
 		port, isPort = strings.CutPrefix(stem, "LPT")
 	}
-	return !isPort || !(len(port) == 1 && '0' <= port[0] && port[0] <= '9' || port == "¹" || port == "²" || port == "³")
+	return !isPort || !(len(port) == 1 && digitBytes.hold(port) || port == "¹" || port == "²" || port == "³")
 }
