@@ -178,17 +178,39 @@ p{margin:.25rem 0;color:var(--soft)}
 // ErrorContentType is set. Python: DEFAULT_ERROR_CONTENT_TYPE.
 const DefaultErrorContentType = "text/html;charset=utf-8"
 
-// errorPage fills an error message format. What is no known directive stays as
-// it stands, so a stray percent sign costs no page.
+// errorPage returns the page that appendErrorPage appends.
 func errorPage(format string, code int, message, explain string) string {
-	n := strconv.Itoa(code)
-	return strings.NewReplacer(
-		"%%", "%",
-		"%(code)d", n,
-		"%(code)s", n,
-		"%(message)s", escapeHTML(message),
-		"%(explain)s", escapeHTML(explain),
-	).Replace(format)
+	return string(appendErrorPage(nil, format, code, message, explain))
+}
+
+// appendErrorPage appends an error page in the format of DefaultErrorMessage.
+// A percent sign that begins no known directive is copied as it is.
+func appendErrorPage(dst []byte, format string, code int, message, explain string) []byte {
+	for {
+		text, directive, found := strings.Cut(format, "%")
+		dst = append(dst, text...)
+		if !found {
+			return dst
+		}
+		size := 0 // of the directive without its percent sign
+		switch {
+		case strings.HasPrefix(directive, "(code)d"), strings.HasPrefix(directive, "(code)s"):
+			dst = strconv.AppendInt(dst, int64(code), 10)
+			size = len("(code)d")
+		case strings.HasPrefix(directive, "(message)s"):
+			dst = appendHTML(dst, message)
+			size = len("(message)s")
+		case strings.HasPrefix(directive, "(explain)s"):
+			dst = appendHTML(dst, explain)
+			size = len("(explain)s")
+		default:
+			dst = append(dst, '%')
+			if strings.HasPrefix(directive, "%") {
+				size = 1
+			}
+		}
+		format = directive[size:]
+	}
 }
 
 // escapeHTML makes s safe as HTML text (not inside an attribute).
