@@ -19,7 +19,6 @@ var (
 	errNoSendfile = errors.New("httpserver: the system cannot copy this file to a connection")
 	errHijacked   = errors.New("httpserver: the connection was hijacked")
 	errBadChunk   = errors.New("httpserver: malformed chunked body")
-	errUnread     = errors.New("httpserver: the request body was left unread")
 	errUnlisted   = errors.New("httpserver: the directory was not read")
 	errLineLimit  = errors.New("httpserver: line too long")
 	errGone       = errors.New("httpserver: the client has gone")

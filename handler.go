@@ -533,7 +533,7 @@ func (h *BaseRequestHandler) logIncomplete() {
 		self.LogError("Response timed out")
 	case out.err != nil:
 		h.logLost(out.err)
-	case body != nil && body != io.EOF && body != errUnread && !errors.Is(body, net.ErrClosed):
+	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
 		self.LogError("Request body: %s", reason(body))
 	case h.broken:
 	case out.code != 0 && !out.ended:
