@@ -61,7 +61,7 @@ Beside that:
   --confine                 follow no symbolic link out of the directory
   --cors                    let pages of other sites read what is served
   --timeout SECONDS         end silent connections, 0 for never (default: 60)
-  -q, --quiet               do not log requests
+  -q, --quiet               do not log requests, nor errors of clients (4xx)
   --cgi-env NAME            pass this variable on to scripts, too; repeatable
   --cgi-timeout SECONDS     end scripts after that, 0 for never (default: 300)
   --cgi-max N               run at most so many scripts at once (default: 64)

@@ -53,11 +53,24 @@ func (h *handler) DoPOST() {
 	}
 }
 
+// LogRequest logs a request unless --quiet is set.
 func (h *handler) LogRequest(code int, size int64) {
 	if !h.options.quiet {
 		h.CGIHandler.LogRequest(code, size)
 	}
 }
+
+// LogError logs an error. If --quiet is set, a response to a client's mistake is
+// not an error; what goes wrong in the server still is.
+func (h *handler) LogError(format string, args ...any) {
+	if h.options.quiet && format == errorResponse && args[0].(int) < 500 {
+		return
+	}
+	h.CGIHandler.LogError(format, args...)
+}
+
+// errorResponse is the format of the line that SendError logs, as in Python.
+const errorResponse = "code %d, message %s"
 
 // The CORS protocol: https://fetch.spec.whatwg.org/#http-cors-protocol.
 const allowOrigin = "Access-Control-Allow-Origin"
