@@ -134,7 +134,7 @@ var statuses = [...]struct{ phrase, explain string }{
 	428: {"Precondition Required", "The request must be conditional"},
 	429: {"Too Many Requests", "The client asks too often"},
 	431: {"Request Header Fields Too Large", "The header is larger than the server takes"},
-	451: {"Unavailable For Legal Reasons", "The law forbids to show this resource"},
+	451: {"Unavailable For Legal Reasons", "The law forbids showing this resource"},
 
 	500: {"Internal Server Error", "The server failed to do what was asked"},
 	501: {"Not Implemented", "The server cannot do what was asked"},
@@ -152,7 +152,9 @@ var statuses = [...]struct{ phrase, explain string }{
 // DefaultErrorMessage is the page of SendError unless ErrorMessageFormat is
 // set. %(code)d or %(code)s, %(message)s and %(explain)s are replaced, the
 // texts HTML-escaped; %% is a percent sign. Python: DEFAULT_ERROR_MESSAGE.
-const DefaultErrorMessage = `<!DOCTYPE html>
+const DefaultErrorMessage = errorHTML
+
+const errorHTML = `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
