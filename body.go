@@ -3,28 +3,29 @@ package httpserver
 import (
 	"errors"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// This file holds the framing of a request's body (RFC 9112 section 6): how
-// long it is, from the head alone, and a reader that gives it and no more.
+// This file contains the framing of a request body (RFC 9112 section 6): how its
+// length follows from the head, and a reader that returns exactly the body.
 
-// Limits of what chunked coding adds to a body, in bytes a message, and of
-// what is read of a body that the handler left unread.
+// Limits of a request body, in bytes.
 const (
-	maxExtensions = 16 << 10
-	maxTrailers   = 64 << 10
-	maxDrain      = 256 << 10
+	maxExtensions = 16 << 10  // all chunk extensions
+	maxTrailers   = 64 << 10  // the trailer section
+	maxDrain      = 256 << 10 // what is read of a body that the handler left unread
 )
 
-// chunked is the framing of a body that is sent in chunks; any other framing is
-// the body's length in bytes.
+// chunked is the framing of a body in the chunked coding. Any other framing is
+// the length of the body in bytes.
 const chunked = -1
 
-// parseFraming says how the body of a request is framed. What two readers could
-// take for different lengths is refused.
+// parseFraming returns the framing of a request body, which is 0 if there is no
+// body. It refuses a request for which another implementation could find another
+// framing (RFC 9112 section 11).
 func parseFraming(fields Header, r *requestLine) (framing int64, err *statusError) {
 	length, coding := "", ""
 	hasLength, hasCoding := false, false
@@ -60,8 +61,9 @@ func parseFraming(fields Header, r *requestLine) (framing int64, err *statusErro
 	return 0, nil
 }
 
-// checkCoding accepts "chunked" alone. Codings that are sound and unknown are
-// 501; a list in which chunked is not the last, or no list, is 400.
+// checkCoding checks the value of Transfer-Encoding. The only supported one is
+// "chunked". It refuses others with 501, or with 400 if they are malformed or apply
+// a coding after chunked.
 func checkCoding(coding string) *statusError {
 	if strings.EqualFold(coding, "chunked") {
 		return nil
@@ -76,26 +78,24 @@ func checkCoding(coding string) *statusError {
 	return &statusError{code: 501, message: "Unsupported Transfer-Encoding (" + quote(coding) + ")"}
 }
 
-// parseLength reads 1*DIGIT that fits an int64.
+// parseLength parses a Content-Length (RFC 9110 section 8.6). It reports whether
+// s is a number that is less than math.MaxInt64.
 func parseLength(s string) (n int64, ok bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
+	n, ok = parseDigits(s)
+	return n, ok && n < math.MaxInt64
 }
 
-// A bodyReader reads one request's body from the connection, then gives io.EOF.
+// A bodyReader reads the body of one request from the connection.
 type bodyReader struct {
 	conn      *connReader
-	remaining int64 // bytes of the body, or of the chunk, still to come
+	remaining int64 // unread bytes of the body, or of the current chunk
 	chunked   bool
-	inChunk   bool  // a chunk was begun; its CRLF is still to come
+	inChunk   bool  // the CRLF that ends the current chunk has not been read
 	extra     int   // bytes of chunk extensions so far
-	err       error // sticky: io.EOF after the body
+	err       error // returned by all further reads; io.EOF at the end of the body
 }
 
-// reset begins a body of the given framing.
+// reset prepares b for reading a body with the given framing.
 func (b *bodyReader) reset(conn *connReader, framing int64) {
 	*b = bodyReader{conn: conn, remaining: framing}
 	switch framing {
@@ -106,8 +106,8 @@ func (b *bodyReader) reset(conn *connReader, framing int64) {
 	}
 }
 
-// Read reads the body, decoded. A body that the client cut short ends in
-// io.ErrUnexpectedEOF.
+// Read reads the decoded body. It returns io.ErrUnexpectedEOF if the client closes
+// the connection before the end of the body.
 func (b *bodyReader) Read(p []byte) (int, error) {
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
@@ -121,7 +121,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	b.remaining -= int64(n)
 	switch {
 	case err != nil:
-		b.err = unexpected(err)
+		b.err = unexpectedEOF(err)
 	case b.remaining == 0 && !b.chunked:
 		b.err = io.EOF
 	}
@@ -131,8 +131,9 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// nextChunk reads on to the data of the next chunk, or past the last chunk and
-// the trailers, which gives io.EOF. Lines of the framing end in CRLF alone.
+// nextChunk reads up to the data of the next chunk. After the last chunk it reads
+// the trailer section and returns io.EOF. The lines must end in CRLF: an LF alone
+// is not accepted here (RFC 9112 section 7.1).
 func (b *bodyReader) nextChunk() error {
 	b.conn.beginDeadline()
 	if b.inChunk {
@@ -158,7 +159,8 @@ func (b *bodyReader) nextChunk() error {
 	return b.skipTrailers()
 }
 
-// skipTrailers reads the trailer section. Its fields are checked and dropped.
+// skipTrailers reads the trailer section and returns io.EOF at its end. The fields
+// are checked but not kept.
 func (b *bodyReader) skipTrailers() error {
 	for total := 0; ; {
 		line, err := b.conn.line(0, maxTrailers-total, true)
@@ -180,8 +182,8 @@ func (b *bodyReader) skipTrailers() error {
 	}
 }
 
-// parseChunkSize reads the line before a chunk, with its CRLF, and tells how
-// many of its bytes are extension.
+// parseChunkSize parses the line before a chunk, which includes its CRLF. It
+// returns the size of the chunk and the number of bytes in chunk extensions.
 func parseChunkSize(line string) (size int64, extension int, ok bool) {
 	line, ok = strings.CutSuffix(line, "\r\n")
 	if !ok {
@@ -195,23 +197,24 @@ func parseChunkSize(line string) (size int64, extension int, ok bool) {
 			return 0, 0, false
 		}
 	}
-	if len(digits) > 16 || strings.Trim(digits, "0123456789abcdefABCDEF") != "" {
+	if len(digits) > 16 || !hexBytes.containsAll(digits) {
 		return 0, 0, false
 	}
 	size, err := strconv.ParseInt(digits, 16, 64)
 	return size, len(line) - len(digits), err == nil
 }
 
-// chunkError turns what ended the reading of a framing line into the error the
-// handler sees. No error means that the line was not what it should be.
+// chunkError returns the error of [bodyReader.Read] for a line of the chunked
+// coding. A nil err means that the line was read but is malformed.
 func chunkError(err error) error {
 	if err == nil || errors.Is(err, errLineLimit) {
 		return errBadChunk
 	}
-	return unexpected(err)
+	return unexpectedEOF(err)
 }
 
-func unexpected(err error) error {
+// unexpectedEOF returns err, or io.ErrUnexpectedEOF if err is io.EOF.
+func unexpectedEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
@@ -223,9 +226,9 @@ func (b *bodyReader) skippable() bool {
 	return b.err == io.EOF || b.err == nil && b.remaining <= maxDrain
 }
 
-// drain reads what the handler has left, so that the next request can be read. All
-// of it must arrive before the deadline that is set. It reports whether the body
-// ended within maxDrain bytes.
+// drain reads the rest of the body, up to maxDrain bytes, so that the next request
+// can be read. The caller sets the deadline for all of it. drain reports whether it
+// reached the end of the body.
 func (b *bodyReader) drain() bool {
 	if b.err == nil && b.skippable() {
 		timeout := b.conn.timeout

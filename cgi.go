@@ -566,7 +566,7 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 		if !ok || code < 200 || code > 599 || len(digits) != 3 {
 			return sh, errors.New("bad Status " + quote(status))
 		}
-		sh.code, sh.message = code, message
+		sh.code, sh.message = int(code), message
 	}
 	for _, f := range fields {
 		switch strings.ToLower(f.Name) {

@@ -6,28 +6,26 @@ import (
 	"time"
 )
 
-// This file holds conditional and range requests (RFC 9110 sections 13 and 14):
-// what tells one state of a file from another, whether a request wants the state
-// that there is, and which part of it. All functions are pure.
+// This file contains conditional requests and range requests (RFC 9110 sections 13
+// and 14): the validators of a file, the evaluation of preconditions, and the
+// ranges of a file. All functions are pure.
 
-// clockGrain is how long after its last change a file may change again without
-// a trace: writes within one tick of the file system's clock leave the same
-// modification time. The coarsest clock in use, that of FAT, ticks every two
-// seconds.
+// clockGrain is the longest time for which a file can change without getting
+// another modification time: writes within one tick of the file system's clock
+// leave the same time. FAT has the coarsest clock, which ticks every two seconds.
 const clockGrain = 2 * time.Second
 
-// validators describe a state of a file.
+// validators are the validators of a file (RFC 9110 section 8.8).
 type validators struct {
-	tag      string    // the entity tag as ETag has it; "" if there is none
-	modified time.Time // Last-Modified; zero if there is none
-	strong   bool      // no two states have these (RFC 9110 section 8.8.1)
+	tag      string    // value of ETag; "" if there is none
+	modified time.Time // value of Last-Modified; the zero time if there is none
+	strong   bool      // the validators change whenever the content does (section 8.8.1)
 }
 
-// newValidators makes the validators of a file from its size and modification
-// time alone, so that servers with copies of the same tree agree. Without a
-// modification time there are none. They are weak for a file that was changed
-// just now or, its clock being another, in the future; Last-Modified is never
-// later than Date (RFC 9110 section 8.8.2.1).
+// newValidators returns the validators of a file. They depend only on its size and
+// modification time, so that servers with copies of the same files agree. A file
+// without a modification time has none. They are weak until clockGrain after the
+// last change, and Last-Modified is never later than Date (section 8.8.2.1).
 func newValidators(size int64, modified, now time.Time) validators {
 	if modified.IsZero() {
 		return validators{}
@@ -52,17 +50,18 @@ func newValidators(size int64, modified, now time.Time) validators {
 	return v
 }
 
-// A byteRange is a part of a file, never an empty one.
+// A byteRange is a part of a file, in bytes. It is not empty.
 type byteRange struct{ start, size int64 }
 
-// contentRange is the value of Content-Range for a file of the given size.
+// contentRange returns the value of Content-Range for the range of a file with the
+// given size.
 func (r byteRange) contentRange(size int64) string {
 	return "bytes " + strconv.FormatInt(r.start, 10) + "-" + strconv.FormatInt(r.start+r.size-1, 10) + "/" + strconv.FormatInt(size, 10)
 }
 
-// checkPreconditions evaluates the preconditions in the order of RFC 9110
-// section 13.2.2, steps 1 to 4. It gives 304 or 412 if that is the answer, else
-// 200.
+// checkPreconditions evaluates the preconditions of a request in the order of RFC
+// 9110 section 13.2.2, steps 1 to 4. It returns the status code of the response:
+// 304, 412, or 200 if all preconditions are true.
 func checkPreconditions(fields Header, method string, v validators, now time.Time) (code int) {
 	isRead := method == "GET" || method == "HEAD"
 	if match, ok := matchTags(fields, "If-Match", v, true); ok {
@@ -85,13 +84,14 @@ func checkPreconditions(fields Header, method string, v validators, now time.Tim
 	return 200
 }
 
-// selectRanges decides, after that, what of a file is sent: 206 with one range
-// or several, 416, or 200 for the whole. An empty file is always sent whole: no
-// Content-Range describes a part of it, and a client that resumes would take 416
-// for the word that it has everything.
+// selectRanges evaluates If-Range and Range for a request whose preconditions are
+// true. It returns the status code of the response, and the ranges if that is 206.
+// An empty file is always sent as a whole with 200: Content-Range cannot describe a
+// part of it, and a client that resumes a download would take 416 to mean that it
+// has the whole file.
 func selectRanges(fields Header, method string, v validators, size int64, now time.Time) (code int, ranges []byteRange) {
 	value, ok := onlyValue(fields, "Range")
-	if !ok || method != "GET" || size <= 0 || !rangeHolds(fields, v, now) {
+	if !ok || method != "GET" || size <= 0 || !rangeApplies(fields, v, now) {
 		return 200, nil
 	}
 	ranges, ok = parseRange(value, size)
@@ -104,11 +104,11 @@ func selectRanges(fields Header, method string, v validators, size int64, now ti
 	return 206, ranges
 }
 
-// rangeHolds evaluates If-Range (RFC 9110 section 13.1.5): Range counts for the
-// state alone that the client has a part of. The comparison is strong. A date is
-// strong by section 8.8.2.2 if the client got it a second later or more; here
-// that is so once the file is older than clockGrain.
-func rangeHolds(fields Header, v validators, now time.Time) bool {
+// rangeApplies evaluates If-Range (RFC 9110 section 13.1.5) and reports whether
+// Range is to be used, because the client has a part of the file as it is now. The
+// comparison is strong. For a date, section 8.8.2.2 requires that the file was at
+// least a second old when it was sent, which strong validators imply.
+func rangeApplies(fields Header, v validators, now time.Time) bool {
 	if _, ok := fields.Lookup("If-Range"); !ok {
 		return true
 	}
@@ -123,8 +123,8 @@ func rangeHolds(fields Header, v validators, now time.Time) bool {
 	return ok && date.Equal(v.modified.Truncate(time.Second))
 }
 
-// onlyValue gives the value of a field that has one member: lists of it count as if
-// it were not there.
+// onlyValue returns the value of a field and reports whether exactly one field has
+// that name. It is used for fields that are ignored if they occur twice.
 func onlyValue(fields Header, name string) (value string, ok bool) {
 	for i := range fields {
 		if fields[i].is(name) {
@@ -137,9 +137,9 @@ func onlyValue(fields Header, name string) (value string, ok bool) {
 	return value, ok
 }
 
-// parseSince reads a field with a date to which that of the file is compared. It
-// is ignored if it is no date, or more than one, or the file has none (RFC 9110
-// sections 13.1.3 and 13.1.4).
+// parseSince returns the date of If-Modified-Since or If-Unmodified-Since. ok is
+// false if the field must be ignored: it does not contain exactly one date, or the
+// file has no modification time (RFC 9110 sections 13.1.3 and 13.1.4).
 func parseSince(fields Header, name string, v validators, now time.Time) (since time.Time, ok bool) {
 	value, ok := onlyValue(fields, name)
 	if !ok || v.modified.IsZero() {
@@ -148,36 +148,39 @@ func parseSince(fields Header, name string, v validators, now time.Time) (since 
 	return parseHTTPDate(value, now)
 }
 
-// modifiedSince compares in seconds, which is all that a date can say.
+// modifiedSince reports whether the file was modified after t. It ignores
+// fractions of a second, which an HTTP-date does not have.
 func (v *validators) modifiedSince(t time.Time) bool {
 	return v.modified.Truncate(time.Second).After(t)
 }
 
-// matchTags tells whether a field that lists entity tags is there, and whether
-// it names the file's (RFC 9110 sections 13.1.1 and 13.1.2). A strong comparison
-// asks that neither tag is weak (section 8.8.3.2). "*" names any file's. A list
-// that is malformed names none.
+// matchTags evaluates If-Match or If-None-Match (RFC 9110 sections 13.1.1 and
+// 13.1.2). It reports whether the field contains the entity tag of the file, and
+// whether the request has the field. "*" matches every file, and a malformed list
+// matches none.
 func matchTags(fields Header, name string, v validators, strong bool) (match, ok bool) {
 	if value, ok := onlyValue(fields, name); ok && value == "*" {
 		return true, true
 	}
-	sound := true
+	valid := true
 	for i := range fields {
 		if !fields[i].is(name) {
 			continue
 		}
 		ok = true
 		tag, rest := "", fields[i].Value
-		for sound {
-			if tag, rest, sound = nextTag(rest); tag == "" {
+		for valid {
+			if tag, rest, valid = nextTag(rest); tag == "" {
 				break
 			}
 			match = match || v.matches(tag, strong)
 		}
 	}
-	return match && sound, ok
+	return match && valid, ok
 }
 
+// matches compares the file's entity tag with another one. In a strong comparison
+// a weak tag does not match anything (RFC 9110 section 8.8.3.2).
 func (v *validators) matches(tag string, strong bool) bool {
 	if strong {
 		return v.strong && tag == v.tag
@@ -185,8 +188,9 @@ func (v *validators) matches(tag string, strong bool) bool {
 	return v.tag != "" && strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(v.tag, "W/")
 }
 
-// nextTag reads the first entity tag of a list (RFC 9110 section 8.8.3). It is
-// "" at the end of the list, and where the list is not sound.
+// nextTag returns the first entity tag of a list (RFC 9110 section 8.8.3) and the
+// rest of the list. tag is "" at the end of the list or, with ok false, if the list
+// is malformed.
 func nextTag(list string) (tag, rest string, ok bool) {
 	list = strings.TrimLeft(list, " \t,")
 	if list == "" {
@@ -209,12 +213,13 @@ func nextTag(list string) (tag, rest string, ok bool) {
 	return tag, rest, true
 }
 
-// maxRanges is how many ranges a request may ask for and get no more than them.
+// maxRanges is how many ranges a request may ask for. If there are more, Range is
+// ignored.
 const maxRanges = 16
 
-// parseRange reads the value of Range for a file that is not empty (RFC 9110
-// section 14.1.2), and gives those ranges that there are. It is not ok if it is
-// to be ignored: it is malformed, in another unit, or asks for too many.
+// parseRange parses the value of Range (RFC 9110 section 14.1.2) for a file that is
+// not empty. It returns the ranges that the file has. ok is false if the field must
+// be ignored: it is malformed, uses another unit, or asks for too many ranges.
 func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 	unit, set, _ := strings.Cut(value, "=")
 	if !strings.EqualFold(unit, "bytes") {
@@ -236,22 +241,22 @@ func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 	return ranges, n > 0
 }
 
-// parseRangeSpec reads first-last, first- or -length. A range that the file does
-// not have comes with a size of 0.
+// parseRangeSpec parses first-last, first- or -length. It returns a range of size 0
+// if the file has no byte of the range.
 func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 	first, last, dash := strings.Cut(spec, "-")
 	if !dash {
 		return byteRange{}, false
 	}
 	if first == "" {
-		length, ok := parsePosition(last)
+		length, ok := parseDigits(last)
 		length = min(length, size)
 		return byteRange{size - length, length}, ok
 	}
-	start, ok := parsePosition(first)
+	start, ok := parseDigits(first)
 	end := size - 1
 	if ok && last != "" {
-		end, ok = parsePosition(last)
+		end, ok = parseDigits(last)
 		ok = ok && start <= end
 		end = min(end, size-1)
 	}
@@ -261,16 +266,7 @@ func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 	return byteRange{start, end - start + 1}, true
 }
 
-// parsePosition reads 1*DIGIT; what is too large for an int64 is its largest.
-func parsePosition(s string) (n int64, ok bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	n, _ = strconv.ParseInt(s, 10, 64)
-	return n, true
-}
-
-// overlap tells whether a byte is in two ranges.
+// overlap reports whether two of the ranges have a byte in common.
 func overlap(ranges []byteRange) bool {
 	for i, r := range ranges {
 		for _, other := range ranges[:i] {
@@ -282,15 +278,17 @@ func overlap(ranges []byteRange) bool {
 	return false
 }
 
-// A multipart is what surrounds the ranges in a body of multipart/byteranges
+// A multipart is a body of type multipart/byteranges without the ranges themselves
 // (RFC 9110 section 14.6).
 type multipart struct {
-	contentType string
-	heads       []string // what comes before each range
-	end         string   // what comes after the last
-	length      int64    // of the body
+	contentType string   // of the response
+	heads       []string // the text before each range
+	end         string   // the text after the last range
+	length      int64    // of the whole body, in bytes
 }
 
+// newMultipart returns the multipart body for ranges of a file that has the given
+// content type and size.
 func newMultipart(ranges []byteRange, contentType, boundary string, size int64) *multipart {
 	m := &multipart{
 		contentType: "multipart/byteranges; boundary=" + boundary,
@@ -308,12 +306,13 @@ func newMultipart(ranges []byteRange, contentType, boundary string, size int64) 
 	return m
 }
 
-// fewRanges are sent however small they are: a client looks at the start, the end
-// and an index.
+// fewRanges is the number of ranges that are sent however small they are: some
+// clients read the start, the end and an index of a file at once.
 const fewRanges = 4
 
-// worthwhile tells whether the parts are less than the whole file and, if they
-// are many, not mostly what surrounds them (RFC 9110 section 14.2).
+// worthwhile reports whether the ranges should be sent instead of the whole file
+// (RFC 9110 section 14.2): the body is not larger than the file and, if there are
+// more than fewRanges, at least half of the body is content.
 func (m *multipart) worthwhile(ranges []byteRange, size int64) bool {
 	content := int64(0)
 	for _, r := range ranges {

@@ -8,53 +8,54 @@ import (
 	"syscall"
 )
 
-// This file holds what can go wrong: error values, status codes with their
-// phrase and explanation, and the page that SendError sends.
+// This file contains the package's errors, the status codes with their reason
+// phrases and explanations, and the page that SendError sends.
 
-// ErrServerClosed is returned by ServeForever and HandleRequest after
-// Shutdown or Close.
+// ErrServerClosed is returned by [HTTPServer.ServeForever] and
+// [HTTPServer.HandleRequest] after a call of [HTTPServer.Shutdown] or
+// [HTTPServer.Close].
 var ErrServerClosed = errors.New("httpserver: server closed")
 
 var (
 	errHijacked   = errors.New("httpserver: the connection was hijacked")
 	errBadChunk   = errors.New("httpserver: malformed chunked body")
-	errUnread     = errors.New("httpserver: the request body was left unread")
 	errUnlisted   = errors.New("httpserver: the directory was not read")
 	errLineLimit  = errors.New("httpserver: line too long")
 	errClientGone = errors.New("httpserver: the client has gone")
 )
 
-// A PanicError is what HandleError gets when a handler panicked.
+// A PanicError is passed to HTTPServer.HandleError when a handler panics.
 type PanicError struct {
-	Value any    // what the handler passed to panic
-	Stack []byte // the goroutine's stack, as debug.Stack prints it
+	Value any    // the argument of panic
+	Stack []byte // the stack trace of the goroutine, in the format of debug.Stack
 }
 
-// Error gives the panic's value in one line, without the stack.
+// Error returns a message with the value of the panic but without the stack trace.
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("httpserver: panic in a handler: %v", e.Value)
 }
 
-// Unwrap gives the panic's value if that is an error, else nil.
+// Unwrap returns the value of the panic if it is an error, and nil otherwise.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
 
-// A statusError is a request refused: the arguments of a SendError. An empty
-// message or explain stands for the code's own text.
+// A statusError is the reason why a request was refused. Its fields are the
+// arguments of SendError: an empty message or explain means the default text of
+// the code.
 type statusError struct {
 	code             int
 	message, explain string
 }
 
-// Error gives code and message in one line.
+// Error returns the code and the message.
 func (e *statusError) Error() string {
 	return fmt.Sprintf("httpserver: %d %s", e.code, e.message)
 }
 
-// outOfResources reports whether err says that the system has too little of something,
-// such as file descriptors.
+// outOfResources reports whether err means that the system has run out of
+// something, such as file descriptors or memory.
 func outOfResources(err error) bool {
 	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
 		if errors.Is(err, lack) {
@@ -64,14 +65,15 @@ func outOfResources(err error) bool {
 	return false
 }
 
-// badRequest is a 400 whose message quotes the offending text as Python does.
+// badRequest returns an error with code 400 whose message quotes the text that is
+// wrong, as Python's messages do.
 func badRequest(what, text string) *statusError {
 	return &statusError{code: 400, message: what + " (" + quote(text) + ")"}
 }
 
-// StatusText gives the reason phrase of a status code (RFC 9110 section 15 and
-// the IANA registry) and a sentence that explains it; ok tells whether the code
-// is known. It answers to BaseHTTPRequestHandler.responses.
+// StatusText returns the reason phrase of a status code (RFC 9110 section 15 and
+// the IANA registry), a sentence that explains it, and whether the code is known.
+// Python: BaseHTTPRequestHandler.responses.
 func StatusText(code int) (phrase, explain string, ok bool) {
 	if code < 0 || code >= len(statuses) {
 		return "", "", false
@@ -80,6 +82,7 @@ func StatusText(code int) (phrase, explain string, ok bool) {
 	return s.phrase, s.explain, s.phrase != ""
 }
 
+// statuses contains the reason phrase and the explanation of each known code.
 var statuses = [...]struct{ phrase, explain string }{
 	100: {"Continue", "The request can go on; send its body"},
 	101: {"Switching Protocols", "The connection changes to the protocol named in Upgrade"},
@@ -134,7 +137,7 @@ var statuses = [...]struct{ phrase, explain string }{
 	428: {"Precondition Required", "The request must be conditional"},
 	429: {"Too Many Requests", "The client asks too often"},
 	431: {"Request Header Fields Too Large", "The header is larger than the server takes"},
-	451: {"Unavailable For Legal Reasons", "The law forbids to show this resource"},
+	451: {"Unavailable For Legal Reasons", "The law forbids showing this resource"},
 
 	500: {"Internal Server Error", "The server failed to do what was asked"},
 	501: {"Not Implemented", "The server cannot do what was asked"},
@@ -149,10 +152,14 @@ var statuses = [...]struct{ phrase, explain string }{
 	511: {"Network Authentication Required", "The network wants to know who is asking"},
 }
 
-// DefaultErrorMessage is the page of SendError unless ErrorMessageFormat is
-// set. %(code)d or %(code)s, %(message)s and %(explain)s are replaced, the
-// texts HTML-escaped; %% is a percent sign. Python: DEFAULT_ERROR_MESSAGE.
-const DefaultErrorMessage = `<!DOCTYPE html>
+// DefaultErrorMessage is the format of the page that SendError sends unless
+// ErrorMessageFormat is set. In a format %(code)d and %(code)s are replaced by the
+// status code, %(message)s and %(explain)s by the HTML-escaped texts, and %% by a
+// percent sign. Python: DEFAULT_ERROR_MESSAGE.
+const DefaultErrorMessage = errorHTML
+
+// errorHTML is a constant of its own so that go doc does not print the HTML.
+const errorHTML = `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -173,26 +180,40 @@ p{margin:.25rem 0;color:var(--soft)}
 </html>
 `
 
-// DefaultErrorContentType is the Content-Type of SendError unless
-// ErrorContentType is set. Python: DEFAULT_ERROR_CONTENT_TYPE.
+// DefaultErrorContentType is the Content-Type of the page that SendError sends
+// unless ErrorContentType is set. Python: DEFAULT_ERROR_CONTENT_TYPE.
 const DefaultErrorContentType = "text/html;charset=utf-8"
 
-// errorPage fills an error message format. What is no known directive stays as
-// it stands, so a stray percent sign costs no page.
-func errorPage(format string, code int, message, explain string) string {
-	n := strconv.Itoa(code)
-	return strings.NewReplacer(
-		"%%", "%",
-		"%(code)d", n,
-		"%(code)s", n,
-		"%(message)s", escapeHTML(message),
-		"%(explain)s", escapeHTML(explain),
-	).Replace(format)
-}
-
-// escapeHTML makes s safe as HTML text (not inside an attribute).
-func escapeHTML(s string) string { return string(appendHTML(nil, s)) }
-
+// appendErrorPage appends an error page in the format of DefaultErrorMessage to
+// dst. A percent sign that begins no known directive is copied as it is.
 func appendErrorPage(dst []byte, format string, code int, message, explain string) []byte {
-	return append(dst, errorPage(format, code, message, explain)...)
+	for {
+		text, directive, found := strings.Cut(format, "%")
+		dst = append(dst, text...)
+		if !found {
+			return dst
+		}
+		size := 0 // of the directive without its percent sign
+		switch {
+		case strings.HasPrefix(directive, "(code)d"), strings.HasPrefix(directive, "(code)s"):
+			dst = strconv.AppendInt(dst, int64(code), 10)
+			size = len("(code)d")
+		case strings.HasPrefix(directive, "(message)s"):
+			dst = appendHTML(dst, message)
+			size = len("(message)s")
+		case strings.HasPrefix(directive, "(explain)s"):
+			dst = appendHTML(dst, explain)
+			size = len("(explain)s")
+		default:
+			dst = append(dst, '%')
+			if strings.HasPrefix(directive, "%") {
+				size = 1
+			}
+		}
+		format = directive[size:]
+	}
 }
+
+// escapeHTML returns s escaped for HTML text. The result is not safe in an
+// attribute, because quotes are not escaped.
+func escapeHTML(s string) string { return string(appendHTML(nil, s)) }

@@ -100,9 +100,7 @@ func (*noCopy) Unlock() {}
 type BaseRequestHandler struct {
 	_ noCopy
 
-	// The following fields are set before the first request: by the function that
-	// makes the handler, or in Setup.
-
+	// Set before the first request, by the function that makes the handler or in Setup:
 	ProtocolVersion       string // version of responses; "" means HTTP/1.0, HTTP/1.1 allows persistent connections
 	ServerVersion         string // first part of VersionString, name[/version]; "" means BaseHTTP/0.6
 	SysVersion            string // second part of VersionString; "" means Go/ and the version of Go
@@ -115,17 +113,14 @@ type BaseRequestHandler struct {
 	// no progress. 0 means no limit. Python: StreamRequestHandler.timeout.
 	Timeout time.Duration
 
-	// The following fields describe the connection.
-
+	// The connection:
 	Server        *HTTPServer // the server that accepted it
 	Connection    net.Conn    // a handler that writes to it itself calls FlushHeaders first
 	ClientAddress net.Addr
 	RFile         io.Reader // body of the request, decoded, then io.EOF; set by Setup
 	WFile         io.Writer // writes to the client at once, after a head that is held; set by Setup
 
-	// The following fields describe the request. Their strings are valid until the
-	// method that handles it returns.
-
+	// The request; the strings are valid until the method that handles it returns:
 	RequestLine    string // without its line end; "" if there was none
 	Command        string // method, such as GET
 	Path           string // request target with its query, with one slash at its start; "*" and absolute URIs are left alone
@@ -379,7 +374,7 @@ func (h *BaseRequestHandler) unsupported() {
 	h.Self().SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
 }
 
-// SendError logs an error and sends a complete response for it. An empty message or
+// SendError logs an error, by LogError in the format "code %d, message %s", and sends a complete response for it. An empty message or
 // explain means the text of [StatusText], or "???" for an unknown code. The response
 // has no body for HEAD and for the codes 1xx, 204, 205 and 304.
 //

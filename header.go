@@ -1,36 +1,41 @@
 package httpserver
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
-// This file holds the head of a request: the ordered Header, and the parsers
-// of the request line and the header fields (RFC 9112 sections 3 and 5).
+// This file contains the type Header and the parsers of a request head, which is
+// the request line and the header fields (RFC 9112 sections 3 and 5).
 
 // Limits of a request head.
 const (
-	maxLine   = 64 << 10 // bytes of the request line or of a header line, with its end
+	maxLine   = 64 << 10 // bytes of the request line or of a header line, with its line end
 	maxFields = 100      // header fields
 	maxHead   = 1 << 20  // bytes of all header lines
 )
 
-// A Header holds header fields in the order and spelling received. It answers
-// to BaseHTTPRequestHandler.headers. The zero value has no fields.
+// A Header is a list of header fields in the order and spelling in which they
+// were received. Python: BaseHTTPRequestHandler.headers.
 type Header []Field
 
-// A Field is one header field. Its value has no white space around it.
+// A Field is a header field. The value of a received field has no white space
+// at its ends.
 type Field struct{ Name, Value string }
 
-// is tells whether the field is called name, in any case.
+// is reports whether the field's name is name, ignoring case.
 func (f *Field) is(name string) bool {
-	return len(f.Name) == len(name) && strings.EqualFold(f.Name, name) // most differ in length
+	return len(f.Name) == len(name) && strings.EqualFold(f.Name, name) // comparing lengths is faster
 }
 
-// Get gives the value of the first field called name, in any case, or "".
+// Get returns the value of the first field with the given name, ignoring case.
+// It returns "" if there is none.
 func (h Header) Get(name string) string {
 	value, _ := h.Lookup(name)
 	return value
 }
 
-// Lookup is Get that also tells whether there is such a field.
+// Lookup is like [Header.Get] but also reports whether there is such a field.
 func (h Header) Lookup(name string) (value string, ok bool) {
 	for i := range h {
 		if h[i].is(name) {
@@ -40,7 +45,8 @@ func (h Header) Lookup(name string) (value string, ok bool) {
 	return "", false
 }
 
-// Values gives the values of all fields called name, in any case, in order.
+// Values returns the values of all fields with the given name, ignoring case, in
+// the order of the fields.
 func (h Header) Values(name string) []string {
 	var values []string
 	for i := range h {
@@ -51,8 +57,8 @@ func (h Header) Values(name string) []string {
 	return values
 }
 
-// hasToken tells whether a comma-separated list has the token, in any case
-// (RFC 9110 section 5.6.1).
+// hasToken reports whether a comma-separated list (RFC 9110 section 5.6.1)
+// contains the token, ignoring case.
 func hasToken(list, token string) bool {
 	for list != "" {
 		var item string
@@ -64,19 +70,19 @@ func hasToken(list, token string) bool {
 	return false
 }
 
-// A requestLine is a parsed request line. A line of two words is a simple
-// request of HTTP/0.9.
+// A requestLine is a parsed request line.
 type requestLine struct {
 	command, target string
-	version         string // as it was sent; "" until it is known to be sound
-	major, minor    int
+	version         string // such as "HTTP/1.1"; "" if the line has no valid version
+	major, minor    int64
 }
 
-// simple tells whether this is a request of HTTP/0.9, which has no header.
+// simple reports whether this is a simple request (RFC 1945 section 4.1): one
+// of HTTP/0.9, which has neither a version nor header fields.
 func (r *requestLine) simple() bool { return r.version == "" }
 
-// parseRequestLine reads a request line without its end. Also with an error,
-// version is what the answer should be sent in, "" if that is not known yet.
+// parseRequestLine parses a request line without its line end. If it returns an
+// error, r.version is still set if the line has a valid version.
 func parseRequestLine(line string) (r requestLine, err *statusError) {
 	words, n := splitWords(line)
 	if n >= 3 {
@@ -97,8 +103,8 @@ func parseRequestLine(line string) (r requestLine, err *statusError) {
 	return r, nil
 }
 
-// splitWords gives the first three words of a line, its last one, and how many
-// there are. Words are parted by spaces and tabs.
+// splitWords splits a line around spaces and tabs, and returns the number of its
+// words. words[0] to words[2] are the first three, words[3] is the last one.
 func splitWords(line string) (words [4]string, n int) {
 	for i := 0; ; n++ {
 		for i < len(line) && isSpace(line[i]) {
@@ -118,17 +124,18 @@ func splitWords(line string) (words [4]string, n int) {
 	}
 }
 
+// isSpace reports whether c is white space (RFC 9110 section 5.6.3).
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
-// hasControl tells whether s has a control in it other than a tab. It passes over
-// eight bytes at once where none of them can be one.
+// hasControl reports whether s contains an ASCII control character other than a
+// tab. It examines eight bytes at a time as long as it finds none.
 func hasControl(s string) bool {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for len(s) >= 8 {
 		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 		del := x ^ 0x7f*ones
-		if ((x-' '*ones)&^x|(del-ones)&^del)&highs != 0 { // a byte below ' ', or 0x7f
+		if ((x-' '*ones)&^x|(del-ones)&^del)&highs != 0 { // a byte is below ' ', or is 0x7f
 			break
 		}
 		s = s[8:]
@@ -141,15 +148,16 @@ func hasControl(s string) bool {
 	return false
 }
 
-// parseVersion reads "HTTP/major.minor" the way Python does: the numbers are
-// integers of at most ten digits, leading zeros are ignored, 2.0 is too much.
+// parseVersion parses "HTTP/major.minor" as Python does: the numbers have at
+// most ten digits, and leading zeros are ignored. It refuses versions from 2.0 on
+// with 505.
 func (r *requestLine) parseVersion(version string) *statusError {
 	number, ok := strings.CutPrefix(version, "HTTP/")
 	major, minor, dot := strings.Cut(number, ".")
 	var ok1, ok2 bool
 	r.major, ok1 = parseDigits(major)
 	r.minor, ok2 = parseDigits(minor)
-	if !ok || !dot || !ok1 || !ok2 {
+	if !ok || !dot || !ok1 || !ok2 || max(len(major), len(minor)) > 10 {
 		return badRequest("Bad request version", version)
 	}
 	if r.major >= 2 {
@@ -159,19 +167,18 @@ func (r *requestLine) parseVersion(version string) *statusError {
 	return nil
 }
 
-// parseDigits reads one to ten digits.
-func parseDigits(s string) (n int, ok bool) {
-	if len(s) < 1 || len(s) > 10 || !digitBytes.hold(s) {
+// parseDigits parses a decimal number (1*DIGIT) and reports whether s is one. It
+// returns math.MaxInt64 for a number that does not fit an int64.
+func parseDigits(s string) (n int64, ok bool) {
+	if s == "" || !digitBytes.containsAll(s) {
 		return 0, false
 	}
-	for i := 0; i < len(s); i++ {
-		n = min(n*10+int(s[i]-'0'), 1<<20)
-	}
+	n, _ = strconv.ParseInt(s, 10, 64) // returns math.MaxInt64 if it fails
 	return n, true
 }
 
-// validTarget tells whether a request target has the form that its method
-// asks for (RFC 9112 section 3.2).
+// validTarget reports whether a request target has a form that is allowed for the
+// method (RFC 9112 section 3.2).
 func validTarget(command, target string) bool {
 	switch {
 	case command == "CONNECT":
@@ -186,11 +193,11 @@ func validTarget(command, target string) bool {
 	return ok && authority != "" && validHost(authority)
 }
 
-// splitAbsolute cuts a target in absolute form into its authority and the rest,
-// path and query.
+// splitAbsolute splits a request target in absolute form into its authority and
+// the rest, which is the path and the query. ok is false for any other form.
 func splitAbsolute(target string) (authority, rest string, ok bool) {
 	scheme, rest, ok := strings.Cut(target, "://")
-	if !ok || scheme == "" || !schemeBytes.hold(scheme) {
+	if !ok || scheme == "" || !schemeBytes.containsAll(scheme) {
 		return "", "", false
 	}
 	end := strings.IndexAny(rest, "/?#")
@@ -200,7 +207,8 @@ func splitAbsolute(target string) (authority, rest string, ok bool) {
 	return rest[:end], rest[end:], true
 }
 
-// cutPort cuts host:port at its last colon outside brackets.
+// cutPort cuts host:port at the colon before the port, and reports whether there
+// is one. A colon inside brackets belongs to the host.
 func cutPort(authority string) (host, port string, ok bool) {
 	i := strings.LastIndexByte(authority, ':')
 	if i < 0 || i < strings.LastIndexByte(authority, ']') {
@@ -209,20 +217,21 @@ func cutPort(authority string) (host, port string, ok bool) {
 	return authority[:i], authority[i+1:], true
 }
 
-// validHost tells whether s is host[:port], as a Host field must be (RFC 9110
-// section 7.2). An empty host is allowed there.
+// validHost reports whether s is host[:port], as the value of a Host field must
+// be (RFC 9110 section 7.2). The host may be empty.
 func validHost(s string) bool {
 	host, port, _ := cutPort(s)
-	if !digitBytes.hold(port) {
+	if !digitBytes.containsAll(port) {
 		return false
 	}
 	if !strings.HasPrefix(host, "[") {
-		return hostBytes.hold(host)
+		return hostBytes.containsAll(host)
 	}
-	return strings.HasSuffix(host, "]") && len(host) >= 4 && addressBytes.hold(host[1:len(host)-1])
+	return strings.HasSuffix(host, "]") && len(host) >= 4 && addressBytes.containsAll(host[1:len(host)-1])
 }
 
-// What a registered name and an address in brackets may hold, RFC 3986 section 3.2.2.
+// The bytes allowed in a registered name, and in an address in brackets (RFC 3986
+// section 3.2.2).
 var (
 	hostBytes    = newByteSet(alnum + hostMarks)
 	addressBytes = newByteSet(alnum + hostMarks + ":")
@@ -230,8 +239,8 @@ var (
 
 const hostMarks = "-._~%!$&'()*+,;="
 
-// parseFields reads header lines up to the empty one that ends block, and
-// appends them to fields. A line ends in LF or CRLF.
+// parseFields parses the header lines of block, up to an empty line or the end,
+// and appends the fields to fields. A line ends in LF or CRLF.
 func parseFields(fields Header, block string) (Header, *statusError) {
 	for block != "" {
 		var line string
@@ -261,8 +270,9 @@ var (
 	errHeaderSize  = &statusError{431, "Header too large", "The header is larger than 1048576 bytes"}
 )
 
-// parseField reads "name: value". A name is a token and the colon follows it at
-// once; a value has no control but tabs. So a folded line is no field either.
+// parseField parses "name: value". The name must be a token that the colon follows
+// immediately, and the value must not contain control characters other than tabs.
+// A line that begins with white space (obs-fold) is therefore not a field.
 func parseField(line string) (Field, bool) {
 	colon := strings.IndexByte(line, ':')
 	if colon < 0 || !isToken(line[:colon]) {
@@ -272,7 +282,8 @@ func parseField(line string) (Field, bool) {
 	return Field{line[:colon], value}, !hasControl(value)
 }
 
-// trimSpace cuts optional white space (RFC 9110 section 5.6.3) at both ends.
+// trimSpace removes optional white space (RFC 9110 section 5.6.3) from both ends
+// of s.
 func trimSpace(s string) string {
 	for s != "" && isSpace(s[0]) {
 		s = s[1:]
@@ -283,21 +294,22 @@ func trimSpace(s string) string {
 	return s
 }
 
-// isToken tells whether s is a token, RFC 9110 section 5.6.2.
-func isToken(s string) bool { return s != "" && tokenBytes.hold(s) }
+// isToken reports whether s is a token (RFC 9110 section 5.6.2).
+func isToken(s string) bool { return s != "" && tokenBytes.containsAll(s) }
 
 // A byteSet is a set of bytes.
 type byteSet [256]bool
 
 var (
 	digitBytes  = newByteSet("0123456789")
+	hexBytes    = newByteSet("0123456789abcdefABCDEF")
 	schemeBytes = newByteSet(alnum + "+-.")
 	tokenBytes  = newByteSet(alnum + "!#$%&'*+-.^_`|~")
 )
 
 const alnum = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-// newByteSet is the set of the bytes of s.
+// newByteSet returns the set of the bytes in s.
 func newByteSet(s string) *byteSet {
 	var set byteSet
 	for i := range len(s) {
@@ -306,8 +318,8 @@ func newByteSet(s string) *byteSet {
 	return &set
 }
 
-// hold tells whether every byte of s is in the set.
-func (set *byteSet) hold(s string) bool {
+// containsAll reports whether every byte of s is in the set.
+func (set *byteSet) containsAll(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if !set[s[i]] {
 			return false
@@ -316,8 +328,8 @@ func (set *byteSet) hold(s string) bool {
 	return true
 }
 
-// checkHost applies RFC 9112 section 3.2: a request of HTTP/1.1 has exactly one
-// Host, of the form host[:port], and no request has two.
+// checkHost checks the Host field (RFC 9112 section 3.2): it must be valid, must
+// not occur twice, and must not be missing in HTTP/1.1.
 func checkHost(fields Header, r *requestLine) *statusError {
 	hosts := 0
 	for i := range fields {
@@ -337,6 +349,7 @@ func checkHost(fields Header, r *requestLine) *statusError {
 	return nil
 }
 
-func (r *requestLine) atLeast(major, minor int) bool {
+// atLeast reports whether the request's version is major.minor or later.
+func (r *requestLine) atLeast(major, minor int64) bool {
 	return r.major > major || r.major == major && r.minor >= minor
 }

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// This file holds what log lines are made of: their escaping, Python's way of
-// quoting text, and the date strings of log lines and header fields.
+// This file contains the escaping of log lines, the quoting of text in messages,
+// and the formats of dates in log lines and header fields.
 
 const (
 	httpTimeFormat = "Mon, 02 Jan 2006 15:04:05 GMT" // IMF-fixdate, RFC 9110 section 5.6.7
@@ -18,9 +18,9 @@ const (
 
 const hexDigits = "0123456789abcdef"
 
-// appendEscaped appends s so that it can neither end a log line nor steer a
-// terminal: C0 and C1 controls and DEL as \xNN, a backslash doubled. UTF-8 text
-// stays; a byte that is not UTF-8 is taken as Latin-1.
+// appendEscaped appends s in a form that can neither begin another log line nor
+// control a terminal: it writes control characters (C0, C1 and DEL) as \xNN and
+// doubles backslashes. A byte that is not valid UTF-8 is decoded as Latin-1.
 func appendEscaped(dst []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -47,8 +47,8 @@ func appendEscaped(dst []byte, s string) []byte {
 	return dst
 }
 
-// decodeRune is utf8.DecodeRuneInString with a byte that is not UTF-8 taken as
-// Latin-1.
+// decodeRune is like [utf8.DecodeRuneInString], but decodes a byte that is not
+// valid UTF-8 as Latin-1.
 func decodeRune(s string) (r rune, n int) {
 	r, n = utf8.DecodeRuneInString(s)
 	if r == utf8.RuneError && n == 1 {
@@ -57,8 +57,8 @@ func decodeRune(s string) (r rune, n int) {
 	return r, n
 }
 
-// quote writes s as Python's repr does, which is how error messages show what
-// a client sent.
+// quote returns s as Python's repr does. Messages quote what a client sent in
+// this form.
 func quote(s string) string {
 	q := byte('\'')
 	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
@@ -90,10 +90,11 @@ func quote(s string) string {
 	return string(append(dst, q))
 }
 
-// dateStrings are the two forms of one second.
+// dateStrings are the strings that stand for a second in dates.
 type dateStrings struct {
-	second    int64
-	http, log string
+	second int64  // seconds since 1970
+	http   string // for header fields
+	log    string // for log lines, in local time
 }
 
 func makeDateStrings(t time.Time) *dateStrings {
@@ -104,8 +105,9 @@ func makeDateStrings(t time.Time) *dateStrings {
 	}
 }
 
-// parseHTTPDate reads the three forms of an HTTP-date (RFC 9110 section 5.6.7).
-// A two-digit year more than fifty years ahead of now is in the past.
+// parseHTTPDate parses an HTTP-date in any of its three formats (RFC 9110 section
+// 5.6.7), and reports whether s is one. A year of two digits means the latest one
+// that is at most fifty years after now.
 func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 	const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
 	for _, layout := range [...]string{httpTimeFormat, rfc850, time.ANSIC} {
@@ -121,7 +123,7 @@ func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// pivotYear gives the latest year that ends in the two digits and is at most
+// pivotYear returns the latest year that ends in the two digits and is at most
 // fifty years after now.
 func pivotYear(digits, now int) int {
 	year := now - now%100 + 100 + digits

@@ -2,12 +2,12 @@ package httpserver
 
 import "maps"
 
-// This file holds the content types that suffixes stand for. The system's own
-// tables are not asked: the same file has the same type on every machine.
+// This file contains the table of content types. The tables of the system are not
+// used, so that a file has the same type on every machine.
 
-// DefaultExtensionsMap gives a new map with what ExtensionsMap holds by default:
-// the suffixes of compressed files, which would else be taken for what is in
-// them. Python: SimpleHTTPRequestHandler.extensions_map.
+// DefaultExtensionsMap returns a new copy of the map that is used if ExtensionsMap
+// is nil. It contains the suffixes of compressed files.
+// Python: SimpleHTTPRequestHandler.extensions_map.
 func DefaultExtensionsMap() map[string]string { return maps.Clone(defaultExtensions) }
 
 var defaultExtensions = map[string]string{
@@ -17,6 +17,8 @@ var defaultExtensions = map[string]string{
 	".xz":  "application/x-xz",
 }
 
+// contentTypes maps suffixes in lower case to content types. It is used for
+// suffixes that ExtensionsMap does not contain.
 var contentTypes = map[string]string{
 	".3g2":         "audio/3gpp2",
 	".3gp":         "audio/3gpp",

@@ -5,16 +5,17 @@ import (
 	"strings"
 )
 
-// This file holds the way from a request target to a path: one decoded, cleaned
-// form that decides everything, and the names that Windows gives a meaning.
+// This file contains the functions that turn a request target into the name of a
+// file, those that encode a name or a target as a URI, and the check for names that
+// have a special meaning on Windows.
 
-// cleanPath gives the path of a request target: without authority and query,
-// percent-decoded once, dot segments resolved, rooted, with a slash at its end
-// if the target's path has one there. It is not ok with a NUL.
+// cleanPath returns the path of a request target, without authority and query. It
+// decodes percent-encoded bytes once, resolves dot segments, and keeps a slash at
+// the end. The result begins with a slash. ok is false if it would contain a NUL.
 func cleanPath(target string) (clean string, ok bool) {
 	raw := targetPath(target)
 	if raw != "" && !strings.Contains(raw, "%") && !strings.Contains(raw, "//") && !strings.Contains(raw, "/.") {
-		return raw, strings.IndexByte(raw, 0) < 0 // most are clean
+		return raw, strings.IndexByte(raw, 0) < 0 // it is clean, as most are
 	}
 	decoded := unquote(raw)
 	if strings.IndexByte(decoded, 0) >= 0 {
@@ -27,7 +28,7 @@ func cleanPath(target string) (clean string, ok bool) {
 	return clean, true
 }
 
-// targetPath cuts the path out of a request target, as it was sent.
+// targetPath returns the path of a request target without decoding it.
 func targetPath(target string) string {
 	target, _ = cutPath(target)
 	if target == "" || target[0] == '/' {
@@ -39,8 +40,8 @@ func targetPath(target string) string {
 	return "/" + target
 }
 
-// cutPath cuts a target where its path ends: at its query or at a fragment,
-// which no client should send.
+// cutPath splits a request target after its path, which ends at a query or at a
+// fragment. A client should not send a fragment, but some do.
 func cutPath(target string) (path, rest string) {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
 		return target[:i], target[i:]
@@ -48,14 +49,15 @@ func cutPath(target string) (path, rest string) {
 	return target, ""
 }
 
-// targetQuery cuts the query out of a request target, as it was sent.
+// targetQuery returns the query of a request target without decoding it.
 func targetQuery(target string) string {
 	_, rest := cutPath(target)
 	query, _, _ := strings.Cut(rest, "#")
 	return strings.TrimPrefix(query, "?")
 }
 
-// unquote decodes %XX once. What is no such sequence stays.
+// unquote decodes percent-encoded bytes. It copies a percent sign that two
+// hexadecimal digits do not follow.
 func unquote(s string) string {
 	i := strings.IndexByte(s, '%')
 	if i < 0 {
@@ -63,7 +65,7 @@ func unquote(s string) string {
 	}
 	decoded := append(make([]byte, 0, len(s)), s[:i]...)
 	for ; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+		if s[i] == '%' && i+2 < len(s) && hexBytes.containsAll(s[i+1:i+3]) {
 			decoded = append(decoded, fromHex(s[i+1])<<4|fromHex(s[i+2]))
 			i += 2
 		} else {
@@ -73,10 +75,7 @@ func unquote(s string) string {
 	return string(decoded)
 }
 
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
-}
-
+// fromHex returns the value of a hexadecimal digit.
 func fromHex(c byte) byte {
 	if c <= '9' {
 		return c - '0'
@@ -85,21 +84,23 @@ func fromHex(c byte) byte {
 }
 
 var (
-	nameBytes     = newByteSet(alnum + "_.-~/")                   // what Python's quote leaves as it is
-	locationBytes = newByteSet(alnum + "_.-~/:?#[]@!$&'()*+,;=%") // what a URI may hold, RFC 3986
+	nameBytes     = newByteSet(alnum + "_.-~/")                   // not encoded by Python's urllib.parse.quote
+	locationBytes = newByteSet(alnum + "_.-~/:?#[]@!$&'()*+,;=%") // allowed in a URI (RFC 3986 section 2)
 )
 
-// quoteName writes a file name as a relative link.
+// quoteName percent-encodes a file name for use as a relative link.
 func quoteName(name string) string { return percentEncode(name, nameBytes) }
 
-// quoteTarget writes a request target as a URI: what may not stand in one, such
-// as a backslash or a control, is percent-encoded.
+// quoteTarget percent-encodes the bytes of a request target that are not allowed
+// in a URI, such as backslashes and control characters.
 func quoteTarget(target string) string { return percentEncode(target, locationBytes) }
 
+// percentEncode returns s with all bytes percent-encoded that are not in keep.
 func percentEncode(s string, keep *byteSet) string {
 	return string(appendPercentEncoded(make([]byte, 0, len(s)+8), s, keep))
 }
 
+// appendPercentEncoded appends the result of percentEncode.
 func appendPercentEncoded(dst []byte, s string, keep *byteSet) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
@@ -112,8 +113,8 @@ func appendPercentEncoded(dst []byte, s string, keep *byteSet) []byte {
 	return dst
 }
 
-// localPath puts a cleaned path below a directory. It is not ok where a part of
-// the path would be more than a name to the system.
+// localPath joins a directory and a cleaned path. ok is false if windows is true
+// and an element of the path is not a plain file name on Windows.
 func localPath(directory, clean string, windows bool) (name string, ok bool) {
 	if windows {
 		for part := range strings.SplitSeq(clean, "/") {
@@ -128,9 +129,9 @@ func localPath(directory, clean string, windows bool) (name string, ok bool) {
 	return strings.TrimSuffix(directory, "/") + clean, true
 }
 
-// windowsName tells whether Windows takes s as the name of a file in a folder
-// and as nothing else: no drive letter, stream, separator or wildcard, no end
-// that it would cut off, and no device.
+// windowsName reports whether s is a plain file name on Windows: it contains no
+// drive letter, stream name, separator or wildcard, has no dot or space at its end,
+// which Windows would remove, and is not the name of a device.
 func windowsName(s string) bool {
 	if strings.ContainsAny(s, `\:*?"<>|`) || hasControl(s) || strings.IndexByte(s, '\t') >= 0 {
 		return false
@@ -148,5 +149,5 @@ func windowsName(s string) bool {
 	if !isPort {
 		port, isPort = strings.CutPrefix(stem, "LPT")
 	}
-	return !isPort || !(len(port) == 1 && '0' <= port[0] && port[0] <= '9' || port == "¹" || port == "²" || port == "³")
+	return !isPort || !(len(port) == 1 && digitBytes.containsAll(port) || port == "¹" || port == "²" || port == "³")
 }

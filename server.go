@@ -105,10 +105,9 @@ type HTTPServer struct {
 	MaxConnections int           // ThreadingHTTPServer: further connections wait in the listener's queue; 0 means no limit
 	Stderr         io.Writer     // log lines, one line a Write, never two at once; nil means os.Stderr
 
-	// These hooks are called in the goroutine of a connection. A ThreadingHTTPServer
-	// calls them for several connections at once.
-
-	// VerifyRequest reports whether to serve a connection; nil means all of them.
+	// VerifyRequest reports whether to serve a connection; nil means all of them. This
+	// hook and the next two are called in the goroutine of a connection, so by a
+	// ThreadingHTTPServer for several connections at once.
 	VerifyRequest func(conn net.Conn) bool
 
 	// ProcessRequest serves a connection: it calls FinishRequest and then
@@ -119,8 +118,7 @@ type HTTPServer struct {
 	// HandleError is called when a handler panics; nil means PrintError.
 	HandleError func(conn net.Conn, err error)
 
-	// These hooks are called in the goroutine of ServeForever or HandleRequest.
-
+	// Called in the goroutine of ServeForever or HandleRequest:
 	ServiceActions func() // called by ServeForever after each connection and every PollInterval
 	HandleTimeout  func() // called by HandleRequest when Timeout has passed
 

@@ -13,10 +13,11 @@ import (
 	"httpserver"
 )
 
-// This file reads the command line the way Python's argparse does: options and
-// port in any order, -bADDRESS, --bind=ADDRESS, unambiguous abbreviations, --.
+// This file contains the parser of the command line, which accepts what Python's
+// argparse does: options and port in any order, -bADDRESS, --bind=ADDRESS,
+// abbreviations that are unambiguous, and --.
 
-// options are what the command line says.
+// options are the values from the command line.
 type options struct {
 	bind      string
 	directory string
@@ -26,7 +27,7 @@ type options struct {
 	help      bool
 
 	tlsCert, tlsKey, tlsPasswordFile string
-	tlsPassword                      string // what is in that file
+	tlsPassword                      string // the content of tlsPasswordFile
 
 	headers     []httpserver.Field
 	contentType string
@@ -42,7 +43,7 @@ type options struct {
 
 const usage = "usage: httpserver [-h] [options] [port]\n"
 
-// help fits a screen of 24 lines: Python's options, then the others.
+// help is the output of -h. It fits a screen of 24 lines.
 const help = usage + `
 Serve the files of a directory over HTTP or HTTPS. As in Python:
   port                      bind to this port, 0 for a free one (default: 8000)
@@ -57,31 +58,34 @@ Serve the files of a directory over HTTP or HTTPS. As in Python:
   -H, --header NAME VALUE   add this field to successful responses; repeatable
   --content-type TYPE       of files whose suffix says nothing
 
-Beside that:
+Other options:
   --confine                 follow no symbolic link out of the directory
   --cors                    let pages of other sites read what is served
   --timeout SECONDS         end silent connections, 0 for never (default: 60)
-  -q, --quiet               do not log requests
+  -q, --quiet               do not log requests, nor errors of clients (4xx)
   --cgi-env NAME            pass this variable on to scripts, too; repeatable
   --cgi-timeout SECONDS     end scripts after that, 0 for never (default: 300)
-  --cgi-max N               run at most so many scripts at once (default: 64)
+  --cgi-max N               run at most N scripts at once (default: 64)
 `
 
-// An option is one that the command line may have. It takes a value, two of
-// them, or none.
+// An option is an option that the command has. Exactly one of its functions is not
+// nil, depending on how many values the option takes.
 type option struct {
-	names   []string // long, short
+	names   []string // the long name, then the short one if there is one
 	set     func(o *options, value string) error
 	setPair func(o *options, first, second string) error
 	setFlag func(o *options)
 }
 
+// String returns the names in the form that Python's messages have, such as
+// "-b/--bind".
 func (o *option) String() string {
 	names := slices.Clone(o.names)
 	slices.Reverse(names)
 	return strings.Join(names, "/")
 }
 
+// known contains all options, in the order of the help.
 var known = []option{
 	{names: []string{"--help", "-h"}, setFlag: func(o *options) { o.help = true }},
 	{names: []string{"--cgi"}, setFlag: func(o *options) { o.cgi = true }},
@@ -102,7 +106,8 @@ var known = []option{
 	{names: []string{"--cgi-max"}, set: (*options).setCGIMax},
 }
 
-// setBind takes an address, IPv6 also in brackets, or unix: and a path.
+// setBind sets the address, which is a host, an IPv6 address in brackets, or
+// "unix:" with the path of a socket.
 func (o *options) setBind(v string) error {
 	o.bind = v
 	if v == unixPrefix {
@@ -117,8 +122,8 @@ func (o *options) setBind(v string) error {
 	return nil
 }
 
-// setFile takes the name of a file. An empty one, as a variable that is not set
-// gives it, must not mean that there is no TLS.
+// setFile sets the name of a file. An empty name is an error: if it comes from a
+// shell variable that is not set, the command must not serve without TLS.
 func setFile(name *string, v string) error {
 	if *name = v; v == "" {
 		return errors.New("a file name is missing")
@@ -126,6 +131,7 @@ func setFile(name *string, v string) error {
 	return nil
 }
 
+// setProtocol sets the protocol version of responses.
 func (o *options) setProtocol(v string) error {
 	if v != "HTTP/1.0" && v != "HTTP/1.1" {
 		return fmt.Errorf("invalid choice: '%s' (choose from HTTP/1.0, HTTP/1.1)", v)
@@ -134,25 +140,27 @@ func (o *options) setProtocol(v string) error {
 	return nil
 }
 
-// notByHand are the fields that say where a message or a connection ends, and
-// those that each response has with a value of its own.
-var notByHand = []string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+// reservedFields are the fields that -H does not accept: those that determine where
+// a message or a connection ends, and those that the server sets for each response.
+var reservedFields = []string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Accept-Ranges", "Content-Range", "Content-Type", "Date", "ETag", "Last-Modified", "Server"}
 
+// addHeader adds a field to successful responses.
 func (o *options) addHeader(name, value string) error {
 	switch {
 	case !isToken(name):
 		return fmt.Errorf("invalid name: %q", name)
 	case strings.ContainsFunc(value, isControl):
 		return fmt.Errorf("invalid value, as it has a control character: %q", value)
-	case slices.ContainsFunc(notByHand, func(s string) bool { return strings.EqualFold(s, name) }):
+	case slices.ContainsFunc(reservedFields, func(s string) bool { return strings.EqualFold(s, name) }):
 		return fmt.Errorf("%s is for the server to say", name)
 	}
 	o.headers = append(o.headers, httpserver.Field{Name: name, Value: strings.Trim(value, " \t")})
 	return nil
 }
 
-// setContentType takes a media type with or without parameters, RFC 9110 section 8.3.1.
+// setContentType sets the default content type, which is a media type with or
+// without parameters (RFC 9110 section 8.3.1).
 func (o *options) setContentType(v string) error {
 	mediaType, _, _ := strings.Cut(v, ";")
 	kind, subtype, _ := strings.Cut(strings.TrimSpace(mediaType), "/")
@@ -163,16 +171,19 @@ func (o *options) setContentType(v string) error {
 	return nil
 }
 
-// isToken tells whether s is a token, RFC 9110 section 5.6.2.
+// isToken reports whether s is a token (RFC 9110 section 5.6.2).
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 	})
 }
 
-// isControl tells whether a field value must not hold r.
+// isControl reports whether r is a control character that a field value must not
+// contain.
 func isControl(r rune) bool { return r != '\t' && unicode.IsControl(r) }
 
+// setSeconds sets a duration from a number of seconds. It rounds up, so that a
+// small number does not become 0, which means no limit.
 func setSeconds(d *time.Duration, v string) error {
 	seconds, err := strconv.ParseFloat(v, 64)
 	if err != nil || !(seconds >= 0 && seconds < math.MaxInt64/float64(time.Second)) {
@@ -182,6 +193,7 @@ func setSeconds(d *time.Duration, v string) error {
 	return nil
 }
 
+// addCGIEnv adds the name of a variable that CGI scripts inherit.
 func (o *options) addCGIEnv(v string) error {
 	if v == "" || strings.ContainsAny(v, "=\x00") {
 		return fmt.Errorf("invalid name: '%s'", v)
@@ -190,6 +202,7 @@ func (o *options) addCGIEnv(v string) error {
 	return nil
 }
 
+// setCGIMax sets the number of scripts that may run at the same time.
 func (o *options) setCGIMax(v string) (err error) {
 	o.cgiMax, err = strconv.Atoi(v)
 	if err != nil || o.cgiMax < 1 {
@@ -198,6 +211,7 @@ func (o *options) setCGIMax(v string) (err error) {
 	return nil
 }
 
+// setPort sets the port.
 func (o *options) setPort(v string) error {
 	port, err := strconv.ParseInt(v, 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
@@ -210,7 +224,7 @@ func (o *options) setPort(v string) error {
 	return nil
 }
 
-// parseArgs reads the arguments. After -h, what follows does not matter.
+// parseArgs parses the arguments of the command. It ignores what follows -h.
 func parseArgs(args []string) (*options, error) {
 	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute, cgiTimeout: 5 * time.Minute, cgiMax: 64}
 	var positional, unknown []string
@@ -252,14 +266,15 @@ func parseArgs(args []string) (*options, error) {
 	return o, o.check(len(positional) > 0)
 }
 
-// check tells what options do not go together.
+// check returns an error if options exclude each other, or if one requires another
+// that is not set.
 func (o *options) check(hasPort bool) error {
 	switch {
 	case o.tlsCert == "" && o.tlsKey != "":
 		return errors.New("--tls-key requires --tls-cert to be set")
 	case o.tlsCert == "" && o.tlsPasswordFile != "":
 		return errors.New("--tls-password-file requires --tls-cert to be set")
-	case o.confine && o.cgi: // scripts go where their user may
+	case o.confine && o.cgi: // a directory does not confine scripts
 		return errors.New("argument --confine: not allowed with argument --cgi")
 	case o.cors && slices.ContainsFunc(o.headers, func(f httpserver.Field) bool { return strings.EqualFold(f.Name, allowOrigin) }):
 		return errors.New("argument --cors: not allowed with argument -H " + allowOrigin)
@@ -269,8 +284,9 @@ func (o *options) check(hasPort bool) error {
 	return nil
 }
 
-// isOption tells an option from a positional argument or a value; a negative
-// number is none, nor is what has a space in it and begins with no option.
+// isOption reports whether an argument is an option, rather than the port or the
+// value of an option. As in argparse, a negative number is not one, and neither is
+// an argument with a space unless it begins with a known option.
 func isOption(arg string) bool {
 	if len(arg) < 2 || arg[0] != '-' {
 		return false
@@ -283,10 +299,11 @@ func isOption(arg string) bool {
 	return strings.Trim(whole+fraction, "0123456789") != "" || whole+fraction == "" || dot && fraction == ""
 }
 
+// errUnknown is returned by findOption and parseOption for an unknown option.
 var errUnknown = errors.New("no such option")
 
-// parseOption reads one option, or several short ones in one argument, and
-// gives the arguments after it and its value.
+// parseOption sets the option in arg, or several short ones in it. args are the
+// arguments after arg; parseOption returns those of them that are not its values.
 func (o *options) parseOption(arg string, args []string) ([]string, error) {
 	opt, value, hasValue, err := findOption(arg)
 	if err != nil {
@@ -301,7 +318,7 @@ func (o *options) parseOption(arg string, args []string) ([]string, error) {
 		if strings.HasPrefix(arg, "--") || value == "" || !isShort(value[0]) {
 			return nil, fmt.Errorf("argument %v: ignored explicit argument '%s'", opt, value)
 		}
-		return o.parseOption("-"+value, args) // -qb127.0.0.1
+		return o.parseOption("-"+value, args) // such as -qb127.0.0.1
 	case opt.setPair != nil:
 		if hasValue || len(args) < 2 || isOption(args[0]) || isOption(args[1]) {
 			return nil, fmt.Errorf("argument %v: expected 2 arguments", opt)
@@ -323,12 +340,13 @@ func (o *options) parseOption(arg string, args []string) ([]string, error) {
 	return args, nil
 }
 
-// isShort tells whether -c is an option.
+// isShort reports whether -c is an option.
 func isShort(c byte) bool {
 	return slices.ContainsFunc(known, func(o option) bool { return slices.Contains(o.names, "-"+string(rune(c))) })
 }
 
-// findOption finds the option that an argument names, and the value in it.
+// findOption returns the option in an argument and the value that the argument
+// contains, if it has one.
 func findOption(arg string) (opt *option, value string, hasValue bool, err error) {
 	name := arg
 	if strings.HasPrefix(arg, "--") {
@@ -337,14 +355,14 @@ func findOption(arg string) (opt *option, value string, hasValue bool, err error
 		name, value, hasValue = arg[:2], strings.TrimPrefix(arg[2:], "="), true
 	}
 	var matches []*option
-	var spelled []string
+	var names []string
 	for i := range known {
 		long := known[i].names[0]
 		if slices.Contains(known[i].names, name) {
 			return &known[i], value, hasValue, nil
 		}
 		if len(name) > 2 && strings.HasPrefix(long, name) {
-			matches, spelled = append(matches, &known[i]), append(spelled, long)
+			matches, names = append(matches, &known[i]), append(names, long)
 		}
 	}
 	switch len(matches) {
@@ -353,5 +371,5 @@ func findOption(arg string) (opt *option, value string, hasValue bool, err error
 	case 1:
 		return matches[0], value, hasValue, nil
 	}
-	return nil, "", false, fmt.Errorf("ambiguous option: %s could match %s", name, strings.Join(spelled, ", "))
+	return nil, "", false, fmt.Errorf("ambiguous option: %s could match %s", name, strings.Join(names, ", "))
 }

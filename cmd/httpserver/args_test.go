@@ -321,7 +321,7 @@ func TestHelp(t *testing.T) {
 			at = i
 		}
 	}
-	if own := strings.Index(help, "\nBeside that:\n"); own < strings.Index(help, "--content-type") || own > strings.Index(help, "--confine") {
+	if own := strings.Index(help, "\nOther options:\n"); own < strings.Index(help, "--content-type") || own > strings.Index(help, "--confine") {
 		t.Error("the options that Python has are not told from the others")
 	}
 	if lines := strings.Count(help, "\n"); lines > 23 {

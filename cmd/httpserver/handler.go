@@ -9,16 +9,16 @@ import (
 	"httpserver"
 )
 
-// This file holds the handler of the command: the library's, with what the
-// options ask for.
+// This file contains the handler of the command: a CGIHandler whose methods obey
+// the options.
 
-// A handler serves files and, with --cgi, runs scripts.
+// A handler serves files and, if --cgi is set, runs CGI scripts.
 type handler struct {
 	httpserver.CGIHandler
 	options *options
 }
 
-// newHandler gives what makes the handlers.
+// newHandler returns the function that makes a handler for each connection.
 func (o *options) newHandler() (func() httpserver.Handler, error) {
 	var confined fs.FS
 	if o.confine {
@@ -41,10 +41,11 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 	}, nil
 }
 
-// IsCGI is always false without --cgi.
+// IsCGI reports whether the request is for a script. Without --cgi no request is.
 func (h *handler) IsCGI() bool { return h.options.cgi && h.CGIHandler.IsCGI() }
 
-// DoPOST speaks of scripts only where there are some.
+// DoPOST runs a script. Without --cgi it sends an error that does not mention
+// scripts.
 func (h *handler) DoPOST() {
 	if h.options.cgi {
 		h.CGIHandler.DoPOST()
@@ -53,16 +54,31 @@ func (h *handler) DoPOST() {
 	}
 }
 
+// LogRequest logs a request unless --quiet is set.
 func (h *handler) LogRequest(code int, size int64) {
 	if !h.options.quiet {
 		h.CGIHandler.LogRequest(code, size)
 	}
 }
 
-// The CORS protocol: https://fetch.spec.whatwg.org/#http-cors-protocol.
+// LogError logs an error. If --quiet is set, it ignores error responses below 500,
+// which clients cause, but still logs what goes wrong in the server.
+func (h *handler) LogError(format string, args ...any) {
+	if h.options.quiet && format == errorResponse && args[0].(int) < 500 {
+		return
+	}
+	h.CGIHandler.LogError(format, args...)
+}
+
+// errorResponse is the format of the line that SendError logs, as in Python.
+const errorResponse = "code %d, message %s"
+
+// allowOrigin is the field that lets pages of other sites read a response. See
+// https://fetch.spec.whatwg.org/#http-cors-protocol.
 const allowOrigin = "Access-Control-Allow-Origin"
 
-// SendResponse lets, with --cors, every page read this response, errors too.
+// SendResponse begins a response. If --cors is set, all pages may read it, even if
+// it is an error.
 func (h *handler) SendResponse(code int, message string) {
 	h.CGIHandler.SendResponse(code, message)
 	if h.options.cors {
@@ -71,17 +87,17 @@ func (h *handler) SendResponse(code int, message string) {
 	}
 }
 
-// SendHeader drops, with --cors, what a script says of origins: browsers take
-// two values for none.
+// SendHeader adds a field. If --cors is set, it ignores the allowed origin that a
+// script sends, because browsers reject a response that has two.
 func (h *handler) SendHeader(name, value string) {
 	if !h.options.cors || !strings.EqualFold(name, allowOrigin) {
 		h.CGIHandler.SendHeader(name, value)
 	}
 }
 
-// DoOPTIONS answers, with --cors, what browsers ask before a request with a
-// Range or another field that not every page may send. They remember the answer
-// for ten minutes.
+// DoOPTIONS answers the preflight requests of browsers if --cors is set. A browser
+// sends one before a page may use fields such as Range, and keeps the answer for
+// ten minutes.
 func (h *handler) DoOPTIONS() {
 	if !h.options.cors {
 		h.CGIHandler.DoOPTIONS()
@@ -94,7 +110,7 @@ func (h *handler) DoOPTIONS() {
 	} else {
 		h.SendHeader("Allow", reading)
 	}
-	h.SendHeader("Access-Control-Allow-Methods", reading) // other sites may not change anything
+	h.SendHeader("Access-Control-Allow-Methods", reading) // pages of other sites may only read
 	h.SendHeader("Access-Control-Allow-Headers", "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, *")
 	h.SendHeader("Access-Control-Max-Age", "600")
 	h.EndHeaders()

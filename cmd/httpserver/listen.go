@@ -14,13 +14,13 @@ import (
 	"httpserver"
 )
 
-// This file holds where connections come from: a TCP port, a unix socket, or a
-// socket that systemd hands over; with TLS around it.
+// This file contains the listeners of the command: a TCP port, a unix socket, or a
+// socket from systemd, each with or without TLS.
 
-// unixPrefix begins a --bind that names a unix socket.
+// unixPrefix begins a --bind address that is the path of a unix socket.
 const unixPrefix = "unix:"
 
-// newServer makes the server and listens. The error is one line.
+// newServer returns a server that is listening. Its error is one line.
 func (o *options) newServer() (*httpserver.ThreadingHTTPServer, error) {
 	config, err := o.tlsConfig()
 	if err != nil {
@@ -37,9 +37,10 @@ func (o *options) newServer() (*httpserver.ThreadingHTTPServer, error) {
 	return server, err
 }
 
-// listen prefers the socket of systemd, as that is where clients come.
+// listen returns a server that is listening without TLS. A socket from systemd has
+// precedence over --bind and the port, because clients connect to that.
 func (o *options) listen(newHandler func() httpserver.Handler) (*httpserver.ThreadingHTTPServer, error) {
-	listener, err := inherited()
+	listener, err := systemdListener()
 	path, isUnix := strings.CutPrefix(o.bind, unixPrefix)
 	switch {
 	case err != nil:
@@ -55,20 +56,21 @@ func (o *options) listen(newHandler func() httpserver.Handler) (*httpserver.Thre
 	server := new(httpserver.ThreadingHTTPServer)
 	server.Listener, server.NewHandler = listener, newHandler
 	if listener.Addr().Network() == "unix" {
-		server.ServerName = "localhost" // CGI scripts are to get a name, whatever that is worth
+		server.ServerName = "localhost" // CGI scripts must have a SERVER_NAME
 	}
 	return server, nil
 }
 
-// inherited gives the socket that systemd has handed over, nil without one, and
-// removes what says so from the environment. It answers to sd_listen_fds(3).
-func inherited() (net.Listener, error) {
+// systemdListener returns the listener that systemd passed to the process, or nil
+// if there is none. Like sd_listen_fds(3) it reads variables of the environment; it
+// removes them, so that scripts do not see them.
+func systemdListener() (net.Listener, error) {
 	pid, count := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS")
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		os.Unsetenv(name)
 	}
 	if pid != strconv.Itoa(os.Getpid()) || count == "" || count == "0" {
-		return nil, nil // or it is meant for another process
+		return nil, nil // there is none, or it is for another process
 	}
 	if count != "1" {
 		return nil, fmt.Errorf("httpserver: LISTEN_FDS is %q, which is not one socket; let the .socket unit have one Listen line", count)
@@ -76,15 +78,16 @@ func inherited() (net.Listener, error) {
 	const first = 3 // SD_LISTEN_FDS_START
 	f := os.NewFile(first, "LISTEN_FDS")
 	defer f.Close()
-	l, err := net.FileListener(f) // of a copy
+	l, err := net.FileListener(f) // duplicates f
 	if err != nil {
 		return nil, fmt.Errorf("httpserver: file descriptor 3, which LISTEN_FDS speaks of, is no socket to listen on: %w", cause(err))
 	}
 	return l, nil
 }
 
-// listenUnix listens on a unix socket, which goes with the listener. One that a
-// program left behind is replaced; nothing else is.
+// listenUnix listens on a unix socket, which is removed when the listener is
+// closed. It replaces a socket on which no program is listening any more, but no
+// other file.
 func listenUnix(path string) (net.Listener, error) {
 	info, err := os.Lstat(path)
 	switch {
@@ -118,14 +121,15 @@ func listenUnix(path string) (net.Listener, error) {
 	return &unixListener{l, path, info}, nil
 }
 
-// A unixListener removes its socket when it closes, unless another one has taken
-// its place.
+// A unixListener is a listener on a unix socket.
 type unixListener struct {
 	net.Listener
 	path string
-	info fs.FileInfo
+	info fs.FileInfo // identifies the socket
 }
 
+// Close closes the listener and removes its socket, unless another one has the path
+// now.
 func (l *unixListener) Close() error {
 	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.info) {
 		os.Remove(l.path)
@@ -133,7 +137,8 @@ func (l *unixListener) Close() error {
 	return l.Listener.Close()
 }
 
-// cause gives what the system said, without the path that is told anyway.
+// cause returns the error of the system in a *net.OpError, whose address would
+// repeat the path in the message.
 func cause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

@@ -1,5 +1,6 @@
-// Command httpserver serves a directory over HTTP or HTTPS. Its options, its first line
-// and its exit codes are those of python -m http.server.
+// Command httpserver serves the files of a directory over HTTP or HTTPS. Its
+// options, its first line of output and its exit codes are those of
+// python -m http.server; httpserver -h lists the options.
 package main
 
 import (
@@ -20,12 +21,13 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
+// How long the command waits before it exits.
 const (
-	shutdownTime = 5 * time.Second        // for requests under way after SIGTERM
-	scriptTime   = 500 * time.Millisecond // for scripts to end when the server does
+	shutdownTime = 5 * time.Second        // for requests in progress, after SIGTERM
+	scriptTime   = 500 * time.Millisecond // for CGI scripts that were told to end
 )
 
-// run is the command: arguments in, exit code out.
+// run runs the command with the given arguments and returns its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	opts, err := parseArgs(args)
 	if err == nil {
@@ -45,16 +47,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	defer signal.Stop(signals)
-	// Who reads the log may go away without taking the server along.
+	// The server continues if the program that reads its log ends.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	server, err := opts.newServer()
 	if err != nil {
-		fmt.Fprintln(stderr, strings.Map(printable, err.Error()))
+		fmt.Fprintln(stderr, strings.Map(replaceControl, err.Error()))
 		return 1
 	}
 	server.Stderr = stderr
@@ -62,15 +64,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return serve(server, signals, stdout, stderr)
 }
 
-// printable replaces what could steer a terminal or begin another line.
-func printable(r rune) rune {
+// replaceControl returns '?' for a control character, which could begin another
+// line or control a terminal.
+func replaceControl(r rune) rune {
 	if unicode.IsControl(r) {
 		return '?'
 	}
 	return r
 }
 
-// checkDirectory says what is wrong with a directory before anyone asks for it.
+// checkDirectory returns an error if the directory cannot be served.
 func checkDirectory(name string) error {
 	info, err := os.Stat(name)
 	switch {
@@ -84,7 +87,9 @@ func checkDirectory(name string) error {
 	return nil
 }
 
-// serve runs the server until a signal ends it, and gives the exit code.
+// serve runs the server until it fails or a signal arrives, and returns the exit
+// code. SIGINT closes the server; other signals shut it down, and a second one
+// during that time closes it.
 func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, stdout, stderr io.Writer) int {
 	failed := make(chan error, 1)
 	go func() { failed <- server.ServeForever() }()
@@ -95,7 +100,7 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 	case sig := <-signals:
 		if sig == os.Interrupt {
 			fmt.Fprint(stdout, "\nKeyboard interrupt received, exiting.\n")
-			closeSoon(server)
+			closeServer(server)
 			return 0
 		}
 	}
@@ -103,27 +108,27 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 	defer cancel()
 	go func() {
 		select {
-		case <-signals: // a second one ends it at once
+		case <-signals:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
 	server.Shutdown(ctx)
-	closeSoon(server)
+	closeServer(server)
 	return 0
 }
 
-// closeSoon closes the server. Scripts that do not end by themselves have less
-// time than Close gives them, as who ends the command does not wait for them.
-func closeSoon(server *httpserver.ThreadingHTTPServer) {
-	impatience := time.AfterFunc(scriptTime, func() { server.Close() })
-	defer impatience.Stop()
+// closeServer closes the server and kills the scripts that have not ended within
+// scriptTime, because the person who ends the command is waiting.
+func closeServer(server *httpserver.ThreadingHTTPServer) {
+	timer := time.AfterFunc(scriptTime, func() { server.Close() }) // a second Close kills them
+	defer timer.Stop()
 	server.Close()
 }
 
-// announce prints where the server can be reached and, as everybody should know,
-// that links lead out of the directory. The first line is Python's and for
-// programs to read; all are one write, so one that stops there gets them all.
+// announce prints the address of the server and a warning about symbolic links.
+// The first line is Python's, which programs parse. All lines are written at once,
+// so that a program may stop reading after the first one.
 func (o *options) announce(stdout io.Writer, addr net.Addr) {
 	scheme := "http"
 	if o.tlsCert != "" {
@@ -132,7 +137,7 @@ func (o *options) announce(stdout io.Writer, addr net.Addr) {
 	host, port, _ := net.SplitHostPort(addr.String())
 	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host, port))
 	if addr.Network() == "unix" {
-		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), strings.Map(printable, addr.String()))
+		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), strings.Map(replaceControl, addr.String()))
 	}
 	if !o.confine {
 		text += "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"
@@ -145,6 +150,7 @@ func (o *options) announce(stdout io.Writer, addr net.Addr) {
 	io.WriteString(stdout, text)
 }
 
+// isTerminal reports whether w is a terminal or another character device.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -154,8 +160,9 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// reachableURLs gives the addresses to type: of this machine, then those that
-// others can use, IPv4 first, or only, as they are shorter.
+// reachableURLs returns the URLs of a server that listens on all interfaces: one
+// for this machine, then those that other machines can use. IPv4 addresses come
+// first because they are shorter.
 func reachableURLs(addrs []net.Addr, scheme, port string, v4only bool) []string {
 	urls := []string{scheme + "://localhost:" + port + "/"}
 	var v6 []string

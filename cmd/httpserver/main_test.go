@@ -449,14 +449,24 @@ func TestLog(t *testing.T) {
 	}{
 		{"requests and errors", nil, "127.0.0.1 - - [] \"GET /hello.txt HTTP/1.1\" 200 -\n" +
 			"127.0.0.1 - - [] code 404, message File not found\n" +
-			"127.0.0.1 - - [] \"GET /missing HTTP/1.1\" 404 -\n"},
-		{"quiet", []string{"-q"}, "127.0.0.1 - - [] code 404, message File not found\n"},
+			"127.0.0.1 - - [] \"GET /missing HTTP/1.1\" 404 -\n" +
+			"127.0.0.1 - - [] code 400, message Bad Host ('a b')\n" +
+			"127.0.0.1 - - [] \"GET / HTTP/1.1\" 400 -\n" +
+			"127.0.0.1 - - [] code 501, message Unsupported method ('POST')\n" +
+			"127.0.0.1 - - [] \"POST / HTTP/1.1\" 501 -\n"},
+		{"quiet", []string{"-q"}, "127.0.0.1 - - [] code 501, message Unsupported method ('POST')\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := startServer(t, tt.args...)
 			p.idle(t)
-			readHead(t, p.dial(t, "GET /missing HTTP/1.1\r\nHost: test\r\n\r\n"))
+			for _, request := range []string{
+				"GET /missing HTTP/1.1\r\nHost: test\r\n\r\n",
+				"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+				"POST / HTTP/1.1\r\nHost: test\r\n\r\n",
+			} {
+				readHead(t, p.dial(t, request))
+			}
 			p.Process.Kill()
 			_, stdout, stderr := p.wait(t)
 			date := regexp.MustCompile(`\[\d\d/[A-Z][a-z][a-z]/\d{4} \d\d:\d\d:\d\d\]`)

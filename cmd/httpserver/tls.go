@@ -10,10 +10,11 @@ import (
 	"strings"
 )
 
-// This file holds what --tls-cert, --tls-key and --tls-password-file stand for.
+// This file contains the reading of certificates and keys, for --tls-cert,
+// --tls-key and --tls-password-file.
 
-// readPassword sets tlsPassword to the content of the password file without
-// white space at its ends. To Python a file that cannot be read is a usage error.
+// readPassword sets tlsPassword to the content of the password file, without white
+// space at its ends. As in Python, a file that cannot be read is a usage error.
 func (o *options) readPassword() error {
 	if o.tlsPasswordFile == "" {
 		return nil
@@ -26,7 +27,8 @@ func (o *options) readPassword() error {
 	return nil
 }
 
-// tlsConfig reads certificate and key. It is nil without --tls-cert.
+// tlsConfig returns the TLS configuration with the certificate and its key, or nil
+// if --tls-cert is not set.
 func (o *options) tlsConfig() (*tls.Config, error) {
 	if o.tlsCert == "" {
 		return nil, nil
@@ -57,7 +59,7 @@ func (o *options) tlsConfig() (*tls.Config, error) {
 	}, nil
 }
 
-// readKey gives the private key of a file in PEM form, decrypted.
+// readKey returns the private key in a file, in PEM form and decrypted.
 func (o *options) readKey(name string) ([]byte, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -68,7 +70,7 @@ func (o *options) readKey(name string) ([]byte, error) {
 	case block == nil:
 		return nil, fmt.Errorf("%s holds no private key in PEM form; --tls-key takes a file that does", name)
 	case block.Type == "ENCRYPTED PRIVATE KEY":
-		return nil, o.unreadable(name, "PKCS #8")
+		return nil, o.unsupportedKey(name, "PKCS #8")
 	case !x509.IsEncryptedPEMBlock(block):
 		return text, nil
 	case o.tlsPasswordFile == "":
@@ -76,16 +78,17 @@ func (o *options) readKey(name string) ([]byte, error) {
 	}
 	der, err := x509.DecryptPEMBlock(block, []byte(o.tlsPassword))
 	if err != nil && err != x509.IncorrectPasswordError {
-		return nil, o.unreadable(name, block.Headers["DEK-Info"])
+		return nil, o.unsupportedKey(name, block.Headers["DEK-Info"])
 	}
-	// A wrong password may leave an end that looks right, but hardly a begin too.
+	// DecryptPEMBlock checks only the padding at the end, which a wrong password can
+	// produce by chance. A key must also begin with an ASN.1 sequence.
 	if sequence := []byte{0x30}; err != nil || !bytes.HasPrefix(der, sequence) {
 		return nil, fmt.Errorf("the password in %s does not open the key in %s", o.tlsPasswordFile, name)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: der}), nil
 }
 
-// findPEM gives the first block whose type ends in kind, nil without one.
+// findPEM returns the first block whose type ends in kind, or nil if there is none.
 func findPEM(text []byte, kind string) *pem.Block {
 	for {
 		block, rest := pem.Decode(text)
@@ -96,8 +99,9 @@ func findPEM(text []byte, kind string) *pem.Block {
 	}
 }
 
-// unreadable names the command that turns a key into one that can be read.
-func (o *options) unreadable(name, encryption string) error {
+// unsupportedKey returns an error for a key whose encryption crypto/x509 does not
+// support. It contains the command that decrypts the key.
+func (o *options) unsupportedKey(name, encryption string) error {
 	command := "openssl pkey -in " + shellQuote(name)
 	if o.tlsPasswordFile != "" {
 		command += " -passin " + shellQuote("file:"+o.tlsPasswordFile)
@@ -106,7 +110,7 @@ func (o *options) unreadable(name, encryption string) error {
 	return fmt.Errorf("the key in %s is encrypted by %s, which Go does not read; give --tls-key what this makes of it: %s", name, encryption, command)
 }
 
-// shellQuote writes s as one word of a shell's command line.
+// shellQuote returns s quoted as one word of a shell command.
 func shellQuote(s string) string {
 	plain := func(r rune) bool {
 		return 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-:+,", r)

@@ -1,0 +1,41 @@
+package httpserver
+
+import "testing"
+
+var errorPageTests = []struct{ format, want string }{
+	{"", ""},
+	{"plain\n", "plain\n"},
+	{"%(code)d %(code)s %(message)s %(explain)s", "404 404 &lt;m&gt; %% e &amp; f"},
+	{"%(message)s%(message)s", "&lt;m&gt; %%&lt;m&gt; %%"},
+	{"%", "%"},
+	{"100%", "100%"},
+	{"%%", "%"},
+	{"%%%", "%%"},
+	{"%%%%", "%%"},
+	{"%%(code)d", "%(code)d"},
+	{"%%%(code)d", "%404"},
+	{"% (code)d", "% (code)d"},
+	{"%(", "%("},
+	{"%(code)", "%(code)"},
+	{"%(code)x %(CODE)d %(nope)s", "%(code)x %(CODE)d %(nope)s"},
+	{"%(code%(code)d", "%(code404"},
+	{"%d %s", "%d %s"},
+	{"é%(code)dé\x00\xff", "é404é\x00\xff"},
+}
+
+func TestAppendErrorPage(t *testing.T) {
+	for _, tt := range errorPageTests {
+		got := string(appendErrorPage([]byte("head:"), tt.format, 404, "<m> %%", "e & f"))
+		if want := "head:" + tt.want; got != want {
+			t.Errorf("%q: got %q, want %q", tt.format, got, want)
+		}
+	}
+}
+
+func BenchmarkErrorPage(b *testing.B) {
+	b.ReportAllocs()
+	var page []byte
+	for b.Loop() {
+		page = appendErrorPage(page[:0], DefaultErrorMessage, 404, "File not found", "Nothing is known at this address")
+	}
+}
