@@ -10,9 +10,9 @@ import (
 
 // Limits of a request head.
 const (
-	maxLine   = 64 << 10 // bytes of the request line or of a header line, with its line end
-	maxFields = 100      // header fields
-	maxHead   = 1 << 20  // bytes of all header lines
+	maxLine   = 64 << 10  // bytes of the request line or of a header line, with its line end
+	maxFields = 100       // header fields
+	maxHead   = 256 << 10 // bytes of the request line and all header lines
 )
 
 // A Header is a list of header fields in the order and spelling in which they
@@ -267,7 +267,7 @@ func parseFields(fields Header, block string) (Header, *statusError) {
 var (
 	errHeaderLine  = &statusError{431, "Line too long", "A header line is longer than 65536 bytes"}
 	errHeaderCount = &statusError{431, "Too many headers", "The request has more than 100 header fields"}
-	errHeaderSize  = &statusError{431, "Header too large", "The header is larger than 1048576 bytes"}
+	errHeaderSize  = &statusError{431, "Header too large", "The request line and the header are larger than 262144 bytes"}
 )
 
 // parseField parses "name: value". The name must be a token that the colon follows

@@ -87,7 +87,9 @@ func (c *connReader) filled(n int, err error) error {
 // grow makes the buffer a quarter larger, so that a client cannot make it much
 // larger than what it has sent.
 func (c *connReader) grow() {
-	c.buf = append(c.buf, make([]byte, max(len(c.buf)/4, bufferSize))...)
+	larger := make([]byte, len(c.buf)+max(len(c.buf)/4, bufferSize))
+	copy(larger, c.buf)
+	c.buf = larger
 }
 
 // line returns the line that begins from bytes after the first unread one, with its
@@ -118,9 +120,10 @@ func (c *connReader) line(from, limit int, wait bool) ([]byte, error) {
 }
 
 // header returns the end of the header that begins from bytes after the first unread
-// one: the position after the empty line. It consumes nothing. Unless wait is set it
-// does not read, and returns 0 if the header is not complete.
-func (c *connReader) header(from int, wait bool) (end int, err error) {
+// one: the position after the empty line. It consumes nothing. The header has at most
+// limit bytes. Unless wait is set it does not read, and returns 0 if the header is not
+// complete.
+func (c *connReader) header(from, limit int, wait bool) (end int, err error) {
 	end = from
 	for fields := 0; ; fields++ {
 		line, err := c.line(end, maxLine, wait)
@@ -136,7 +139,7 @@ func (c *connReader) header(from int, wait bool) (end int, err error) {
 			return end, nil
 		case fields == maxFields:
 			return 0, errHeaderCount
-		case end-from > maxHead:
+		case end-from > limit:
 			return 0, errHeaderSize
 		}
 	}
@@ -234,7 +237,7 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 		return h.RequestLine != "" && h.readFailed(err)
 	}
 	size := len(line)
-	end, _ := h.in.header(size, false) // parseHeader meets an error again
+	end, _ := h.in.header(size, maxHead-size, false) // parseHeader meets an error again
 	if end == 0 {
 		end = size
 		if !waits {
@@ -278,7 +281,7 @@ func (h *BaseRequestHandler) readFailed(err error) bool {
 // parseHeader reads the header, unless it came with the request line, and parses it.
 func (h *BaseRequestHandler) parseHeader() bool {
 	if h.rawHeader == "" {
-		end, err := h.in.header(0, true)
+		end, err := h.in.header(0, maxHead-len(h.rawLine), true)
 		if refused, ok := err.(*statusError); ok {
 			return h.refuse(refused)
 		}

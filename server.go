@@ -1,7 +1,7 @@
 // Package httpserver is Python's http.server for Go: servers on a net.Listener,
 // handlers to embed and override, and a command that serves a directory.
 //
-// A program that greets whoever asks:
+// This program answers every GET:
 //
 //	type hello struct{ httpserver.BaseRequestHandler }
 //
@@ -20,49 +20,48 @@
 //		log.Fatal(server.ServeForever())
 //	}
 //
-// With New[httpserver.SimpleHandler] in its place the program serves the files
-// below the current directory, with New[httpserver.CGIHandler] it also runs those
-// in cgi-bin. The function given to the server may set fields:
+// With New[httpserver.SimpleHandler] instead of New[hello] it serves the files below
+// the current directory, and with New[httpserver.CGIHandler] it also runs the scripts
+// in cgi-bin. A function that sets fields of a handler takes the place of New:
 //
 //	func() httpserver.Handler { return &httpserver.SimpleHandler{Directory: "public"} }
 //
 // # Overriding
 //
-// A handler embeds BaseRequestHandler, SimpleHandler or CGIHandler by value and overrides
-// methods. The server hands the outermost value to the embedded ones, and they
-// call each other's methods through it, as Python's classes do: an EndHeaders
-// that adds a field and then calls the embedded EndHeaders sees every response.
-// Methods for GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, CONNECT and TRACE
-// are DoGET and so on; Method gives those for other names.
+// A handler embeds [BaseRequestHandler], [SimpleHandler] or [CGIHandler] by value and
+// overrides methods. The server tells the embedded handlers what the outermost value
+// is, and they call each other's methods on that, as in Python: an EndHeaders that
+// adds a field and then calls the embedded EndHeaders applies to every response. The
+// methods DoGET, DoHEAD, DoPOST, DoPUT, DoPATCH, DoDELETE, DoOPTIONS, DoCONNECT and
+// DoTRACE handle requests; Method returns a function for any other request method.
 //
 // # Concurrency
 //
-// A handler belongs to one connection and is used by one goroutine. HTTPServer
-// serves one connection after another; ThreadingHTTPServer has a goroutine for
-// each. The fields of a server are fixed once it serves. Shutdown, Close, Addr
-// and URL may be called from anywhere.
+// A handler belongs to one connection and is used by one goroutine. An [HTTPServer]
+// serves one connection after another, a [ThreadingHTTPServer] serves each in a
+// goroutine. The fields of a server must not change once it serves. Shutdown, Close,
+// Addr and URL may be called from any goroutine.
 //
 // # Security
 //
-// A request whose header two readers could take for requests of different extent
-// is refused with 400 and ends its connection: see RFC 9112 section 11. Chunks
-// are checked as they are read; what is wrong with them is an error of RFile, and
-// ends the connection, too. A request line and each header line have at most
-// 64 KiB, a header 100 fields and 1 MiB; 256 KiB of a body that a handler leaves
-// are read to keep a connection. There is no time limit unless the handler's
-// Timeout sets one. SimpleHandler follows
-// symbolic links, also to what is outside its directory; with the FS of an
-// os.Root it does not. CGIHandler runs programs: its fields say as whom and with
-// what environment. Everybody who can connect can read every file that the
-// server can.
+// A request that two readers could understand as messages of different length is
+// refused with 400, and its connection closed (RFC 9112 section 11). A malformed chunk
+// is an error of RFile and closes the connection, too. A request line and each header
+// line may have 64 KiB, a header 100 fields, and both together 256 KiB. Up to 256 KiB of a body that
+// a handler has left unread are read, so that the connection can persist. Nothing is
+// limited in time unless the handler's Timeout is set.
+//
+// SimpleHandler follows symbolic links, also out of its directory; with the FS of an
+// os.Root it does not. Everybody who can connect can read every file that the server
+// can. CGIHandler runs programs: its fields say with which user and environment.
 //
 // # Differences from Python
 //
-// Status lines, fields and their order, links, redirects, log lines, options and
-// exit codes are Python's. Where Python's server breaks a rule of RFC 9110 or
-// RFC 9112, or is unsafe, the rule is kept; the README has the list. Methods to
-// override return no error, CopyFile apart: a failed write ends the connection
-// and is logged. Strings hold the bytes received, be they UTF-8 or not.
+// Status lines, fields and their order, links, redirects, log lines, options and exit
+// codes are Python's. Where Python's server violates RFC 9110 or RFC 9112, or is
+// unsafe, this package does not follow it; the README has a list. Methods that are
+// overridden return no error, except CopyFile: a failed write ends the connection and
+// is logged. Strings hold bytes as received, whether or not they are UTF-8.
 package httpserver
 
 import (

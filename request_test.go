@@ -1,0 +1,52 @@
+package httpserver
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+)
+
+// A readerConn is a connection of which only Read works.
+type readerConn struct {
+	net.Conn
+	r io.Reader
+}
+
+func (c readerConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// What a client that never ends its head makes the server hold is at most a quarter
+// more than what it has sent, apart from a few KiB.
+func TestUnfinishedHead(t *testing.T) {
+	line := "a: " + strings.Repeat("b", 65000) + "\r\n"
+	for lines := range 5 {
+		sent := strings.Repeat(line, lines) + "c: d"
+		in := connReader{conn: readerConn{r: strings.NewReader(sent)}, timeout: &noTimeout}
+		if _, err := in.header(0, maxHead, true); lines < 5 && err != io.EOF && err != errHeaderSize {
+			t.Errorf("%d lines: %v", lines, err)
+		}
+		if limit := len(sent)*5/4 + 2*bufferSize; cap(in.buf) > limit {
+			t.Errorf("%d bytes are held for %d that were sent", cap(in.buf), len(sent))
+		}
+	}
+}
+
+// A line is found wherever the bytes that arrive at once end, and with any limit.
+func TestLine(t *testing.T) {
+	const text = "one\r\ntwo\nthree"
+	for size := 1; size <= len(text); size++ {
+		in := connReader{conn: readerConn{r: io.MultiReader(strings.NewReader(text[:size]), strings.NewReader(text[size:]))}, timeout: &noTimeout}
+		for _, tt := range []struct {
+			from, limit int
+			want        string
+			err         error
+		}{
+			{0, 5, "one\r\n", nil}, {0, 4, "", errLineLimit}, {0, 0, "", errLineLimit}, {0, -1, "", errLineLimit},
+			{5, 4, "two\n", nil}, {5, 3, "", errLineLimit}, {9, 5, "", errLineLimit}, {9, 6, "", io.EOF},
+		} {
+			if line, err := in.line(tt.from, tt.limit, true); string(line) != tt.want || err != tt.err {
+				t.Errorf("line(%d, %d) is %q, %v", tt.from, tt.limit, line, err)
+			}
+		}
+	}
+}
