@@ -1,20 +1,93 @@
 package httpserver
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// This file contains the escaping of log lines, the quoting of text in messages,
-// and the formats of dates in log lines and header fields.
+// This file contains the writing and escaping of log lines, the quoting of text in
+// messages, and the formats of dates in log lines and header fields.
 
 const (
 	httpTimeFormat = "Mon, 02 Jan 2006 15:04:05 GMT" // IMF-fixdate, RFC 9110 section 5.6.7
 	logTimeFormat  = "02/Jan/2006 15:04:05"
 )
+
+// A logWriter writes the log lines of a server, one at a time. Nobody waits for long
+// for a log that is not read: a line that cannot be written within logPatience is
+// dropped, and the number of such lines logged when lines are written again.
+type logWriter struct {
+	once    sync.Once
+	direct  bool          // the log is a regular file, for which nobody has to wait
+	turn    chan struct{} // holds a token while a line is written
+	dropped atomic.Int64  // lines that were not written
+}
+
+const logPatience = 100 * time.Millisecond
+
+// write writes a line to w, which is always the same.
+func (l *logWriter) write(w io.Writer, line []byte) {
+	l.once.Do(func() {
+		l.turn = make(chan struct{}, 1)
+		if f, ok := w.(*os.File); ok {
+			info, err := f.Stat()
+			l.direct = err == nil && info.Mode().IsRegular()
+		}
+	})
+	if l.direct {
+		l.turn <- struct{}{}
+		w.Write(line)
+		<-l.turn
+		return
+	}
+	patience := time.NewTimer(logPatience)
+	defer patience.Stop()
+	if !l.takeTurn(patience.C) {
+		l.dropped.Add(1)
+		return
+	}
+	line = bytes.Clone(line)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		w.Write(line)
+		if n := l.dropped.Swap(0); n > 0 {
+			fmt.Fprintf(w, "httpserver: %d log lines were dropped because writing them would have taken too long\n", n)
+		}
+		<-l.turn
+	}()
+	select {
+	case <-written:
+	case <-patience.C:
+	}
+}
+
+// takeTurn reports whether a line can be written now. It does not wait if another
+// line was dropped since the Write in progress began.
+func (l *logWriter) takeTurn(expired <-chan time.Time) bool {
+	select {
+	case l.turn <- struct{}{}:
+		return true
+	default:
+	}
+	if l.dropped.Load() > 0 {
+		return false
+	}
+	select {
+	case l.turn <- struct{}{}:
+		return true
+	case <-expired:
+		return false
+	}
+}
 
 const hexDigits = "0123456789abcdef"
 

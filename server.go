@@ -102,7 +102,11 @@ type HTTPServer struct {
 	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means forever
 	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
 	MaxConnections int           // ThreadingHTTPServer: further connections wait in the listener's queue; 0 means no limit
-	Stderr         io.Writer     // log lines, one line a Write, never two at once; nil means os.Stderr
+
+	// Stderr gets the log, one line a Write, never two at once; nil means os.Stderr.
+	// A line that cannot be written within 100 ms is dropped; the number of dropped
+	// lines is logged later.
+	Stderr io.Writer
 
 	// VerifyRequest reports whether to serve a connection; nil means all of them. This
 	// hook and the next two are called in the goroutine of a connection, so by a
@@ -122,7 +126,7 @@ type HTTPServer struct {
 	HandleTimeout  func() // called by HandleRequest when Timeout has passed
 
 	newMu sync.Mutex // held while NewHandler runs
-	logMu sync.Mutex // held while Stderr is written to
+	log   logWriter  // of Stderr
 	dates atomic.Pointer[dateStrings]
 	shut  atomic.Bool   // Shutdown or Close was called
 	taken atomic.Uint64 // connections accepted so far
@@ -583,16 +587,13 @@ func (s *HTTPServer) PrintError(conn net.Conn, err error) {
 
 // writeLog writes whole lines to Stderr. It works on a nil server, too.
 func (s *HTTPServer) writeLog(line []byte) {
-	if s == nil {
+	switch {
+	case s == nil:
 		os.Stderr.Write(line)
-		return
-	}
-	s.logMu.Lock()
-	defer s.logMu.Unlock()
-	if s.Stderr != nil {
-		s.Stderr.Write(line)
-	} else {
-		os.Stderr.Write(line)
+	case s.Stderr == nil:
+		s.log.write(os.Stderr, line)
+	default:
+		s.log.write(s.Stderr, line)
 	}
 }
 
