@@ -192,6 +192,7 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 		}
 		h.in.release()
 		if !waited {
+			h.forgetRequest()
 			h.in.beginDeadline()
 		}
 		h.state.wait(idleTime)
@@ -204,12 +205,26 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 	}
 }
 
+// forgetRequest drops the last request, so that an idle connection does not keep its
+// head in memory.
+func (h *BaseRequestHandler) forgetRequest() {
+	h.RequestLine, h.Command, h.Path, h.RequestVersion = "", "", "", ""
+	h.line, h.rawLine, h.rawHeader = requestLine{}, "", ""
+	if cap(h.Headers) > 2*usualFields {
+		h.Headers = nil
+	}
+	clear(h.Headers[:cap(h.Headers)])
+}
+
+// usualFields is more fields than most requests have.
+const usualFields = 16
+
 // noRequest logs why there is no request, unless that is how connections end.
 func (h *BaseRequestHandler) noRequest(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		h.state.linger = idleTime                      // a request may be on its way
-		if h.RequestLine == "" && !h.state.closing() { // else a persistent connection was idle
+		if h.out.code == 0 && !h.state.closing() { // else a persistent connection was idle
 			h.Self().LogError("Request timed out")
 		}
 	case !isGone(err):

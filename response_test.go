@@ -200,3 +200,28 @@ func TestCutResponseIsReset(t *testing.T) {
 		}
 	}
 }
+
+// An idle connection keeps nothing of its last request.
+func TestIdleConnectionKeepsNothing(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	s, _ := start(t, persistent(nil, nil), func(s *httpserver.HTTPServer) { s.Stderr = io.Discard })
+	request := "GET /" + strings.Repeat("p", 60_000) + " HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a: "+strings.Repeat("b", 2000)+"\r\n", 90) + "\r\n"
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const connections = 100
+	before := heap()
+	for range connections {
+		_, r := send(t, s.Addr(), request)
+		readResponse(t, r)
+	}
+	if each := (int64(heap()) - int64(before)) / connections; each > 50_000 {
+		t.Errorf("%d bytes are kept for each connection", each)
+	}
+}
