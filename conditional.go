@@ -222,7 +222,7 @@ const maxRanges = 16
 // be ignored: it is malformed, uses another unit, or asks for too many ranges.
 func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 	unit, set, _ := strings.Cut(value, "=")
-	if !strings.EqualFold(unit, "bytes") {
+	if !equalFold(unit, "bytes") {
 		return nil, false
 	}
 	n := 0

@@ -25,7 +25,7 @@ type Field struct{ Name, Value string }
 
 // is reports whether the field's name is name, ignoring case.
 func (f *Field) is(name string) bool {
-	return len(f.Name) == len(name) && strings.EqualFold(f.Name, name) // comparing lengths is faster
+	return equalFold(f.Name, name)
 }
 
 // Get returns the value of the first field with the given name, ignoring case.
@@ -63,11 +63,33 @@ func hasToken(list, token string) bool {
 	for list != "" {
 		var item string
 		item, list, _ = strings.Cut(list, ",")
-		if strings.EqualFold(trimSpace(item), token) {
+		if equalFold(trimSpace(item), token) {
 			return true
 		}
 	}
 	return false
+}
+
+// equalFold reports whether two strings are equal if the case of ASCII letters is
+// ignored. The elements of the protocol are ASCII: unlike strings.EqualFold, it does
+// not take a Kelvin sign for a k, which another reader would not do either.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c |= 0x20
+	}
+	return c
 }
 
 // A requestLine is a parsed request line.

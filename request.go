@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -368,7 +367,7 @@ func (h *BaseRequestHandler) persistent() bool { return h.ProtocolVersion >= "HT
 
 // checkExpect calls HandleExpect100 if the client waits for that.
 func (h *BaseRequestHandler) checkExpect() bool {
-	if !h.persistent() || !h.line.atLeast(1, 1) || !strings.EqualFold(h.Headers.Get("Expect"), "100-continue") {
+	if !h.persistent() || !h.line.atLeast(1, 1) || !equalFold(h.Headers.Get("Expect"), "100-continue") {
 		return true
 	}
 	h.expects = true

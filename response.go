@@ -124,7 +124,7 @@ func (w *responseWriter) field(name, value string) {
 // hasField reports whether head, which consists of whole lines, has a field.
 func hasField(head, name string) bool {
 	for line := range strings.SplitSeq(head, "\r\n") {
-		if field, _, ok := strings.Cut(line, ":"); ok && strings.EqualFold(field, name) {
+		if field, _, ok := strings.Cut(line, ":"); ok && equalFold(field, name) {
 			return true
 		}
 	}
