@@ -565,13 +565,15 @@ func TestHasControl(t *testing.T) {
 func TestEscaping(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"plain é 漢 \U0001f600":   "plain é 漢 \U0001f600",
-		"\x00\t\n\r\x1b[31m\x7f": `\x00\x09\x0a\x0d\x1b[31m\x7f`,
-		`C:\n "q"`:               `C:\\n "q"`,
-		"\u0085\u009b":           `\x85\x9b`,
-		"\x85\x9b\xe9\xff":       `\x85\x9béÿ`,
-		"\xc3(":                  `Ã(`,
-		"\ufffd\u00a0":           "\ufffd\u00a0",
+		"plain é 漢 \U0001f600":     "plain é 漢 \U0001f600",
+		"\x00\t\n\r\x1b[31m\x7f":   `\x00\x09\x0a\x0d\x1b[31m\x7f`,
+		`C:\n "q"`:                 `C:\\n "q"`,
+		"\u0085\u009b":             `\x85\x9b`,
+		"\x85\x9b\xe9\xff":         `\x85\x9béÿ`,
+		"\xc3(":                    `Ã(`,
+		"\ufffd\u00a0\u00ad":       "\ufffd\u00a0\u00ad",
+		"\u2028\u202e\u2066\ufeff": `\u2028\u202e\u2066\ufeff`,
+		"\U000e0001":               `\U000e0001`,
 	} {
 		if got := string(httpserver.AppendEscaped(nil, in)); got != want {
 			t.Errorf("AppendEscaped(%q) = %q, want %q", in, got, want)
