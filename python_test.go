@@ -198,6 +198,11 @@ var differences = []difference{
 
 	// what later versions of Python do, too
 	{
+		reason: "A path that ends in %2F is that of a directory, as in Python 3.14.",
+		cases:  []string{"/hello.txt%2f"},
+		until:  pythonVersion{minor: 13},
+	},
+	{
 		reason: "The numbers of a version are one to ten digits, without sign or underscore, as in Python 3.11.4.",
 		cases:  []string{"GET / HTTP/1.00000000001", "GET / HTTP/1.+1", "GET / HTTP/-1.1", "GET / HTTP/1_0.1"},
 		until:  pythonVersion{11, 3},
