@@ -445,6 +445,7 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 	h.out.field(name, value)
 	if h.RequestVersion == "HTTP/0.9" {
 		h.out.dropHead()
+		return
 	}
 	if f := (&Field{Name: name}); !f.is("Connection") {
 		return

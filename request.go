@@ -346,7 +346,7 @@ func (h *BaseRequestHandler) replaceHost() {
 // wantsMore reports whether the connection may persist: the client's version and
 // Connection fields say so (RFC 9112 section 9.3), and the server agrees.
 func (h *BaseRequestHandler) wantsMore() bool {
-	if !h.persistent() || h.state.closing() {
+	if !h.persistent() || h.state.closing() || !h.line.atLeast(1, 0) {
 		return false
 	}
 	more := h.line.atLeast(1, 1)
