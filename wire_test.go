@@ -24,115 +24,6 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the responses and logs in testdata")
 
-// The transcripts in testdata hold what a client sends, what it gets, and what
-// is logged meanwhile. A case looks like this:
-//
-//	=== its name
-//	protocol HTTP/1.1
-//	-- request --
-//	GET / HTTP/1.1\r\n
-//	\r\n
-//	-- response --
-//	HTTP/1.1 200 OK\r\n
-//	-- log --
-//	client - - [date] "GET / HTTP/1.1" 200 -
-//
-// Line ends of the file mean nothing in a request or a response; bytes are
-// escaped as in Go, and \{a*100} is a hundred times a. The client sends the
-// request at once, then ends its side of the connection.
-type transcript struct {
-	name, protocol         string
-	request, response, log string // escaped
-}
-
-const (
-	requestMark  = "-- request --\n"
-	responseMark = "-- response --\n"
-	logMark      = "-- log --\n"
-)
-
-func readTranscripts(t *testing.T, file string) (head string, cases []transcript) {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parts := strings.Split(string(data), "=== ")
-	for _, part := range parts[1:] {
-		c := transcript{protocol: "HTTP/1.0"}
-		options, rest, _ := strings.Cut(part, requestMark)
-		c.request, rest, _ = strings.Cut(rest, responseMark)
-		c.response, c.log, _ = strings.Cut(rest, logMark)
-		c.log = strings.TrimRight(c.log, "\n")
-		c.name, options, _ = strings.Cut(options, "\n")
-		if _, version, ok := strings.Cut(options, "protocol "); ok {
-			c.protocol = strings.TrimSpace(version)
-		}
-		cases = append(cases, c)
-	}
-	return parts[0], cases
-}
-
-func writeTranscripts(t *testing.T, file, head string, cases []transcript) {
-	t.Helper()
-	b := bytes.NewBufferString(head)
-	for _, c := range cases {
-		fmt.Fprintf(b, "=== %s\n", c.name)
-		if c.protocol != "HTTP/1.0" {
-			fmt.Fprintf(b, "protocol %s\n", c.protocol)
-		}
-		fmt.Fprintf(b, "%s%s%s%s%s%s\n\n", requestMark, c.request, responseMark, c.response, logMark, c.log)
-	}
-	if err := os.WriteFile(file, b.Bytes(), 0o666); err != nil {
-		t.Fatal(err)
-	}
-}
-
-var repeated = regexp.MustCompile(`\\\{(.+?)\*(\d+)\}`)
-
-func unescape(t *testing.T, s string) string {
-	t.Helper()
-	s = repeated.ReplaceAllStringFunc(s, func(m string) string {
-		sub := repeated.FindStringSubmatch(m)
-		n, _ := strconv.Atoi(sub[2])
-		return strings.Repeat(sub[1], n)
-	})
-	s = strings.ReplaceAll(strings.ReplaceAll(s, "\n", ""), `"`, `\"`)
-	raw, err := strconv.Unquote(`"` + s + `"`)
-	if err != nil {
-		t.Fatalf("bad escape in %.80q: %v", s, err)
-	}
-	return raw
-}
-
-// collapse writes long runs of one character as unescape reads them.
-func collapse(s string) string {
-	var b strings.Builder
-	for s != "" {
-		n := 1
-		for n < len(s) && s[n] == s[0] {
-			n++
-		}
-		if n >= 100 {
-			fmt.Fprintf(&b, `\{%s*%d}`, s[:1], n)
-		} else {
-			b.WriteString(s[:n])
-		}
-		s = s[n:]
-	}
-	return b.String()
-}
-
-func escape(s string) string {
-	quoted := strconv.Quote(s)
-	quoted = strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-	quoted = strings.ReplaceAll(quoted, `\n`, "\\n\n")
-	if quoted != "" && !strings.HasSuffix(quoted, "\n") {
-		quoted += "\n"
-	}
-	return collapse(quoted)
-}
-
 // wireHandler answers the transcripts. What changes from run to run is fixed.
 type wireHandler struct{ httpserver.SimpleHandler }
 
@@ -352,25 +243,25 @@ func TestTranscripts(t *testing.T) {
 	}
 	site := makeSite(t)
 	for _, file := range files {
-		head, cases := readTranscripts(t, file)
+		head, cases := httpserver.ReadTranscripts(t, file)
 		for i := range cases {
 			c := &cases[i]
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.name, func(t *testing.T) {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.Name, func(t *testing.T) {
 				response, log := replay(t, site, c)
 				if *update {
-					c.response, c.log = response, log
+					c.Response, c.Log = response, log
 					return
 				}
-				if response != c.response {
-					t.Errorf("response:\n%swant:\n%s", response, c.response)
+				if response != c.Response {
+					t.Errorf("response:\n%swant:\n%s", response, c.Response)
 				}
-				if log != c.log {
-					t.Errorf("log:\n%s\nwant:\n%s", log, c.log)
+				if log != c.Log {
+					t.Errorf("log:\n%s\nwant:\n%s", log, c.Log)
 				}
 			})
 		}
 		if *update {
-			writeTranscripts(t, file, head, cases)
+			httpserver.WriteTranscripts(t, file, head, cases)
 		}
 	}
 }
@@ -379,11 +270,11 @@ func TestTranscripts(t *testing.T) {
 var boundary = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 
 // replay serves one transcript's request and gives response and log, escaped.
-func replay(t *testing.T, site string, c *transcript) (response, log string) {
+func replay(t *testing.T, site string, c *httpserver.Transcript) (response, log string) {
 	t.Helper()
 	newHandler := func() httpserver.Handler {
 		h := new(wireHandler)
-		h.Directory, h.ProtocolVersion = site, c.protocol
+		h.Directory, h.ProtocolVersion = site, c.Protocol
 		h.ServerVersion, h.SysVersion = "Test/1", "x"
 		h.ErrorMessageFormat = "%(code)d %(message)s: %(explain)s\n"
 		return h
@@ -397,7 +288,7 @@ func replay(t *testing.T, site string, c *transcript) (response, log string) {
 			fmt.Fprintln(s.Stderr, err)
 		}
 	})
-	response = exchange(t, s.Addr(), unescape(t, c.request))
+	response = exchange(t, s.Addr(), httpserver.Unescape(t, c.Request))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
@@ -405,7 +296,7 @@ func replay(t *testing.T, site string, c *transcript) (response, log string) {
 	}
 	response = boundary.ReplaceAllString(response, "boundary")
 	response = pageStyle.ReplaceAllString(response, "<style></style>")
-	return escape(response), collapse(strings.TrimRight(lines.String(), "\n"))
+	return httpserver.Escape(response), httpserver.Collapse(strings.TrimRight(lines.String(), "\n"))
 }
 
 // pageStyle is what transcripts leave out of a page.
