@@ -153,15 +153,23 @@ func (h *wireHandler) answer(body string) {
 	io.WriteString(h.WFile, body)
 }
 
+// testLimit is for what hangs: nothing that works takes nearly as long.
+const testLimit = 30 * time.Second
+
 // A logBuffer collects log lines.
 type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more chan struct{} // closed by the next Write; nil unless somebody waits for it
 }
 
 func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
 	return l.b.Write(p)
 }
 
@@ -171,18 +179,40 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// await waits until the log has some text in it.
+// await waits until the log contains a text.
 func (l *logBuffer) await(t testing.TB, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(8 * time.Second); !strings.Contains(l.String(), text); <-time.After(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the log lacks %q:\n%s", text, l)
+	limit := time.NewTimer(testLimit)
+	defer limit.Stop()
+	for {
+		more := l.missing(text)
+		if more == nil {
+			return
+		}
+		select {
+		case <-more:
+		case <-limit.C:
+			t.Fatalf("%q is not in the log:\n%s", text, l)
 		}
 	}
 }
 
-// start serves with a ThreadingHTTPServer that set may change before. It is shut
-// down at the end of the test.
+// missing returns a channel that is closed when the log changes, or nil if the log
+// contains text.
+func (l *logBuffer) missing(text string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if strings.Contains(l.b.String(), text) {
+		return nil
+	}
+	if l.more == nil {
+		l.more = make(chan struct{})
+	}
+	return l.more
+}
+
+// start serves with a ThreadingHTTPServer that set may change before. At the end of the
+// test it is closed, and its handlers have returned.
 func start(t testing.TB, newHandler func() httpserver.Handler, set func(*httpserver.HTTPServer)) (*httpserver.ThreadingHTTPServer, *logBuffer) {
 	t.Helper()
 	s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", newHandler)
@@ -197,7 +227,7 @@ func start(t testing.TB, newHandler func() httpserver.Handler, set func(*httpser
 	served := make(chan error, 1)
 	go func() { served <- s.ServeForever() }()
 	t.Cleanup(func() {
-		s.Close()
+		closeServer(t, s)
 		if err := <-served; err != httpserver.ErrServerClosed {
 			t.Errorf("ServeForever: %v", err)
 		}
@@ -205,19 +235,30 @@ func start(t testing.TB, newHandler func() httpserver.Handler, set func(*httpser
 	return s, log
 }
 
-// dial connects to a server; the connection fails after ten seconds.
+// closeServer closes a server and waits for its handlers.
+func closeServer(t testing.TB, s *httpserver.ThreadingHTTPServer) {
+	t.Helper()
+	s.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("handlers are left: %v", err)
+	}
+}
+
+// dial connects to a server; the connection fails after testLimit.
 func dial(t testing.TB, addr net.Addr) net.Conn {
 	t.Helper()
 	conn, err := net.Dial(addr.Network(), addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(testLimit))
 	t.Cleanup(func() { conn.Close() })
 	return conn
 }
 
-// exchange sends raw bytes, ends the client's side, and gives all that comes.
+// exchange sends raw bytes, ends the client's side, and returns all that comes.
 func exchange(t testing.TB, addr net.Addr, request string) string {
 	t.Helper()
 	conn := dial(t, addr)
@@ -269,7 +310,8 @@ func TestTranscripts(t *testing.T) {
 // boundary is what parts the parts of multipart/byteranges.
 var boundary = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 
-// replay serves one transcript's request and gives response and log, escaped.
+// replay serves the request of a transcript. It returns the response and the log,
+// escaped.
 func replay(t *testing.T, site string, c *httpserver.Transcript) (response, log string) {
 	t.Helper()
 	newHandler := func() httpserver.Handler {
@@ -289,7 +331,7 @@ func replay(t *testing.T, site string, c *httpserver.Transcript) (response, log 
 		}
 	})
 	response = exchange(t, s.Addr(), httpserver.Unescape(t, c.Request))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		t.Error(err)
