@@ -1,6 +1,7 @@
 package httpserver_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"httpserver"
@@ -431,19 +433,23 @@ func TestHijack(t *testing.T) {
 // A hijacked connection has no deadline left from the request.
 func TestHijackEndsTimeout(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, func() httpserver.Handler {
-		h := new(tunnel)
-		h.Timeout = 50 * time.Millisecond
-		return h
-	}, nil)
-	conn, r := send(t, s.Addr(), "CONNECT x:1 HTTP/1.0\r\n\r\n")
-	r.ReadString('\n')
-	r.ReadString('\n')
-	<-time.After(100 * time.Millisecond)
-	io.WriteString(conn, "late\n")
-	if got, err := r.ReadString('\n'); got != "late\n" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		_, _, l := startInMemory(t, func() httpserver.Handler {
+			h := new(tunnel)
+			h.Timeout = time.Minute
+			return h
+		})
+		conn := l.dial(t)
+		io.WriteString(conn, "CONNECT x:1 HTTP/1.0\r\n\r\n")
+		r := bufio.NewReader(conn)
+		r.ReadString('\n')
+		r.ReadString('\n')
+		pass(time.Hour)
+		io.WriteString(conn, "late\n")
+		if got, err := r.ReadString('\n'); got != "late\n" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
 }
 
 // speechless panics, also when the client is to be told so.
