@@ -508,12 +508,18 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 	defer s.catch(conn, nil)
-	h := s.newHandler(conn, state)
-	defer h.base().closeOpened()
-	defer h.Finish()
+	h, returned := s.newHandler(conn, state), false
+	defer func() {
+		if !returned { // but panicked, or called runtime.Goexit
+			h.base().broken, h.base().cut = true, true
+		}
+		defer h.base().closeOpened() // in case Finish does not
+		h.Finish()
+	}()
 	defer s.catch(conn, h)
 	h.Setup()
 	h.Handle()
+	returned = true
 }
 
 func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
