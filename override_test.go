@@ -1,6 +1,7 @@
 package httpserver_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -174,4 +175,46 @@ type hijacker struct{ httpserver.BaseRequestHandler }
 func (h *hijacker) DoGET() {
 	conn, _ := h.Hijack()
 	io.WriteString(conn, "hijacked")
+}
+
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) { s.Hosts = []string{"files.example"} })
+	for request, want := range map[string]string{
+		"GET / HTTP/1.0\r\n\r\n":                                       "200",
+		"GET / HTTP/1.1\r\nHost: Files.Example:8000\r\n\r\n":           "200",
+		"GET / HTTP/1.1\r\nHost: files.example.\r\n\r\n":               "200",
+		"GET / HTTP/1.1\r\nHost: LOCALHOST:1\r\n\r\n":                  "200",
+		"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n":                    "200",
+		"GET / HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n":                   "200",
+		"GET / HTTP/1.1\r\nHost:\r\n\r\n":                              "200",
+		"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n":                 "421",
+		"GET / HTTP/1.0\r\nHost: evil.example:8000\r\n\r\n":            "421",
+		"GET / HTTP/1.1\r\nHost: files.example.evil\r\n\r\n":           "421",
+		"GET / HTTP/1.1\r\nHost: localhost.evil\r\n\r\n":               "421",
+		"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n": "421",
+		"GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n": "200",
+		"GET / HTTP/1.1\r\nHost: files.e\u212aample\r\n\r\n":           "400",
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example:8000\r\n\r\n":  "421",
+	} {
+		if got := exchange(t, s.Addr(), request); !strings.HasPrefix(got, "HTTP/1.0 "+want+" ") {
+			t.Errorf("%q: got %.40q, want %s", request, got, want)
+		}
+	}
+}
+
+// The error of a Shutdown that runs out of time names the connections that are left.
+func TestShutdownNamesConnections(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	s, _ := start(t, persistent(entered, release), nil)
+	defer close(release)
+	conn, _ := send(t, s.Addr(), postHello)
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := s.Shutdown(ctx)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(fmt.Sprint(err), conn.LocalAddr().String()) {
+		t.Errorf("got %v, want the name %v", err, conn.LocalAddr())
+	}
 }

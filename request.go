@@ -318,6 +318,9 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	}
 	h.Headers = fields
 	h.replaceHost()
+	if host := h.Headers.Get("Host"); h.Server.Hosts != nil && !h.Server.allowsHost(host) {
+		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host})
+	}
 	h.body.reset(&h.in, framing)
 	h.CloseConnection = !h.wantsMore()
 	return true
