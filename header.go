@@ -1,6 +1,8 @@
 package httpserver
 
 import (
+	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -374,4 +376,15 @@ func checkHost(fields Header, r *requestLine) *statusError {
 // atLeast reports whether the request's version is major.minor or later.
 func (r *requestLine) atLeast(major, minor int64) bool {
 	return r.major > major || r.major == major && r.minor >= minor
+}
+
+// allowsHost reports whether Hosts, which is set, allows a request for an authority,
+// host[:port].
+func (s *HTTPServer) allowsHost(authority string) bool {
+	host, _, _ := cutPort(authority)
+	host = strings.TrimSuffix(host, ".")
+	if host == "" || host[0] == '[' || equalFold(host, "localhost") || net.ParseIP(host) != nil {
+		return true
+	}
+	return slices.ContainsFunc(s.Hosts, func(name string) bool { return equalFold(name, host) })
 }

@@ -208,7 +208,7 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 // head in memory.
 func (h *BaseRequestHandler) forgetRequest() {
 	h.RequestLine, h.Command, h.Path, h.RequestVersion = "", "", "", ""
-	h.line, h.rawLine, h.rawHeader = requestLine{}, "", ""
+	h.line, h.rawHeader = requestLine{}, ""
 	if cap(h.Headers) > 2*usualFields {
 		h.Headers = nil
 	}
@@ -222,7 +222,7 @@ const usualFields = 16
 func (h *BaseRequestHandler) noRequest(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		h.state.linger = idleTime                      // a request may be on its way
+		h.state.linger = idleTime                  // a request may be on its way
 		if h.out.code == 0 && !h.state.closing() { // else a persistent connection was idle
 			h.Self().LogError("Request timed out")
 		}
@@ -234,8 +234,7 @@ func (h *BaseRequestHandler) noRequest(err error) {
 // readRequestLine reads the request line, and the header with it if that has come
 // along: then one copy of the buffer is enough for both.
 func (h *BaseRequestHandler) readRequestLine() bool {
-	h.RequestLine, h.Command, h.RequestVersion = "", "", ""
-	h.rawLine, h.rawHeader = "", ""
+	h.RequestLine, h.Command, h.RequestVersion, h.rawHeader = "", "", "", ""
 	line, err := h.in.line(0, maxLine, false)
 	waits := line == nil && err == nil
 	if waits {
@@ -260,7 +259,7 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 	}
 	head := string(h.in.buffered()[:end])
 	h.in.consume(end)
-	h.rawLine, h.rawHeader = head[:len(trimEnd(line))], head[size:]
+	h.RequestLine, h.rawHeader = head[:len(trimEnd(line))], head[size:]
 	return true
 }
 
@@ -295,7 +294,7 @@ func (h *BaseRequestHandler) readFailed(err error) bool {
 // parseHeader reads the header, unless it came with the request line, and parses it.
 func (h *BaseRequestHandler) parseHeader() bool {
 	if h.rawHeader == "" {
-		end, err := h.in.header(0, maxHead-len(h.rawLine), true)
+		end, err := h.in.header(0, maxHead-len(h.RequestLine), true)
 		if refused, ok := err.(*statusError); ok {
 			return h.refuse(refused)
 		}
@@ -319,6 +318,9 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	}
 	h.Headers = fields
 	h.replaceHost()
+	if host := h.Headers.Get("Host"); h.Server.Hosts != nil && !h.Server.allowsHost(host) {
+		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host})
+	}
 	h.body.reset(&h.in, framing)
 	h.CloseConnection = !h.wantsMore()
 	return true

@@ -99,6 +99,12 @@ type HTTPServer struct {
 	ServerName string // "" means the host of Listener; never looked up in the DNS
 	ServerPort int    // 0 means the port of Listener
 
+	// Hosts are the names that a Host field may contain, beside IP addresses and
+	// localhost; a request for another host is answered with 421. nil allows all names.
+	// A server that is only for this machine or network sets it against DNS rebinding,
+	// by which pages of other sites read what it serves.
+	Hosts []string
+
 	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means forever
 	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
 	MaxConnections int           // ThreadingHTTPServer: further connections wait in the listener's queue; 0 means no limit
@@ -508,12 +514,18 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 	defer s.catch(conn, nil)
-	h := s.newHandler(conn, state)
-	defer h.base().closeOpened()
-	defer h.Finish()
+	h, returned := s.newHandler(conn, state), false
+	defer func() {
+		if !returned { // but panicked, or called runtime.Goexit
+			h.base().broken, h.base().cut = true, true
+		}
+		defer h.base().closeOpened() // in case Finish does not
+		h.Finish()
+	}()
 	defer s.catch(conn, h)
 	h.Setup()
 	h.Handle()
+	returned = true
 }
 
 func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
@@ -618,8 +630,8 @@ func (s *HTTPServer) now() *dateStrings {
 // which a part of a request has arrived after a second without the rest. Then
 // scripts that still run are ended.
 //
-// If ctx is done first, Shutdown returns its error; the connections go on until
-// Close is called. Hijacked connections are not waited for. A handler that calls
+// If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names the
+// connections that are left; they go on until Close is called. Hijacked connections are not waited for. A handler that calls
 // Shutdown does so in a goroutine, as Shutdown waits for the handler.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.prepare()
@@ -634,12 +646,26 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	case <-s.drained:
 	case <-ctx.Done():
 		if !isClosed(s.drained) {
-			return ctx.Err()
+			return s.busyError(ctx.Err())
 		}
 	}
 	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
 	s.endWork()
 	return nil
+}
+
+// busyError says which connections are still open.
+func (s *HTTPServer) busyError(err error) error {
+	const most = 3
+	var names []string
+	states := s.connections()
+	for _, state := range states[:min(len(states), most)] {
+		names = append(names, fmt.Sprint(state.conn.RemoteAddr()))
+	}
+	if len(states) > most {
+		names = append(names, fmt.Sprintf("%d others", len(states)-most))
+	}
+	return fmt.Errorf("httpserver: connections still in use: %s: %w", strings.Join(names, ", "), err)
 }
 
 const (

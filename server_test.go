@@ -519,7 +519,7 @@ func TestProcessRequestInGoroutine(t *testing.T) {
 	<-returned
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := s.Shutdown(ctx); err != context.DeadlineExceeded {
+	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Shutdown did not wait: %v", err)
 	}
 	close(release)
@@ -1079,7 +1079,7 @@ func TestShutdownAndClose(t *testing.T) {
 			default:
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			if err := s.Shutdown(ctx); err != context.DeadlineExceeded {
+			if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("Shutdown gave %v after its time", err)
 			}
 			cancel()
