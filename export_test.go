@@ -4,3 +4,10 @@ package httpserver
 
 // Portable reports whether this is the code for systems that have none of their own.
 const Portable = copyLimit == smallBody
+
+// Connections returns the number of connections that the server knows.
+func Connections(s *HTTPServer) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}

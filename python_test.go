@@ -581,7 +581,7 @@ func pythonSite(t *testing.T) string {
 	}
 	pythonFile(t, filepath.Join(site, "empty"), "", pythonTime)
 	pythonFile(t, filepath.Join(site, "large.bin"), strings.Repeat("\x00", 300_000), pythonTime)
-	pythonFile(t, filepath.Join(site, "future.txt"), "future\n", time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
+	pythonFile(t, filepath.Join(site, "future.txt"), "future\n", time.Date(2038, 1, 1, 0, 0, 0, 0, time.UTC)) // that fits 32 bits
 	pythonFile(t, filepath.Join(site, "old.txt"), "old\n", time.Unix(0, 0))
 	pythonFile(t, filepath.Join(site, "secret.txt"), "secret\n", pythonTime)
 	if err := os.Chmod(filepath.Join(site, "secret.txt"), 0); err != nil {
