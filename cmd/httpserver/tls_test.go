@@ -243,7 +243,7 @@ func sh(t *testing.T, name string, args ...string) string {
 func TestTLSHandshake(t *testing.T) {
 	t.Parallel()
 	keys := makePKI(t)
-	p := keys.startTLS(t, "-q", "--timeout", "1")
+	impatient, patient := keys.startTLS(t, "-q", "--timeout", "1"), keys.startTLS(t, "-q")
 	client := keys.client(t)
 	for _, tt := range []struct {
 		name string
@@ -276,6 +276,10 @@ func TestTLSHandshake(t *testing.T) {
 			conn.(*net.TCPConn).CloseWrite()
 		}, "Connection failed: unexpected EOF"},
 	} {
+		p := patient
+		if tt.want == "Request timed out" {
+			p = impatient
+		}
 		conn := p.dial(t, "")
 		tt.fail(conn)
 		res, err := client.Get("https://" + p.addr + "/hello.txt") // meanwhile
@@ -289,9 +293,11 @@ func TestTLSHandshake(t *testing.T) {
 			t.Errorf("%s: log line is %q", tt.name, line)
 		}
 	}
-	p.Process.Kill()
-	if _, _, rest := p.wait(t); rest != "" {
-		t.Errorf("and then:\n%s", rest)
+	for _, p := range []*process{impatient, patient} {
+		p.Process.Kill()
+		if _, _, rest := p.wait(t); rest != "" {
+			t.Errorf("and then:\n%s", rest)
+		}
 	}
 }
 
@@ -321,13 +327,15 @@ func TestTLSTerminate(t *testing.T) {
 	t.Parallel()
 	keys := makePKI(t)
 	p := keys.startTLS(t, "-p", "HTTP/1.1", "-q")
-	content := bytes.Repeat([]byte("0123456789abcde\n"), 2<<20)
+	content := bytes.Repeat([]byte("0123456789abcde\n"), 1<<19)
 	p.addFile(t, "large", content)
 
 	idle := tls.Client(p.dial(t, ""), keys.config())
 	io.WriteString(idle, getHello)
 	readHead(t, idle).Body.Close()
-	busy := tls.Client(p.dial(t, ""), keys.config())
+	conn := p.dial(t, "")
+	conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	busy := tls.Client(conn, keys.config())
 	io.WriteString(busy, "GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
 	res := readHead(t, busy)
 	p.signal(t, syscall.SIGTERM)
