@@ -427,7 +427,7 @@ func (p *python) start(t testing.TB, site, protocol string) *pythonPeer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, p.path, args...)
 	cmd.Stderr = log
 	stdout, err := cmd.StdoutPipe()

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 const (
 	hello     = "Hello, world!\n"
 	getHello  = "GET /hello.txt HTTP/1.1\r\nHost: test\r\n\r\n"
-	testLimit = 30 * time.Second // of a test that hangs
+	testLimit = 2 * time.Minute // of a test that hangs
 )
 
 // A process is the command, running in a directory of its own that holds
