@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -41,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, help)
 		return 0
 	}
-	if err := checkDirectory(opts.directory); err != nil {
+	if err := opts.findDirectory(); err != nil {
 		fmt.Fprintf(stderr, "httpserver: %v\n", err)
 		return 1
 	}
@@ -73,17 +74,30 @@ func replaceControl(r rune) rune {
 	return r
 }
 
-// checkDirectory returns an error if the directory cannot be served.
-func checkDirectory(name string) error {
-	info, err := os.Stat(name)
+// findDirectory makes the name of the directory absolute, or returns an error if the
+// directory cannot be served. It resolves no links, so that what the name leads to
+// later is served then.
+func (o *options) findDirectory() error {
+	info, err := os.Stat(o.directory)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no directory %q; -d names the one to serve", name)
+		return fmt.Errorf("there is no directory %q; -d names the one to serve", o.directory)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%q is a file; -d takes the directory to serve", name)
+		return fmt.Errorf("%q is a file; -d takes the directory to serve", o.directory)
+	case filepath.IsAbs(o.directory):
+		return nil
 	}
+	absolute, err := filepath.Abs(o.directory)
+	if err != nil {
+		return fmt.Errorf("%w; -d takes the absolute name of the directory to serve", err)
+	}
+	if cleaned, err := os.Stat(absolute); err != nil || !os.SameFile(cleaned, info) {
+		current, _ := os.Getwd()               // as Abs found it
+		absolute = current + "/" + o.directory // Abs shortens link/..
+	}
+	o.directory = absolute
 	return nil
 }
 
