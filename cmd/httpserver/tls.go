@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -33,30 +35,72 @@ func (o *options) tlsConfig() (*tls.Config, error) {
 	if o.tlsCert == "" {
 		return nil, nil
 	}
-	keyFile := o.tlsKey
-	if keyFile == "" {
-		keyFile = o.tlsCert
-	}
-	chain, err := os.ReadFile(o.tlsCert)
-	if err != nil {
-		return nil, fmt.Errorf("httpserver: %w; --tls-cert takes a file with the certificate chain", err)
-	}
-	if findPEM(chain, "CERTIFICATE") == nil {
-		return nil, fmt.Errorf("httpserver: %s holds no certificate in PEM form; --tls-cert takes a file that does", o.tlsCert)
-	}
-	key, err := o.readKey(keyFile)
+	pair, err := o.loadCertificate()
 	if err != nil {
 		return nil, fmt.Errorf("httpserver: %w", err)
-	}
-	pair, err := tls.X509KeyPair(chain, key)
-	if err != nil {
-		return nil, fmt.Errorf("httpserver: %s with the key of %s: %w; --tls-key takes the key of the first certificate", o.tlsCert, keyFile, err)
 	}
 	return &tls.Config{
 		Certificates: []tls.Certificate{pair},
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   []string{"http/1.1"},
 	}, nil
+}
+
+// loadCertificate reads the certificate and its key.
+func (o *options) loadCertificate() (pair tls.Certificate, err error) {
+	chain, err := os.ReadFile(o.tlsCert)
+	if err != nil {
+		return pair, fmt.Errorf("%w; --tls-cert takes a file with the certificate chain", err)
+	}
+	block := findPEM(chain, "CERTIFICATE")
+	if block == nil {
+		return pair, fmt.Errorf("%s holds no certificate in PEM form; --tls-cert takes a file that does", o.tlsCert)
+	}
+	if err := checkCertificate(block.Bytes); err != nil {
+		return pair, o.unsupportedCertificate(err)
+	}
+	keyFile := cmp.Or(o.tlsKey, o.tlsCert)
+	key, err := o.readKey(keyFile)
+	if err != nil {
+		return pair, err
+	}
+	pair, err = tls.X509KeyPair(chain, key)
+	if err != nil {
+		return pair, fmt.Errorf("%s with the key of %s: %w; --tls-key takes the key of the first certificate", o.tlsCert, keyFile, err)
+	}
+	if err := anyClient.SupportsCertificate(&pair); err != nil {
+		return pair, o.unsupportedCertificate(err)
+	}
+	return pair, nil
+}
+
+// checkCertificate returns an error if Go cannot use a certificate, whatever its key
+// file holds.
+func checkCertificate(der []byte) error {
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	switch certificate.PublicKeyAlgorithm {
+	case x509.RSA, x509.ECDSA, x509.Ed25519:
+		return nil
+	}
+	return errors.New("its kind of key is none of RSA, ECDSA and Ed25519")
+}
+
+// anyClient is a client that takes every kind of certificate that Go can use.
+var anyClient = &tls.ClientHelloInfo{
+	SupportedVersions: []uint16{tls.VersionTLS13},
+	SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256, tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384,
+		tls.ECDSAWithP521AndSHA512, tls.Ed25519},
+}
+
+// unsupportedCertificate returns an error for a certificate that Go cannot use. It
+// contains a command that makes another one.
+func (o *options) unsupportedCertificate(err error) error {
+	return fmt.Errorf("%s holds a certificate that Go cannot use: %w; give --tls-cert and --tls-key a new one and its key, which this makes: "+
+		"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout %s -out %s -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1",
+		o.tlsCert, err, shellQuote(o.tlsCert+".key"), shellQuote(o.tlsCert+".crt"))
 }
 
 // readKey returns the private key in a file, in PEM form and decrypted.
