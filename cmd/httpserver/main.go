@@ -22,10 +22,11 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// How long the command waits before it exits.
+// How long the command waits.
 const (
 	shutdownTime = 5 * time.Second        // for requests in progress, after SIGTERM
 	scriptTime   = 500 * time.Millisecond // for CGI scripts that were told to end
+	printTime    = 100 * time.Millisecond // for somebody to read what it prints
 )
 
 // run runs the command with the given arguments and returns its exit code.
@@ -51,18 +52,37 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	defer signal.Stop(signals)
 	// The server continues if the program that reads its log ends.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	server, err := opts.newServer()
+	if err == nil {
+		server.Stderr = stderr
+		opts.announce(stdout, server.Addr())
+		err = serve(server, signals, stdout)
+	}
+	signal.Stop(signals) // so that they end the process while nobody reads the error
 	if err != nil {
 		fmt.Fprintln(stderr, strings.Map(replaceControl, err.Error()))
 		return 1
 	}
-	server.Stderr = stderr
-	opts.announce(stdout, server.Addr())
-	return serve(server, signals, stdout, stderr)
+	return 0
+}
+
+// printSoon writes text to w. It does not wait long for a pipe that nobody reads: the
+// server must serve, and signals must end it, nevertheless.
+func printSoon(w io.Writer, text string) {
+	written := make(chan struct{})
+	go func() {
+		io.WriteString(w, text)
+		close(written)
+	}()
+	timer := time.NewTimer(printTime)
+	defer timer.Stop()
+	select {
+	case <-written:
+	case <-timer.C:
+	}
 }
 
 // replaceControl returns '?' for a control character, which could begin another
@@ -101,21 +121,19 @@ func (o *options) findDirectory() error {
 	return nil
 }
 
-// serve runs the server until it fails or a signal arrives, and returns the exit
-// code. SIGINT closes the server; other signals shut it down, and a second one
-// during that time closes it.
-func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, stdout, stderr io.Writer) int {
+// serve runs the server until it fails or a signal arrives. SIGINT closes the server;
+// other signals shut it down, and a second one during that time closes it.
+func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, stdout io.Writer) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.ServeForever() }()
 	select {
 	case err := <-failed:
-		fmt.Fprintf(stderr, "httpserver: %v\n", err)
-		return 1
+		return fmt.Errorf("httpserver: %w", err)
 	case sig := <-signals:
 		if sig == os.Interrupt {
-			fmt.Fprint(stdout, "\nKeyboard interrupt received, exiting.\n")
+			printSoon(stdout, "\nKeyboard interrupt received, exiting.\n")
 			closeServer(server)
-			return 0
+			return nil
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
@@ -129,7 +147,7 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 	}()
 	server.Shutdown(ctx)
 	closeServer(server)
-	return 0
+	return nil
 }
 
 // closeServer closes the server and kills the scripts that have not ended within
@@ -161,7 +179,7 @@ func (o *options) announce(stdout io.Writer, addr net.Addr) {
 			text += "Open " + strings.Join(reachableURLs(addrs, scheme, port, ip.To4() != nil), " or ") + "\n"
 		}
 	}
-	io.WriteString(stdout, text)
+	printSoon(stdout, text)
 }
 
 // isTerminal reports whether w is a terminal or another character device.
