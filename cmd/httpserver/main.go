@@ -57,7 +57,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	server, err := opts.newServer()
 	if err == nil {
-		server.Stderr = stderr
+		server.Stderr = logWriter(stderr)
 		opts.announce(stdout, server.Addr())
 		err = serve(server, signals, stdout)
 	}
@@ -180,16 +180,6 @@ func (o *options) announce(stdout io.Writer, addr net.Addr) {
 		}
 	}
 	printSoon(stdout, text)
-}
-
-// isTerminal reports whether w is a terminal or another character device.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // reachableURLs returns the URLs of a server that listens on all interfaces: one
