@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A certificate that Go cannot use is said to be the cause, and the command that the
@@ -87,4 +91,128 @@ func newPool(t *testing.T, text []byte) *x509.CertPool {
 		t.Fatal("no certificate")
 	}
 	return pool
+}
+
+// replace puts a file of another pki into the place of the one with that name. The
+// time of the file is n seconds after 1970.
+func (p *pki) replace(t *testing.T, name string, other *pki, n int64) {
+	t.Helper()
+	text, err := os.ReadFile(other.path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, p.dir, name, text)
+	if err := os.Chtimes(p.path(name), time.Time{}, time.Unix(n, 0)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A changed pair is used after a second at the latest. One that cannot be used is
+// logged in one line, and the pair before it stays in use.
+func TestCurrentPair(t *testing.T) {
+	t.Parallel()
+	files, second, third := makePKI(t), makePKI(t), makePKI(t)
+	var log bytes.Buffer
+	opts, err := parseArgs(files.args("--tls-cert cert.pem --tls-key key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := opts.tlsConfig(&log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := config.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &currentPair{options: opts, log: &log, state: opts.pairState(), pair: first}
+	now := time.Now()
+	want := func(after time.Duration, chain []byte, line string) {
+		t.Helper()
+		now = now.Add(after)
+		if got := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.get(now).Certificate[0]}); !bytes.Equal(got, chain) {
+			t.Errorf("another certificate is used:\n%s\nwant\n%s", got, chain)
+		}
+		if got := log.String(); !strings.Contains(got, line) || (line == "") != (got == "") || strings.Count(got, "\n") > 1 {
+			t.Errorf("the log is %q, want a line with %q", got, line)
+		}
+		log.Reset()
+	}
+	firstChain, secondChain, thirdChain := readFile(t, files.path("cert.pem")), readFile(t, second.path("cert.pem")), readFile(t, third.path("cert.pem"))
+
+	want(0, firstChain, "")
+	files.replace(t, "cert.pem", second, 1)
+	files.replace(t, "key.pem", second, 2)
+	want(time.Second-1, firstChain, "")
+	want(1, secondChain, "")
+	files.replace(t, "cert.pem", third, 3)
+	want(time.Second, secondChain, "httpserver: the certificate was changed, but the old one stays in use: ")
+	want(time.Second, secondChain, "")
+	files.replace(t, "key.pem", third, 4)
+	want(time.Second, thirdChain, "")
+	do(t, os.WriteFile(files.path("cert.pem"), secondChain[:len(secondChain)/2], 0o600))
+	want(time.Second, thirdChain, "holds no certificate in PEM form")
+	want(time.Second, thirdChain, "")
+	do(t, os.Remove(files.path("cert.pem")))
+	want(time.Second, thirdChain, "; --tls-cert takes a file with the certificate chain")
+	files.replace(t, "cert.pem", second, 5)
+	files.replace(t, "key.pem", second, 6)
+	want(time.Second, secondChain, "")
+}
+
+func readFile(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// A renewed certificate is used for the next connection. The one before goes on.
+func TestTLSRenewed(t *testing.T) {
+	t.Parallel()
+	keys, renewed := makePKI(t), makePKI(t)
+	p := keys.startTLS(t, "-q", "-p", "HTTP/1.1")
+	keys.replace(t, "cert.pem", renewed, 1)
+	keys.replace(t, "key.pem", renewed, 2)
+	conn := tls.Client(p.dial(t, ""), renewed.config())
+	for i := range 3 {
+		io.WriteString(conn, getHello)
+		if body, err := io.ReadAll(readHead(t, conn).Body); string(body) != hello {
+			t.Fatalf("got %q, %v", body, err)
+		}
+		if i == 1 {
+			do(t, os.Remove(keys.path("cert.pem")), os.Remove(keys.path("key.pem")))
+		}
+	}
+}
+
+// A certificate and a key that come by pipes are read once.
+func TestTLSFromPipes(t *testing.T) {
+	needSignals(t)
+	t.Parallel()
+	keys := makePKI(t)
+	p := prepare(t, "-q", "-b", "127.0.0.1", "--tls-cert", "/dev/fd/3", "--tls-key", "/dev/fd/4", "0")
+	for _, name := range []string{"cert.pem", "key.pem"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		w.Write(readFile(t, keys.path(name)))
+		w.Close()
+		p.ExtraFiles = append(p.ExtraFiles, r)
+	}
+	p.begin(t)
+	p.readBanner(t)
+	res, err := keys.client(t).Get("https://" + p.addr + "/hello.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	p.Process.Kill()
+	if _, _, stderr := p.wait(t); stderr != "" {
+		t.Errorf("stderr: %s", stderr)
+	}
 }

@@ -55,9 +55,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// The server continues if the program that reads its log ends.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	server, err := opts.newServer()
+	server, err := opts.newServer(logWriter(stderr))
 	if err == nil {
-		server.Stderr = logWriter(stderr)
 		opts.announce(stdout, server.Addr())
 		err = serve(server, signals, stdout)
 	}

@@ -8,8 +8,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"sync"
+	"time"
 )
 
 // This file contains the reading of certificates and keys, for --tls-cert,
@@ -30,24 +33,77 @@ func (o *options) readPassword() error {
 }
 
 // tlsConfig returns the TLS configuration with the certificate and its key, or nil
-// if --tls-cert is not set.
-func (o *options) tlsConfig() (*tls.Config, error) {
+// if --tls-cert is not set. What is wrong with a certificate that comes later is
+// written to log.
+func (o *options) tlsConfig(log io.Writer) (*tls.Config, error) {
 	if o.tlsCert == "" {
 		return nil, nil
 	}
-	pair, err := o.loadCertificate()
+	state := o.pairState() // before the files are read, so that no change is missed
+	pair, err := o.loadPair()
 	if err != nil {
 		return nil, fmt.Errorf("httpserver: %w", err)
 	}
+	current := &currentPair{options: o, log: log, state: state, pair: &pair}
 	return &tls.Config{
-		Certificates: []tls.Certificate{pair},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.get(time.Now()), nil },
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"},
 	}, nil
 }
 
-// loadCertificate reads the certificate and its key.
-func (o *options) loadCertificate() (pair tls.Certificate, err error) {
+// A currentPair is a certificate with its key that is read again when a file changes.
+type currentPair struct {
+	options *options
+	log     io.Writer
+
+	mu     sync.Mutex
+	looked time.Time // when the files were last looked at
+	state  pairState // of the files then
+	pair   *tls.Certificate
+}
+
+// get returns the certificate for a handshake. It looks at the files at most once a
+// second. If they hold no pair that can be used, the last one that could is kept.
+func (c *currentPair) get(now time.Time) *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.looked) < time.Second {
+		return c.pair
+	}
+	c.looked = now
+	state := c.options.pairState()
+	if state == c.state {
+		return c.pair
+	}
+	c.state = state
+	if pair, err := c.options.loadPair(); err == nil {
+		c.pair = &pair
+	} else {
+		printSoon(c.log, strings.Map(replaceControl, fmt.Sprintf("httpserver: the certificate was changed, but the old one stays in use: %v", err))+"\n")
+	}
+	return c.pair
+}
+
+// A pairState is what tells a changed certificate file or key file from the old one.
+type pairState [2]struct{ size, modified int64 }
+
+// pairState returns the current state. A missing file has none, and neither has a
+// pipe, which cannot be read again.
+func (o *options) pairState() (state pairState) {
+	for i, name := range []string{o.tlsCert, o.keyFile()} {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			state[i].size, state[i].modified = info.Size(), info.ModTime().UnixNano()
+		}
+	}
+	return state
+}
+
+// keyFile returns the name of the file that holds the key.
+func (o *options) keyFile() string { return cmp.Or(o.tlsKey, o.tlsCert) }
+
+// loadPair reads the certificate and its key.
+func (o *options) loadPair() (pair tls.Certificate, err error) {
 	chain, err := os.ReadFile(o.tlsCert)
 	if err != nil {
 		return pair, fmt.Errorf("%w; --tls-cert takes a file with the certificate chain", err)
@@ -59,14 +115,13 @@ func (o *options) loadCertificate() (pair tls.Certificate, err error) {
 	if err := checkCertificate(block.Bytes); err != nil {
 		return pair, o.unsupportedCertificate(err)
 	}
-	keyFile := cmp.Or(o.tlsKey, o.tlsCert)
-	key, err := o.readKey(keyFile)
+	key, err := o.readKey(o.keyFile())
 	if err != nil {
 		return pair, err
 	}
 	pair, err = tls.X509KeyPair(chain, key)
 	if err != nil {
-		return pair, fmt.Errorf("%s with the key of %s: %w; --tls-key takes the key of the first certificate", o.tlsCert, keyFile, err)
+		return pair, fmt.Errorf("%s with the key of %s: %w; --tls-key takes the key of the first certificate", o.tlsCert, o.keyFile(), err)
 	}
 	if err := anyClient.SupportsCertificate(&pair); err != nil {
 		return pair, o.unsupportedCertificate(err)
