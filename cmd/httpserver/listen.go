@@ -52,6 +52,7 @@ func (o *options) listen(newHandler func() httpserver.Handler) (*httpserver.Thre
 	case err != nil:
 		return nil, err
 	case listener != nil:
+		o.bind = "" // the banner says where it is listening
 	case isUnix:
 		if listener, err = listenUnix(path); err != nil {
 			return nil, fmt.Errorf("httpserver: listen on %s: %w", o.bind, err)

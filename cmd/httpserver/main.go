@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -57,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	server, err := opts.newServer(logWriter(stderr))
 	if err == nil {
-		opts.announce(stdout, server.Addr())
+		printSoon(stdout, opts.banner(server.Addr(), isTerminal(stdout)))
 		err = serve(server, signals, stdout)
 	}
 	signal.Stop(signals) // so that they end the process while nobody reads the error
@@ -157,28 +159,58 @@ func closeServer(server *httpserver.ThreadingHTTPServer) {
 	server.Close()
 }
 
-// announce prints the address of the server and a warning about symbolic links.
-// The first line is Python's, which programs parse. All lines are written at once,
-// so that a program may stop reading after the first one.
-func (o *options) announce(stdout io.Writer, addr net.Addr) {
+// banner returns what is printed about a server that listens on addr: its URL and a
+// warning about symbolic links. The first line is Python's, which programs parse, apart
+// from the zone of an address: Python's URL has none and leads nowhere. All lines are
+// written at once, so that a program may stop reading after the first one.
+func (o *options) banner(addr net.Addr, terminal bool) string {
 	scheme := "http"
 	if o.tlsCert != "" {
 		scheme = "https"
 	}
 	host, port, _ := net.SplitHostPort(addr.String())
-	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host, port))
+	host, _, _ = strings.Cut(host, "%")
+	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host+o.urlZone(), port))
 	if addr.Network() == "unix" {
 		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), strings.Map(replaceControl, addr.String()))
 	}
 	if !o.confine {
 		text += "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() && isTerminal(stdout) {
-		if addrs, err := net.InterfaceAddrs(); err == nil {
-			text += "Open " + strings.Join(reachableURLs(addrs, scheme, port, ip.To4() != nil), " or ") + "\n"
-		}
+	if terminal {
+		text += o.openLine(scheme, host, port)
 	}
-	printSoon(stdout, text)
+	return text
+}
+
+// urlZone returns the zone of the --bind address as a URL has it (RFC 6874), or "".
+// The address of a listener does not contain it on every system.
+func (o *options) urlZone() string {
+	addr, _ := netip.ParseAddr(o.bind)
+	if addr.Zone() == "" {
+		return ""
+	}
+	return url.PathEscape("%" + addr.Zone())
+}
+
+// openLine returns a line for a person who wants to open the server in a browser. It
+// is empty if the URL in the first line is good for that.
+func (o *options) openLine(scheme, host, port string) string {
+	ip := net.ParseIP(host)
+	_, err := netip.ParseAddr(o.bind)
+	switch {
+	case o.urlZone() != "":
+		return "Browsers open no address with a zone; curl does.\n"
+	case ip != nil && ip.IsUnspecified():
+		addrs, err := net.InterfaceAddrs()
+		if err != nil {
+			return ""
+		}
+		return "Open " + strings.Join(reachableURLs(addrs, scheme, port, ip.To4() != nil), " or ") + "\n"
+	case ip != nil && o.bind != "" && err != nil: // a host name, which the certificate may be for
+		return "Open " + scheme + "://" + net.JoinHostPort(o.bind, port) + "/\n"
+	}
+	return ""
 }
 
 // reachableURLs returns the URLs of a server that listens on all interfaces: one
@@ -192,11 +224,11 @@ func reachableURLs(addrs []net.Addr, scheme, port string, v4only bool) []string 
 		if !ok || !network.IP.IsGlobalUnicast() {
 			continue
 		}
-		url := scheme + "://" + net.JoinHostPort(network.IP.String(), port) + "/"
+		u := scheme + "://" + net.JoinHostPort(network.IP.String(), port) + "/"
 		if network.IP.To4() != nil {
-			urls = append(urls, url)
+			urls = append(urls, u)
 		} else if !v4only {
-			v6 = append(v6, url)
+			v6 = append(v6, u)
 		}
 	}
 	return append(urls, v6...)
