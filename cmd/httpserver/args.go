@@ -32,13 +32,14 @@ type options struct {
 	headers     []httpserver.Field
 	contentType string
 
-	confine    bool
-	cors       bool
-	timeout    time.Duration
-	quiet      bool
-	cgiEnv     []string
-	cgiTimeout time.Duration
-	cgiMax     int
+	confine        bool
+	cors           bool
+	timeout        time.Duration
+	maxConnections int
+	quiet          bool
+	cgiEnv         []string
+	cgiTimeout     time.Duration
+	cgiMax         int
 }
 
 const usage = "usage: httpserver [-h] [options] [port]\n"
@@ -134,6 +135,8 @@ var otherOptions = []option{
 		setFlag: func(o *options) { o.cors = true }},
 	{names: []string{"--timeout"}, argument: "SECONDS", text: "end silent connections, 0 for never (default: 60)",
 		set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
+	{names: []string{"--max-connections"}, argument: "N", text: "serve so many at once, 0 for all (default: 1000)",
+		set: func(o *options, v string) error { return setNumber(&o.maxConnections, v, 0) }},
 	{names: []string{"--quiet", "-q"}, text: "do not log requests, nor errors of clients (4xx)",
 		setFlag: func(o *options) { o.quiet = true }},
 	{names: []string{"--cgi-env"}, argument: "NAME", text: "pass this variable on to scripts, too; repeatable",
@@ -141,7 +144,7 @@ var otherOptions = []option{
 	{names: []string{"--cgi-timeout"}, argument: "SECONDS",
 		set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
 	{names: []string{"--cgi-max"}, argument: "N", text: "limits for scripts (default: 300 and 64)",
-		set: (*options).setCGIMax},
+		set: func(o *options, v string) error { return setNumber(&o.cgiMax, v, 1) }},
 }
 
 // setBind sets the address, which is a host, an IPv6 address in brackets, or
@@ -240,10 +243,10 @@ func (o *options) addCGIEnv(v string) error {
 	return nil
 }
 
-// setCGIMax sets the number of scripts that may run at the same time.
-func (o *options) setCGIMax(v string) (err error) {
-	o.cgiMax, err = strconv.Atoi(v)
-	if err != nil || o.cgiMax < 1 {
+// setNumber sets a number that is not less than least.
+func setNumber(n *int, v string, least int) (err error) {
+	*n, err = strconv.Atoi(v)
+	if err != nil || *n < least {
 		return fmt.Errorf("invalid number: '%s'", v)
 	}
 	return nil
@@ -262,9 +265,15 @@ func (o *options) setPort(v string) error {
 	return nil
 }
 
+// defaultConnections is how many connections are served at once by default. Each of
+// them takes a file descriptor, and one more while it sends a file. Most systems let a
+// process have 4096 of them or more: Go raises its limit to the highest allowed one.
+const defaultConnections = 1000
+
 // parseArgs parses the arguments of the command. It ignores what follows -h.
 func parseArgs(args []string) (*options, error) {
-	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute, cgiTimeout: 5 * time.Minute, cgiMax: 64}
+	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute, maxConnections: defaultConnections,
+		cgiTimeout: 5 * time.Minute, cgiMax: 64}
 	var positional, unknown []string
 	for len(args) > 0 && !o.help {
 		arg := args[0]

@@ -39,7 +39,7 @@ func (o *options) newServer(log io.Writer) (*httpserver.ThreadingHTTPServer, err
 	if config != nil {
 		server.Listener = tls.NewListener(server.Listener, config)
 	}
-	server.Stderr = log
+	server.MaxConnections, server.Stderr = o.maxConnections, log
 	return server, nil
 }
 
