@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -214,5 +215,71 @@ func TestTLSFromPipes(t *testing.T) {
 	p.Process.Kill()
 	if _, _, stderr := p.wait(t); stderr != "" {
 		t.Errorf("stderr: %s", stderr)
+	}
+}
+
+// A key is served where its name or the file is in the directory.
+func TestServesKey(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows lets only some users make symbolic links")
+	}
+	base := t.TempDir()
+	write(t, base, "site/.well/key.pem", nil)
+	write(t, base, "site/both.pem", nil)
+	write(t, base, "keys/key.pem", nil)
+	write(t, base, "site2/key.pem", nil)
+	for name, target := range map[string]string{
+		"site/out.pem": "../keys/key.pem", "site/in.pem": ".well/key.pem", "keys/link.pem": "../site/both.pem", "sitelink": "site", "well": "site/.well",
+	} {
+		do(t, os.Symlink(target, filepath.Join(base, name)))
+	}
+	for _, tt := range []struct {
+		args string // files are below base
+		want bool
+	}{
+		{"--tls-cert both.pem --tls-key site/.well/key.pem -d site", true},
+		{"--tls-cert site/both.pem -d site", true},
+		{"--tls-cert site/both.pem --tls-key keys/key.pem -d site", false},
+		{"--tls-cert site/both.pem --tls-key site2/key.pem -d site", false},
+		{"--tls-cert site/both.pem --tls-key keys/missing -d site", false},
+		{"--tls-cert c --tls-key site/out.pem -d site", true},
+		{"--tls-cert c --tls-key site/out.pem -d site --confine", false},
+		{"--tls-cert c --tls-key site/in.pem -d site --confine", true},
+		{"--tls-cert c --tls-key keys/link.pem -d site", true},
+		{"--tls-cert c --tls-key keys/link.pem -d site --confine", true},
+		{"--tls-cert c --tls-key well/key.pem -d site", true},
+		{"--tls-cert c --tls-key site/both.pem -d sitelink", true},
+		{"--tls-cert c --tls-key site/both.pem -d site/.well/..", true},
+		{"-d site", false},
+	} {
+		args := strings.Fields(tt.args)
+		for i, arg := range args {
+			if arg[0] != '-' {
+				args[i] = filepath.Join(base, arg)
+			}
+		}
+		opts, err := parseArgs(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := opts.servesKey(); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.args, got, tt.want)
+		}
+	}
+}
+
+// The command warns in one line of a key that it serves.
+func TestServedKeyWarning(t *testing.T) {
+	t.Parallel()
+	keys := makePKI(t)
+	p := prepare(t, "-q", "-b", "127.0.0.1", "--tls-cert", "both.pem", "0")
+	p.addFile(t, "both.pem", readFile(t, keys.path("both.pem")))
+	p.begin(t)
+	p.readBanner(t)
+	p.Process.Kill()
+	_, _, stderr := p.wait(t)
+	if want := "httpserver: the private key in \"both.pem\" is served to everybody who can connect; move it out of the directory\n"; stderr != want {
+		t.Errorf("stderr %q, want %q", stderr, want)
 	}
 }

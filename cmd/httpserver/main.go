@@ -57,8 +57,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// The server continues if the program that reads its log ends.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	server, err := opts.newServer(logWriter(stderr))
+	log := logWriter(stderr)
+	server, err := opts.newServer(log)
 	if err == nil {
+		if opts.servesKey() {
+			printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; move it out of the directory\n", opts.keyFile()))
+		}
 		printSoon(stdout, opts.banner(server.Addr(), isTerminal(stdout)))
 		err = serve(server, signals, stdout)
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -97,6 +98,28 @@ func (o *options) pairState() (state pairState) {
 		}
 	}
 	return state
+}
+
+// servesKey reports whether the file with the key is one of those that are served: its
+// name or, if that is a link, what it leads to is in the directory.
+func (o *options) servesKey() bool {
+	name, err := filepath.Abs(o.keyFile())
+	if err != nil || o.tlsCert == "" {
+		return false
+	}
+	parent, _ := filepath.EvalSymlinks(filepath.Dir(name))
+	file, _ := filepath.EvalSymlinks(name)
+	return o.contains(file) || !o.confine && o.contains(filepath.Join(parent, filepath.Base(name)))
+}
+
+// contains reports whether a name without links is in the directory.
+func (o *options) contains(name string) bool {
+	directory, err := filepath.EvalSymlinks(o.directory)
+	if err != nil {
+		return false
+	}
+	relative, err := filepath.Rel(directory, name)
+	return err == nil && filepath.IsLocal(relative)
 }
 
 // keyFile returns the name of the file that holds the key.
