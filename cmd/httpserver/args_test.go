@@ -314,8 +314,8 @@ func TestHelp(t *testing.T) {
 	for _, opt := range known {
 		names := slices.Clone(opt.names)
 		slices.Reverse(names)
-		spelled := "\n  " + strings.Join(names, ", ") + " "
-		if i := strings.Index(help, spelled); i < at {
+		spelled := strings.Join(names, ", ") + " " + opt.argument
+		if i := max(strings.Index(help, "\n  "+spelled), strings.Index(help, ", "+spelled)); i < at {
 			t.Errorf("help lacks %s, or it comes too early", names)
 		} else {
 			at = i
