@@ -125,26 +125,24 @@ func benchCertificate(b *testing.B) tls.Certificate {
 func BenchmarkOverride(b *testing.B) {
 	site := benchSite(b)
 	quiet := func(s *httpserver.HTTPServer) { s.Stderr = io.Discard }
-	for name, newHandler := range map[string]func() httpserver.FileHandler{
-		"GuessType":  func() httpserver.FileHandler { return new(guesses) },
-		"SendHead":   func() httpserver.FileHandler { return new(sendsHead) },
-		"CopyFile":   func() httpserver.FileHandler { return new(copies) },
-		"EndHeaders": func() httpserver.FileHandler { return new(endsHeaders) },
-		"LogRequest": func() httpserver.FileHandler { return new(unloggedFiles) },
+	for name, newHandler := range map[string]func() benchHandler{
+		"GuessType":  func() benchHandler { return new(guesses) },
+		"SendHead":   func() benchHandler { return new(sendsHead) },
+		"CopyFile":   func() benchHandler { return new(copies) },
+		"EndHeaders": func() benchHandler { return new(endsHeaders) },
+		"LogRequest": func() benchHandler { return new(logsNothing) },
 	} {
 		for _, target := range []string{"/small", "/large"} {
 			b.Run(name+target, func(b *testing.B) {
-				set := func(h *httpserver.SimpleHandler) { h.Directory, h.ProtocolVersion = site, "HTTP/1.1" }
-				with, _ := start(b, func() httpserver.Handler {
-					h := newHandler()
-					set(httpserver.SimpleOf(h))
-					return h
-				}, quiet)
-				without, _ := start(b, func() httpserver.Handler {
-					h := new(httpserver.SimpleHandler)
-					set(h)
-					return h
-				}, quiet)
+				serve := func(newHandler func() benchHandler) *httpserver.ThreadingHTTPServer {
+					s, _ := start(b, func() httpserver.Handler {
+						h := newHandler()
+						h.serve(site)
+						return h
+					}, quiet)
+					return s
+				}
+				with, without := serve(newHandler), serve(func() benchHandler { return new(benchFiles) })
 				request := "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n"
 				beside(b, "x-plain", newAsker(b, "", with.Addr(), request), newAsker(b, "", without.Addr(), request))
 			})
@@ -152,27 +150,41 @@ func BenchmarkOverride(b *testing.B) {
 	}
 }
 
-type guesses struct{ httpserver.SimpleHandler }
+// A benchHandler serves the files of a site. Most of them override a method.
+type benchHandler interface {
+	httpserver.Handler
+	serve(site string)
+}
+
+type benchFiles struct{ httpserver.SimpleHandler }
+
+func (h *benchFiles) serve(site string) { h.Directory, h.ProtocolVersion = site, "HTTP/1.1" }
+
+type guesses struct{ benchFiles }
 
 func (h *guesses) GuessType(name string) string { return h.SimpleHandler.GuessType(name) }
 
-type sendsHead struct{ httpserver.SimpleHandler }
+type sendsHead struct{ benchFiles }
 
 func (h *sendsHead) SendHead() (io.ReadCloser, bool) { return h.SimpleHandler.SendHead() }
 
-type copies struct{ httpserver.SimpleHandler }
+type copies struct{ benchFiles }
 
 func (h *copies) CopyFile(dst io.Writer, src io.Reader) error {
 	_, err := io.Copy(dst, src)
 	return err
 }
 
-type endsHeaders struct{ httpserver.SimpleHandler }
+type endsHeaders struct{ benchFiles }
 
 func (h *endsHeaders) EndHeaders() {
 	h.SendHeader("X-Content-Type-Options", "nosniff")
 	h.SimpleHandler.EndHeaders()
 }
+
+type logsNothing struct{ benchFiles }
+
+func (h *logsNothing) LogRequest(int, int64) {}
 
 // writeOld makes a file that was last changed long ago. It is a hole, which is read
 // as any other file.

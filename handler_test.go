@@ -1,6 +1,7 @@
 package httpserver_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"httpserver"
@@ -431,19 +433,23 @@ func TestHijack(t *testing.T) {
 // A hijacked connection has no deadline left from the request.
 func TestHijackEndsTimeout(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, func() httpserver.Handler {
-		h := new(tunnel)
-		h.Timeout = 50 * time.Millisecond
-		return h
-	}, nil)
-	conn, r := send(t, s.Addr(), "CONNECT x:1 HTTP/1.0\r\n\r\n")
-	r.ReadString('\n')
-	r.ReadString('\n')
-	<-time.After(100 * time.Millisecond)
-	io.WriteString(conn, "late\n")
-	if got, err := r.ReadString('\n'); got != "late\n" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		_, _, l := startInMemory(t, func() httpserver.Handler {
+			h := new(tunnel)
+			h.Timeout = time.Minute
+			return h
+		})
+		conn := l.dial(t)
+		io.WriteString(conn, "CONNECT x:1 HTTP/1.0\r\n\r\n")
+		r := bufio.NewReader(conn)
+		r.ReadString('\n')
+		r.ReadString('\n')
+		pass(time.Hour)
+		io.WriteString(conn, "late\n")
+		if got, err := r.ReadString('\n'); got != "late\n" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
 }
 
 // speechless panics, also when the client is to be told so.
@@ -507,116 +513,6 @@ func TestErrorPage(t *testing.T) {
 type erring struct{ httpserver.BaseRequestHandler }
 
 func (h *erring) DoGET() { h.SendError(404, `<m> & "q"`, "<e>") }
-
-func TestStatusText(t *testing.T) {
-	t.Parallel()
-	known := 0
-	for code := -1; code <= httpserver.StatusTableLength; code++ {
-		phrase, explain, ok := httpserver.StatusText(code)
-		if ok != (phrase != "") || ok != (explain != "") {
-			t.Errorf("%d: %q, %q, %v", code, phrase, explain, ok)
-		}
-		if ok {
-			known++
-		}
-	}
-	if phrase, _, _ := httpserver.StatusText(418); known != 62 || phrase != "I'm a Teapot" {
-		t.Errorf("%d codes, 418 is %q", known, phrase)
-	}
-}
-
-func TestHeader(t *testing.T) {
-	t.Parallel()
-	h := httpserver.Header{{"A", "1"}, {"b", ""}, {"a", "2"}}
-	if v, ok := h.Lookup("B"); v != "" || !ok {
-		t.Error("b is there")
-	}
-	if _, ok := h.Lookup("c"); ok || h.Get("a") != "1" || h.Get("c") != "" || h.Values("c") != nil {
-		t.Error("Lookup, Get, Values")
-	}
-	if v := h.Values("a"); !slices.Equal(v, []string{"1", "2"}) {
-		t.Errorf("Values %q", v)
-	}
-}
-
-// Each byte is tried at each place of a text, beside bytes that could be taken
-// for its neighbours.
-func TestHasControl(t *testing.T) {
-	t.Parallel()
-	for c := range 256 {
-		want := c < ' ' && c != '\t' || c == 0x7f
-		for _, around := range []byte{' ', '\t', '~', 0x80, 0xff} {
-			for length := 1; length <= 17; length++ {
-				for at := range length {
-					text := bytes.Repeat([]byte{around}, length)
-					text[at] = byte(c)
-					if httpserver.HasControl(string(text)) != want {
-						t.Fatalf("%q: %v", text, !want)
-					}
-				}
-			}
-		}
-	}
-	if httpserver.HasControl("") {
-		t.Error("nothing has a control")
-	}
-}
-
-func TestEscaping(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain é 漢 \U0001f600":     "plain é 漢 \U0001f600",
-		"\x00\t\n\r\x1b[31m\x7f":   `\x00\x09\x0a\x0d\x1b[31m\x7f`,
-		`C:\n "q"`:                 `C:\\n "q"`,
-		"\u0085\u009b":             `\x85\x9b`,
-		"\x85\x9b\xe9\xff":         `\x85\x9béÿ`,
-		"\xc3(":                    `Ã(`,
-		"\ufffd\u00a0\u00ad":       "\ufffd\u00a0\u00ad",
-		"\u2028\u202e\u2066\ufeff": `\u2028\u202e\u2066\ufeff`,
-		"\U000e0001":               `\U000e0001`,
-	} {
-		if got := string(httpserver.AppendEscaped(nil, in)); got != want {
-			t.Errorf("AppendEscaped(%q) = %q, want %q", in, got, want)
-		}
-	}
-	for in, want := range map[string]string{ // as Python's repr prints them
-		"":                 `''`,
-		"a'b":              `"a'b"`,
-		`a"b`:              `'a"b'`,
-		`a'"b`:             `'a\'"b'`,
-		"\\\t\n\r\x00\x7f": `'\\\t\n\r\x00\x7f'`,
-		"é\xe9\xa0 \x85":   `'éé\xa0 \x85'`,
-		"\u2028\U000e0001": `'\u2028\U000e0001'`,
-	} {
-		if got := httpserver.Quote(in); got != want {
-			t.Errorf("Quote(%q) = %s, want %s", in, got, want)
-		}
-	}
-}
-
-func TestParseHTTPDate(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for in, want := range map[string]string{
-		"Sun, 06 Nov 1994 08:49:37 GMT":    "1994-11-06T08:49:37Z",
-		"Sunday, 06-Nov-94 08:49:37 GMT":   "1994-11-06T08:49:37Z",
-		"Sun Nov  6 08:49:37 1994":         "1994-11-06T08:49:37Z",
-		"Tuesday, 01-Jan-76 00:00:00 GMT":  "2076-01-01T00:00:00Z",
-		"Saturday, 01-Jan-77 00:00:00 GMT": "1977-01-01T00:00:00Z",
-		"Tuesday, 29-Feb-00 00:00:00 GMT":  "2000-02-29T00:00:00Z",
-		"Sun, 06 Nov 1994 08:49:37 UTC":    "",
-		"06 Nov 1994 08:49:37 GMT":         "",
-		"":                                 "",
-	} {
-		got := ""
-		if d, ok := httpserver.ParseHTTPDate(in, now); ok {
-			got = d.Format(time.RFC3339)
-		}
-		if got != want {
-			t.Errorf("%q: %s, want %s", in, got, want)
-		}
-	}
-}
 
 func TestDateTimeString(t *testing.T) {
 	t.Parallel()

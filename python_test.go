@@ -485,7 +485,7 @@ func (p *pythonPeer) portrait(t *testing.T, e pythonExchange) string {
 	log := p.log()
 	portrayLog(&b, log[p.logged:])
 	p.logged = len(log)
-	return collapse(b.String())
+	return httpserver.Collapse(b.String())
 }
 
 var (
@@ -501,7 +501,7 @@ func portrayResponses(b *strings.Builder, stream string) {
 		head, fields := "", ""
 		if m := responseHead.FindStringSubmatch(stream); m != nil {
 			head, fields = m[0], m[2]
-			b.WriteString(escape(m[1]))
+			b.WriteString(httpserver.Escape(m[1]))
 		}
 		stream = stream[len(head):]
 		body := stream
@@ -518,7 +518,7 @@ func portrayResponses(b *strings.Builder, stream string) {
 		if pageField.MatchString(fields) {
 			fields = contentLength.ReplaceAllString(fields, "Content-Length: of the page\r")
 		}
-		b.WriteString(escape(fields))
+		b.WriteString(httpserver.Escape(fields))
 		portrayBody(b, body)
 	}
 	b.WriteString("closed\n")
@@ -532,14 +532,14 @@ var (
 
 func portrayBody(b *strings.Builder, body string) {
 	if m := errorText.FindStringSubmatch(body); m != nil {
-		fmt.Fprintf(b, "page %s %s", m[1], escape(html.UnescapeString(m[2])))
+		fmt.Fprintf(b, "page %s %s", m[1], httpserver.Escape(html.UnescapeString(m[2])))
 	} else if m := listingTitle.FindStringSubmatch(body); m != nil {
-		fmt.Fprintf(b, "page %spage %s", escape(html.UnescapeString(m[1])), escape(html.UnescapeString(m[2])))
+		fmt.Fprintf(b, "page %spage %s", httpserver.Escape(html.UnescapeString(m[1])), httpserver.Escape(html.UnescapeString(m[2])))
 		for _, m := range listingLink.FindAllStringSubmatch(body, -1) {
-			fmt.Fprintf(b, "link %s %s", m[1], escape(html.UnescapeString(m[2])))
+			fmt.Fprintf(b, "link %s %s", m[1], httpserver.Escape(html.UnescapeString(m[2])))
 		}
 	} else {
-		b.WriteString(escape(body))
+		b.WriteString(httpserver.Escape(body))
 	}
 }
 
@@ -581,7 +581,7 @@ func pythonSite(t *testing.T) string {
 	}
 	pythonFile(t, filepath.Join(site, "empty"), "", pythonTime)
 	pythonFile(t, filepath.Join(site, "large.bin"), strings.Repeat("\x00", 300_000), pythonTime)
-	pythonFile(t, filepath.Join(site, "future.txt"), "future\n", time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
+	pythonFile(t, filepath.Join(site, "future.txt"), "future\n", time.Date(2038, 1, 1, 0, 0, 0, 0, time.UTC)) // that fits 32 bits
 	pythonFile(t, filepath.Join(site, "old.txt"), "old\n", time.Unix(0, 0))
 	pythonFile(t, filepath.Join(site, "secret.txt"), "secret\n", pythonTime)
 	if err := os.Chmod(filepath.Join(site, "secret.txt"), 0); err != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"httpserver"
 )
@@ -29,11 +30,11 @@ func (l *recordingListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &recordingConn{conn.(*net.TCPConn), l}, nil
+	return &recordingConn{conn, l}, nil
 }
 
 type recordingConn struct {
-	*net.TCPConn
+	net.Conn
 	l *recordingListener
 }
 
@@ -41,7 +42,7 @@ func (c *recordingConn) Write(p []byte) (int, error) {
 	c.l.mu.Lock()
 	c.l.writes = append(c.l.writes, string(p))
 	c.l.mu.Unlock()
-	return c.TCPConn.Write(p)
+	return c.Conn.Write(p)
 }
 
 // bodies returns what was written, without the heads of responses.
@@ -75,19 +76,24 @@ func TestHold(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			l := new(recordingListener)
-			s, _ := start(t, func() httpserver.Handler {
-				h := &ended{then: tt.then}
-				h.ErrorMessageFormat = "%(code)d"
-				return h
-			}, func(s *httpserver.HTTPServer) {
-				l.Listener = s.Listener
-				s.Listener = l
+			synctest.Test(t, func(t *testing.T) { // where no millisecond passes in between
+				l := newPipeListener()
+				recording := &recordingListener{Listener: l}
+				start(t, func() httpserver.Handler {
+					h := &ended{then: tt.then}
+					h.ErrorMessageFormat = "%(code)d"
+					return h
+				}, func(s *httpserver.HTTPServer) {
+					s.Listener.Close()
+					s.Listener = recording
+				})
+				conn := l.dial(t)
+				io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+				io.ReadAll(conn)
+				if got := recording.bodies(); !slices.Equal(got, tt.want) {
+					t.Errorf("got %.40q, want %.40q", got, tt.want)
+				}
 			})
-			exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
-			if got := l.bodies(); !slices.Equal(got, tt.want) {
-				t.Errorf("got %.40q, want %.40q", got, tt.want)
-			}
 		})
 	}
 }

@@ -8,12 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,42 +121,37 @@ func TestCGIMax(t *testing.T) {
 	}
 }
 
-// A script that does not mind SIGTERM does not outlive the server.
+// A script that ignores SIGTERM does not outlive the server.
 func TestCGIEndsWithServer(t *testing.T) {
 	needSignals(t)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			p := startServer(t, "--cgi", "-q")
-			p.addScript(t, "stubborn", "trap '' TERM; echo $$; while :; do sleep 0.1; done")
+			fifo := filepath.Join(p.Dir, "fifo")
+			sh(t, "mkfifo", "-m", "666", fifo)
+			end, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { end.Close() })
+			p.addScript(t, "stubborn", "trap '' TERM; exec 3>../fifo; echo begun; while :; do sleep 0.1; done")
 			r := bufio.NewReader(p.dial(t, "GET /cgi-bin/stubborn HTTP/1.0\r\n\r\n"))
-			pid := 0
-			for pid == 0 {
-				line, err := r.ReadString('\n')
-				if err != nil {
+			for line := ""; line != "begun\n"; {
+				if line, err = r.ReadString('\n'); err != nil {
 					t.Fatal(err)
 				}
-				pid, _ = strconv.Atoi(strings.TrimSpace(line))
 			}
+			silent := p.dial(t, "")
 			p.signal(t, sig)
 			if sig != os.Interrupt {
-				for conn, err := net.Dial("tcp", p.addr); err == nil; conn, err = net.Dial("tcp", p.addr) {
-					conn.Close() // until the first one was heard
-				}
-				p.signal(t, sig) // at once
+				wantClosed(t, silent) // when the first signal was received
+				p.signal(t, sig)      // at once
 			}
 			p.wait(t)
-			process, err := os.FindProcess(pid)
-			if err != nil {
-				return
-			}
-			defer process.Release()
-			for begin := time.Now(); process.Signal(syscall.Signal(0)) == nil; runtime.Gosched() {
-				if time.Since(begin) > 2*time.Second { // SIGKILL takes a moment
-					t.Errorf("script %d runs on", pid)
-					process.Kill()
-					return
-				}
+			end.SetReadDeadline(time.Now().Add(testLimit))
+			if _, err := io.ReadAll(end); err != nil { // until no process has the FIFO open
+				t.Errorf("the script is still running: %v", err)
 			}
 		})
 	}
