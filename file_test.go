@@ -544,3 +544,29 @@ func (w wrapFS) Open(name string) (fs.File, error) {
 	}
 	return w.wrap(f.(*os.File)), nil
 }
+
+// Delta downloads, as of zsync, ask for many small parts.
+func TestManyRanges(t *testing.T) {
+	t.Parallel()
+	data := numbered(1 << 20)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = fstest.MapFS{"f": {Data: data, ModTime: siteTime}} })
+	var specs []string
+	for i := range 20 {
+		specs = append(specs, fmt.Sprintf("%d-%d", i*50_000, i*50_000+4095))
+	}
+	response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(exchange(t, s.Addr(), "GET /f HTTP/1.1\r\nHost: x\r\nRange: bytes="+strings.Join(specs, ", ")+"\r\n\r\n"))), nil)
+	if err != nil || response.StatusCode != 206 {
+		t.Fatalf("got %v, %v", response, err)
+	}
+	_, params, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	r := mimemultipart.NewReader(response.Body, params["boundary"])
+	for i := range 20 {
+		part, err := r.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(part); !bytes.Equal(got, data[i*50_000:i*50_000+4096]) {
+			t.Errorf("part %d has %d bytes, %v", i, len(got), err)
+		}
+	}
+}
