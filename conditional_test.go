@@ -44,8 +44,8 @@ func TestValidators(t *testing.T) {
 		{10, time.Date(1980, 1, 1, 23, 59, 59, 0, time.FixedZone("west", -12*3600)), longAfter, ""},
 		{10, time.Date(1980, 1, 1, 0, 0, 0, 0, time.FixedZone("east", 14*3600)), longAfter, ""},
 		{10, time.Unix(2, 0), longAfter, `"2-0-a"`},
-		{10, time.Date(1979, 12, 31, 0, 0, 0, 0, time.UTC), longAfter, `"12ce9780-0-a"`},
-		{10, time.Date(1980, 1, 3, 0, 0, 0, 0, time.UTC), longAfter, `"12d28c00-0-a"`},
+		{10, time.Date(1979, 12, 31, 0, 0, 0, 0, time.UTC), longAfter, `"12cd5480-0-a"`},
+		{10, time.Date(1980, 1, 3, 0, 0, 0, 0, time.UTC), longAfter, `"12d14900-0-a"`},
 
 		{10, time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(3001, 1, 1, 0, 0, 0, 0, time.UTC), `"7915ecc00-0-a"`},
 		{10, taggedTime, taggedTime.Add(2 * time.Second), fileTag},
