@@ -30,6 +30,14 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		}
 		confined = d
 	}
+	var inherited, set []string
+	for _, variable := range o.cgiEnv {
+		if strings.Contains(variable, "=") {
+			set = append(set, variable)
+		} else {
+			inherited = append(inherited, variable)
+		}
+	}
 	slots := make(chan struct{}, o.cgiMax)
 	return func() httpserver.Handler {
 		h := &handler{options: o}
@@ -38,7 +46,7 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		h.Timeout = o.timeout
 		h.DefaultContentType = o.contentType
 		h.ExtraResponseHeaders = o.headers
-		h.InheritEnv, h.ScriptTimeout, h.Slots = o.cgiEnv, o.cgiTimeout, slots
+		h.InheritEnv, h.Env, h.ScriptTimeout, h.Slots = inherited, set, o.cgiTimeout, slots
 		return h
 	}, nil
 }
