@@ -61,9 +61,7 @@ type helpLine struct{ arguments, text string }
 func helpLines(options []option) (lines []helpLine) {
 	var labels []string
 	for _, opt := range options {
-		names := slices.Clone(opt.names)
-		slices.Reverse(names)
-		labels = append(labels, strings.TrimSpace(strings.Join(names, ", ")+" "+opt.argument))
+		labels = append(labels, strings.TrimSpace(opt.join(", ")+" "+opt.argument))
 		if opt.text != "" {
 			lines = append(lines, helpLine{strings.Join(labels, ", "), opt.text})
 			labels = nil
@@ -94,10 +92,13 @@ type option struct {
 
 // String returns the names in the form that Python's messages have, such as
 // "-b/--bind".
-func (o *option) String() string {
+func (o *option) String() string { return o.join("/") }
+
+// join returns the names with a separator, the short one first.
+func (o *option) join(separator string) string {
 	names := slices.Clone(o.names)
 	slices.Reverse(names)
-	return strings.Join(names, "/")
+	return strings.Join(names, separator)
 }
 
 // known contains all options, in the order of the help.

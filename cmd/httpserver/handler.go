@@ -79,14 +79,13 @@ func (d *confinedDirectory) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // callRoot calls f with the current root, and calls it again if another goroutine
 // replaced and closed that root before.
-func callRoot[T any](d *confinedDirectory, f func(root fs.FS, name string) (T, error), name string) (T, error) {
+func callRoot[T any](d *confinedDirectory, f func(root fs.FS, name string) (T, error), name string) (result T, err error) {
 	for {
 		root, err := d.current()
 		if err != nil {
-			return *new(T), err
+			return result, err
 		}
-		result, err := f(root.FS(), name)
-		if !errors.Is(err, fs.ErrClosed) {
+		if result, err = f(root.FS(), name); !errors.Is(err, fs.ErrClosed) {
 			return result, err
 		}
 	}
