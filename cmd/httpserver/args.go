@@ -61,9 +61,7 @@ type helpLine struct{ arguments, text string }
 func helpLines(options []option) (lines []helpLine) {
 	var labels []string
 	for _, opt := range options {
-		names := slices.Clone(opt.names)
-		slices.Reverse(names)
-		labels = append(labels, strings.TrimSpace(strings.Join(names, ", ")+" "+opt.argument))
+		labels = append(labels, strings.TrimSpace(opt.join(", ")+" "+opt.argument))
 		if opt.text != "" {
 			lines = append(lines, helpLine{strings.Join(labels, ", "), opt.text})
 			labels = nil
@@ -94,10 +92,13 @@ type option struct {
 
 // String returns the names in the form that Python's messages have, such as
 // "-b/--bind".
-func (o *option) String() string {
+func (o *option) String() string { return o.join("/") }
+
+// join returns the names with a separator, the short one first.
+func (o *option) join(separator string) string {
 	names := slices.Clone(o.names)
 	slices.Reverse(names)
-	return strings.Join(names, "/")
+	return strings.Join(names, separator)
 }
 
 // known contains all options, in the order of the help.
@@ -139,7 +140,7 @@ var otherOptions = []option{
 		set: func(o *options, v string) error { return setNumber(&o.maxConnections, v, 0) }},
 	{names: []string{"--quiet", "-q"}, text: "do not log requests, nor errors of clients (4xx)",
 		setFlag: func(o *options) { o.quiet = true }},
-	{names: []string{"--cgi-env"}, argument: "NAME", text: "pass this variable on to scripts, too; repeatable",
+	{names: []string{"--cgi-env"}, argument: "NAME[=VALUE]", text: "pass on, or set, a variable for scripts; repeatable",
 		set: (*options).addCGIEnv},
 	{names: []string{"--cgi-timeout"}, argument: "SECONDS",
 		set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
@@ -234,10 +235,11 @@ func setSeconds(d *time.Duration, v string) error {
 	return nil
 }
 
-// addCGIEnv adds the name of a variable that CGI scripts inherit.
+// addCGIEnv adds a variable that CGI scripts inherit or, if it has a value, one that
+// is set for them.
 func (o *options) addCGIEnv(v string) error {
-	if v == "" || strings.ContainsAny(v, "=\x00") {
-		return fmt.Errorf("invalid name: '%s'", v)
+	if name, _, _ := strings.Cut(v, "="); name == "" || strings.Contains(v, "\x00") {
+		return fmt.Errorf("invalid variable: %q", v)
 	}
 	o.cgiEnv = append(o.cgiEnv, v)
 	return nil

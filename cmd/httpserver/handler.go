@@ -30,6 +30,14 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		}
 		confined = d
 	}
+	var inherited, set []string
+	for _, variable := range o.cgiEnv {
+		if strings.Contains(variable, "=") {
+			set = append(set, variable)
+		} else {
+			inherited = append(inherited, variable)
+		}
+	}
 	slots := make(chan struct{}, o.cgiMax)
 	return func() httpserver.Handler {
 		h := &handler{options: o}
@@ -38,7 +46,7 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		h.Timeout = o.timeout
 		h.DefaultContentType = o.contentType
 		h.ExtraResponseHeaders = o.headers
-		h.InheritEnv, h.ScriptTimeout, h.Slots = o.cgiEnv, o.cgiTimeout, slots
+		h.InheritEnv, h.Env, h.ScriptTimeout, h.Slots = inherited, set, o.cgiTimeout, slots
 		return h
 	}, nil
 }
@@ -71,14 +79,13 @@ func (d *confinedDirectory) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // callRoot calls f with the current root, and calls it again if another goroutine
 // replaced and closed that root before.
-func callRoot[T any](d *confinedDirectory, f func(root fs.FS, name string) (T, error), name string) (T, error) {
+func callRoot[T any](d *confinedDirectory, f func(root fs.FS, name string) (T, error), name string) (result T, err error) {
 	for {
 		root, err := d.current()
 		if err != nil {
-			return *new(T), err
+			return result, err
 		}
-		result, err := f(root.FS(), name)
-		if !errors.Is(err, fs.ErrClosed) {
+		if result, err = f(root.FS(), name); !errors.Is(err, fs.ErrClosed) {
 			return result, err
 		}
 	}

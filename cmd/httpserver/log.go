@@ -40,7 +40,9 @@ func wantsColor(w io.Writer, getenv func(string) string) bool {
 		return false
 	case getenv("FORCE_COLOR") != "":
 		return true
-	case getenv("TERM") == "dumb", runtime.GOOS == "windows" && getenv("WT_SESSION") == "": // older consoles have no colors
+	case getenv("TERM") == "dumb":
+		return false
+	case runtime.GOOS == "windows" && getenv("WT_SESSION") == "": // consoles older than Windows Terminal print the sequences
 		return false
 	}
 	return isTerminal(w)

@@ -49,29 +49,35 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "httpserver: %v\n", err)
 		return 1
 	}
+	if err := opts.listenAndServe(stdout, logWriter(stderr)); err != nil {
+		fmt.Fprintln(stderr, strings.Map(replaceControl, err.Error()))
+		return 1
+	}
+	return 0
+}
+
+// listenAndServe runs the server until it fails or a signal ends it. Its error is one
+// line. When it returns, signals end the process again, so that they do so even if
+// nobody reads what is printed then.
+func (o *options) listenAndServe(stdout, log io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(signals, syscall.SIGHUP)
 	}
+	defer signal.Stop(signals)
 	// The server continues if the program that reads its log ends.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	log := logWriter(stderr)
-	server, err := opts.newServer(log)
-	if err == nil {
-		if opts.servesKey() {
-			printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; move it out of the directory\n", opts.keyFile()))
-		}
-		printSoon(stdout, opts.banner(server.Addr(), isTerminal(stdout)))
-		err = serve(server, signals, stdout)
-	}
-	signal.Stop(signals) // so that they end the process while nobody reads the error
+	server, err := o.newServer(log)
 	if err != nil {
-		fmt.Fprintln(stderr, strings.Map(replaceControl, err.Error()))
-		return 1
+		return err
 	}
-	return 0
+	if o.servesKey() {
+		printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; move it out of the directory\n", o.keyFile()))
+	}
+	printSoon(stdout, o.banner(server.Addr(), isTerminal(stdout)))
+	return serve(server, signals, stdout)
 }
 
 // printSoon writes text to w. It does not wait long for a pipe that nobody reads: the
@@ -173,7 +179,7 @@ func (o *options) banner(addr net.Addr, terminal bool) string {
 		scheme = "https"
 	}
 	host, port, _ := net.SplitHostPort(addr.String())
-	host, _, _ = strings.Cut(host, "%")
+	host, _, _ = strings.Cut(host, "%") // the zone, which Python does not print
 	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host+o.urlZone(), port))
 	if addr.Network() == "unix" {
 		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), strings.Map(replaceControl, addr.String()))

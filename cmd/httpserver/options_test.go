@@ -86,3 +86,19 @@ func TestMaxConnections(t *testing.T) {
 		t.Errorf("got %q, %v", body, err)
 	}
 }
+
+// A variable without a value is passed on to scripts, one with a value is set.
+func TestCGIEnvOption(t *testing.T) {
+	needSignals(t)
+	t.Parallel()
+	args := []string{"-q", "-b", "127.0.0.1", "--cgi"}
+	for _, variable := range []string{"INHERITED", "MISSING", "SET=a b=c", "EMPTY=", "OVER=1", "OVER=2", "HIDDEN=seen", "PATH=/bin:/usr/bin:/set"} {
+		args = append(args, "--cgi-env", variable)
+	}
+	p := prepare(t, append(args, "0")...)
+	p.Env = append(p.Env, "INHERITED=1", "HIDDEN=no", "SET=no", "OTHER=no")
+	p.addScript(t, "env", `echo "[$INHERITED][${MISSING-none}][$SET][${EMPTY-none}][$OVER][$HIDDEN][$OTHER][$PATH]"`)
+	p.begin(t)
+	p.readBanner(t)
+	p.wantBody(t, "/cgi-bin/env", "[1][none][a b=c][][2][seen][][/bin:/usr/bin:/set]\n")
+}
