@@ -16,10 +16,9 @@ import (
 	"httpserver"
 )
 
-// BenchmarkBeside does the same with this package and with net/http, in turns,
-// and reports how many times as many requests this package answers in the same
-// time. Client and server share the processors, so that is less than what the
-// servers differ by.
+// BenchmarkBeside sends the same requests to this package and to net/http in turns,
+// and reports how many times as many this package answers in the same time. Client and
+// server share the processors, so the servers themselves differ by more.
 func BenchmarkBeside(b *testing.B) {
 	site := benchSite(b)
 	files := newUnloggedFiles(site, "HTTP/1.1")
@@ -93,7 +92,7 @@ func benchSite(b *testing.B) string {
 	return site
 }
 
-// benchListener listens on a network, which may be tls.
+// benchListener listens on a network, or with TLS if that is "tls".
 func benchListener(b *testing.B, network string, certificate tls.Certificate) net.Listener {
 	b.Helper()
 	var l net.Listener
@@ -112,7 +111,7 @@ func benchListener(b *testing.B, network string, certificate tls.Certificate) ne
 	return l
 }
 
-// benchCertificate is the one that httptest has.
+// benchCertificate returns the certificate of httptest.
 func benchCertificate(b *testing.B) tls.Certificate {
 	b.Helper()
 	s := httptest.NewTLSServer(nil)
@@ -120,8 +119,8 @@ func benchCertificate(b *testing.B) tls.Certificate {
 	return s.TLS.Certificates[0]
 }
 
-// BenchmarkOverride does the same with and without an override, in turns, and
-// reports how many times as many requests are answered with it.
+// BenchmarkOverride sends requests to a server with an override and to one without, in
+// turns, and reports how many times as many requests the first one answers.
 func BenchmarkOverride(b *testing.B) {
 	site := benchSite(b)
 	quiet := func(s *httpserver.HTTPServer) { s.Stderr = io.Discard }
@@ -186,8 +185,8 @@ type logsNothing struct{ benchFiles }
 
 func (h *logsNothing) LogRequest(int, int64) {}
 
-// writeOld makes a file that was last changed long ago. It is a hole, which is read
-// as any other file.
+// writeOld makes a file that was last changed long ago. It consists of a hole, which
+// is read like any other file.
 func writeOld(b *testing.B, name string, size int64) {
 	b.Helper()
 	os.Mkdir(filepath.Dir(name), 0o777)
@@ -204,9 +203,10 @@ func writeOld(b *testing.B, name string, size int64) {
 	}
 }
 
-// beside asks both in turns, and reports how many times as many answers ours
-// gives in the same time.
+// beside sends requests to both in turns, and reports how many times as many ours
+// answers in the same time.
 func beside(b *testing.B, unit string, ours, theirs *asker) {
+	b.Helper()
 	var oursTook, theirsTook time.Duration
 	for b.Loop() {
 		oursTook += ours.ask(b)
@@ -215,17 +215,18 @@ func beside(b *testing.B, unit string, ours, theirs *asker) {
 	b.ReportMetric(float64(theirsTook)/float64(oursTook), unit)
 }
 
-// An asker repeats a request on a connection of its own, or on a new one where
-// the server closes that.
+// An asker repeats a request on a connection of its own, or on a new one if the server
+// has closed that.
 type asker struct {
-	network string // tls or, by addr, another one
+	network string // "tls"; else that of addr counts
 	addr    net.Addr
-	conn    net.Conn // nil before the first request and after the last answer on it
+	conn    net.Conn // nil before the first request and after the last response on it
 	r       *bufio.Reader
 	request []byte
 }
 
 func newAsker(b *testing.B, network string, addr net.Addr, request string) *asker {
+	b.Helper()
 	a := &asker{network: network, addr: addr, r: bufio.NewReaderSize(nil, 64<<10), request: []byte(request)}
 	b.Cleanup(a.close)
 	return a
@@ -245,7 +246,7 @@ func (a *asker) close() {
 	}
 }
 
-// ask tells how long it takes until the whole answer is there.
+// ask returns how long it takes until the whole response has arrived.
 func (a *asker) ask(b *testing.B) time.Duration {
 	begin := time.Now()
 	a.send(b)

@@ -27,9 +27,9 @@ import (
 	"httpserver"
 )
 
-// Scripts, and helpers of the tests of scripts.
+// Scripts and helpers.
 
-// TestMain makes the test binary the CGI script whose name it is called by.
+// TestMain makes the test binary run as the CGI script that it is called as.
 func TestMain(m *testing.M) {
 	if os.Getenv("GATEWAY_INTERFACE") != "" {
 		scripts[path.Base(os.Getenv("SCRIPT_NAME"))]()
@@ -126,7 +126,7 @@ var scripts = map[string]func(){
 		}
 		say(plainText + "done")
 	},
-	"dialog": func() { // answers each byte as it comes
+	"dialog": func() { // responds to each byte when it arrives
 		say(plainText)
 		b := make([]byte, 1)
 		for n, _ := os.Stdin.Read(b); n > 0; n, _ = os.Stdin.Read(b) {
@@ -173,7 +173,7 @@ var scripts = map[string]func(){
 		p.Kill()
 		forever()
 	},
-	"busy": func() { // has something to do after its output, if all of that is taken
+	"busy": func() { // logs a line after its output, if all of that was read
 		say(plainText + strings.Repeat("x", 1<<20))
 		fmt.Fprintln(os.Stderr, "done")
 	},
@@ -355,7 +355,7 @@ func signalTo(pid int, sig os.Signal) error {
 	return p.Signal(sig)
 }
 
-// A request is for a script, or is not.
+// Which requests run a script.
 
 func TestCGILookup(t *testing.T) {
 	t.Parallel()
@@ -417,7 +417,7 @@ func TestCGILookup(t *testing.T) {
 func TestCGIIgnoringCase(t *testing.T) {
 	t.Parallel()
 	site := makeScripts(t)
-	if err := os.Symlink("cgi-bin", filepath.Join(site, "CGI-BIN")); err != nil { // as good as the same directory
+	if err := os.Symlink("cgi-bin", filepath.Join(site, "CGI-BIN")); err != nil { // which is similar
 		t.Skip("this file system ignores case")
 	}
 	s, _ := start(t, func() httpserver.Handler {
@@ -441,7 +441,7 @@ func TestCGIRoot(t *testing.T) {
 	}
 }
 
-// What a script gets: environment, arguments, body, user.
+// What a script gets: its environment, arguments, input and user.
 
 func TestCGIEnvironment(t *testing.T) {
 	t.Setenv("HTTPSERVER_SECRET", "no")
@@ -648,7 +648,7 @@ func TestCGINobody(t *testing.T) {
 	}
 }
 
-// What a client gets of a script.
+// What a client gets from a script.
 
 func TestCGIAnswers(t *testing.T) {
 	t.Parallel()
@@ -801,7 +801,7 @@ func TestCGILanguages(t *testing.T) {
 	}
 }
 
-// What is logged of a script.
+// What is logged about a script.
 
 func TestCGIStandardError(t *testing.T) {
 	t.Parallel()
@@ -829,7 +829,7 @@ func TestCGIStandardErrorAtOnce(t *testing.T) {
 	conn.Close()
 }
 
-// Scripts wait for a place, and end.
+// When scripts start and end.
 
 // A request takes a place among the scripts when its script starts. The place is free
 // again when the script has exited.
@@ -878,7 +878,7 @@ func TestCGISlotsClientGone(t *testing.T) {
 	patient.Close()
 }
 
-// However a script, its client or its server ends, nothing of it is left.
+// However a script ends, no process, descriptor or goroutine is left.
 func TestCGIEnds(t *testing.T) {
 	if !alone(t) {
 		return

@@ -331,8 +331,8 @@ func TestMultipart(t *testing.T) {
 	}
 }
 
-// FuzzRange chooses ranges. What is chosen lies in the file, no byte of it twice,
-// and a body of several is no longer than the file.
+// FuzzRange selects ranges. They lie within the file and do not overlap, and a body of
+// several is not longer than the file.
 func FuzzRange(f *testing.F) {
 	addRequests(f, func(request string) {
 		for line := range strings.SplitSeq(request, "\r\n") {
@@ -384,8 +384,9 @@ func entityTags(list string) (tags []string, ok bool) {
 	}
 }
 
-// FuzzEntityTags reads lists of entity tags. What is read reads the same after it
-// was written, and a tag is found in the list that has it, and in no other.
+// FuzzEntityTags parses lists of entity tags. The tags of a list are the same after
+// they were written and parsed again, and a tag matches the lists that contain it and
+// no others.
 func FuzzEntityTags(f *testing.F) {
 	addRequests(f, func(request string) {
 		for scanner := bufio.NewScanner(strings.NewReader(request)); scanner.Scan(); {

@@ -53,7 +53,7 @@ func TestAppendErrorPage(t *testing.T) {
 	}
 }
 
-// A percent sign in the style would be taken for a directive.
+// A percent sign in the style would begin a directive of the error page.
 func TestErrorPageStyle(t *testing.T) {
 	t.Parallel()
 	if strings.Contains(baseStyle, "%") {

@@ -138,8 +138,8 @@ func (h *counter) IsPython(name string) bool {
 	return h.CGIHandler.IsPython(name)
 }
 
-// TestNoCallBypassesAnOverride sends one request and names the methods that must
-// have been called for it, and how often.
+// TestNoCallBypassesAnOverride names the methods that must be called for a request,
+// and how often.
 func TestNoCallBypassesAnOverride(t *testing.T) {
 	t.Parallel()
 	site := makeScripts(t)
@@ -188,7 +188,7 @@ func TestNoCallBypassesAnOverride(t *testing.T) {
 	}
 }
 
-// overridden replaces methods without calling those it hides.
+// overridden overrides methods without calling those of SimpleHandler.
 type overridden struct{ httpserver.SimpleHandler }
 
 func (h *overridden) EndHeaders() {
@@ -254,7 +254,7 @@ func TestBindPanics(t *testing.T) {
 	}
 }
 
-// unset answers with what a handler has before and after it is served.
+// unset responds with the fields of a handler that the server sets.
 type unset struct{ httpserver.BaseRequestHandler }
 
 func (h *unset) DoGET() {
@@ -281,7 +281,7 @@ func TestInstanceVariables(t *testing.T) {
 	}
 }
 
-// early sends its head, and the body once it is told to.
+// early sends parts of a response when it is told to.
 type early struct {
 	httpserver.BaseRequestHandler
 	proceed chan struct{}
@@ -299,7 +299,7 @@ func (h *early) DoGET() {
 	io.WriteString(h.WFile, "two")
 }
 
-// What EndHeaders, FlushHeaders and Write were given has left when they return.
+// EndHeaders, FlushHeaders and Write hold back nothing for long.
 func TestNothingIsHeldBack(t *testing.T) {
 	t.Parallel()
 	proceed := make(chan struct{})
@@ -329,7 +329,7 @@ func TestNothingIsHeldBack(t *testing.T) {
 	}
 }
 
-// ended ends its head, and then does what it is told to.
+// ended ends the head of a response, and then calls a function.
 type ended struct {
 	httpserver.BaseRequestHandler
 	then func(h *ended)
@@ -342,8 +342,8 @@ func (h *ended) DoGET() {
 	h.then(h)
 }
 
-// What handlers do to the connection itself comes after the head, once that was
-// flushed or the connection hijacked.
+// The head is sent before anything that handlers do to the connection itself after
+// they have called FlushHeaders or Hijack.
 func TestHeadStaysFirst(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -376,7 +376,7 @@ func TestHeadStaysFirst(t *testing.T) {
 	}
 }
 
-// tunnel answers CONNECT by echoing lines until one is empty.
+// tunnel echoes lines after a CONNECT, until one is empty.
 type tunnel struct{ httpserver.BaseRequestHandler }
 
 func (h *tunnel) DoCONNECT() {
@@ -430,7 +430,7 @@ func TestHijack(t *testing.T) {
 	}
 }
 
-// A hijacked connection has no deadline left from the request.
+// The deadline of the request does not apply to a hijacked connection.
 func TestHijackEndsTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -452,7 +452,7 @@ func TestHijackEndsTimeout(t *testing.T) {
 	})
 }
 
-// speechless panics, also when the client is to be told so.
+// speechless panics, and again when a 500 is to be sent.
 type speechless struct{ httpserver.BaseRequestHandler }
 
 func (h *speechless) DoGET()                        { panic("first") }
@@ -470,7 +470,7 @@ func TestPanicInSendError(t *testing.T) {
 	}
 }
 
-// exiting ends its goroutine, as t.FailNow in a handler does.
+// exiting ends its goroutine, as t.FailNow does in a handler.
 type exiting struct{ httpserver.BaseRequestHandler }
 
 func (h *exiting) DoGET() { runtime.Goexit() }
@@ -535,7 +535,7 @@ func TestDateTimeString(t *testing.T) {
 	}
 }
 
-// Log lines come whole, one a Write, however many goroutines write them.
+// Each log line is one Write, and there is one Write at a time.
 func TestLogLinesAreWhole(t *testing.T) {
 	t.Parallel()
 	var busy sync.Mutex
@@ -577,7 +577,7 @@ type unloggedFiles struct{ httpserver.SimpleHandler }
 
 func (h *unloggedFiles) LogRequest(int, int64) {}
 
-// newUnloggedFiles makes handlers that serve a directory.
+// newUnloggedFiles returns a function that makes handlers for a directory.
 func newUnloggedFiles(site, protocol string) func() httpserver.Handler {
 	return func() httpserver.Handler {
 		h := new(unloggedFiles)
@@ -586,8 +586,8 @@ func newUnloggedFiles(site, protocol string) func() httpserver.Handler {
 	}
 }
 
-// On a persistent connection a small file costs two allocations, the head of the
-// request and a name for the system; an answer from a method costs one.
+// On a persistent connection a small file takes two allocations, for the head of the
+// request and a name for the system; a response of a method takes one.
 func TestAllocations(t *testing.T) {
 	if httpserver.Portable || raceDetector() {
 		t.Skip("the numbers are those of the code for Linux without the race detector")

@@ -23,8 +23,8 @@ import (
 	"httpserver"
 )
 
-// A listing over HTTP has what keeps it apart and harmless, and nothing by which
-// an old one could be taken for the present one.
+// A listing has the fields that protect it, and no validator by which an old one could
+// be taken for the current one.
 func TestListingFields(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -83,7 +83,7 @@ func TestListingFields(t *testing.T) {
 	}
 }
 
-// A jsonEntry is what a client reads.
+// A jsonEntry is an entry of a listing in JSON.
 type jsonEntry struct {
 	Name, Type string
 	Size       *int64
@@ -105,7 +105,8 @@ func withoutDate(head string) string {
 	return regexp.MustCompile(`\r\nDate: [^\r]*`).ReplaceAllString(head, "")
 }
 
-// What cannot be looked at is listed without size and date.
+// An entry that is not a file, or cannot be examined, is listed without the size, or
+// without size and date.
 func TestListingOfWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -152,8 +153,7 @@ func TestListingOfWhatIsNoFile(t *testing.T) {
 	}
 }
 
-// A vanishingFS has a file that is gone when it is looked at, and one from
-// before the year 0.
+// A vanishingFS has a file that is gone when it is examined.
 type vanishingFS struct{ fstest.MapFS }
 
 func (f vanishingFS) ReadDir(name string) ([]fs.DirEntry, error) {
@@ -192,7 +192,7 @@ func TestListingOfWhatVanishes(t *testing.T) {
 	}
 }
 
-// BenchmarkListing makes the listing of 1,000 files on disk, over one connection
+// BenchmarkListing requests the listing of 1,000 files on disk, over one connection
 // and over many.
 func BenchmarkListing(b *testing.B) {
 	dir := b.TempDir()

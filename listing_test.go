@@ -111,7 +111,7 @@ func TestListingSortLinks(t *testing.T) {
 	}
 }
 
-// The links of the path lead, from where the browser is, to the part that they name.
+// The links of the path lead from the page to the directories that they name.
 func TestListingPath(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`<a href="([^"]*)"( aria-current="page")?>([^<]*)</a>`)

@@ -67,7 +67,7 @@ func TestQuoting(t *testing.T) {
 	}
 }
 
-// FuzzPath cleans request targets. Nothing leaves the root, on any system.
+// FuzzPath cleans request targets. No path leaves the root, on any system.
 func FuzzPath(f *testing.F) {
 	addRequests(f, func(request string) {
 		if words := strings.Fields(request); len(words) > 1 {

@@ -21,7 +21,7 @@ import (
 	"httpserver"
 )
 
-// A difference is what this package does otherwise than Python, and why.
+// A difference is something that this package does differently from Python, and why.
 type difference struct {
 	reason   string
 	cases    []string       // names of exchanges that show it
@@ -196,7 +196,7 @@ var differences = []difference{
 		cases:  []string{"/font.woff2"},
 	},
 
-	// what later versions of Python do, too
+	// like later versions of Python
 	{
 		reason: "A path that ends in %2F is that of a directory, as in Python 3.14.",
 		cases:  []string{"/hello.txt%2f"},
@@ -236,13 +236,13 @@ var differences = []difference{
 
 const keptAfterError = "An error keeps a connection on which another request can follow, such as 404, 416 or 501 on HTTP/1.1 (RFC 9112 section 9.3); Python closes it."
 
-// pythonsTried are the versions that the differences were found with. Others may
-// agree in more or in less.
+// pythonsTried are the versions that the differences were found with. Others may have
+// more or fewer.
 var pythonsTried = []pythonVersion{{8, 18}, {9, 18}, {10, 13}, {11, 2}, {11, 7}, {12, 1}, {13, 0}}
 
-// TestPython sends the same bytes to python3 -m http.server and to this package,
-// on the same directory, and compares what comes back and what is logged. The
-// environment variable PYTHON names another interpreter.
+// TestPython sends the same bytes to python3 -m http.server and to this package, which
+// serve the same directory, and compares responses and logs. The environment variable
+// PYTHON names another interpreter.
 func TestPython(t *testing.T) {
 	t.Parallel()
 	exchanges := pythonExchanges()
@@ -269,8 +269,8 @@ func TestPython(t *testing.T) {
 	}
 }
 
-// compare fails where the two differ and no difference says so, and where one
-// says so and they do not. What a version not tried does is logged only.
+// compare fails if the two differ and no difference is listed, or if one is listed and
+// they do not differ. For a version that was not tried it only logs that.
 func (p *python) compare(t *testing.T, name, protocol, theirs, ours string) {
 	t.Helper()
 	if p.minor == 8 {
@@ -296,7 +296,8 @@ func (p *python) compare(t *testing.T, name, protocol, theirs, ours string) {
 	}
 }
 
-// redirectField is where Python 3.9 and later say how long a redirect is.
+// redirectField is the field after which Python 3.9 and later send the length of a
+// redirect.
 var redirectField = regexp.MustCompile(`(?m)^Location: .*\n`)
 
 func (p *python) findDifference(name, protocol string) (reason string, ok bool) {
@@ -323,7 +324,7 @@ func dropAdded(name, protocol, ours string) (rest, missing string) {
 	return ours, missing
 }
 
-// checkDifferences fails for names that no exchange or more than one has.
+// checkDifferences fails for names that are not those of exactly one exchange.
 func checkDifferences(t *testing.T, exchanges []pythonExchange) {
 	t.Helper()
 	names := make(map[string]bool)
@@ -342,7 +343,7 @@ func checkDifferences(t *testing.T, exchanges []pythonExchange) {
 	}
 }
 
-// lineDiff gives the lines of two texts between those that they begin and end with.
+// lineDiff returns the lines of two texts without those that both begin and end with.
 func lineDiff(a, b string) string {
 	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
 	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
@@ -377,12 +378,12 @@ type python struct {
 	path string
 }
 
-// tried tells whether the differences were found with this version.
+// tried reports whether the differences were found with this version.
 func (p *python) tried() bool {
 	return runtime.GOOS == "linux" && slices.Contains(pythonsTried, p.pythonVersion)
 }
 
-// known tells whether there should be no other differences than those listed.
+// known reports whether all differences should be listed.
 func (p *python) known() bool {
 	return slices.ContainsFunc(pythonsTried, func(tried pythonVersion) bool {
 		return p.minor == tried.minor && p.patch >= tried.patch
@@ -404,8 +405,8 @@ func findPython(t testing.TB) *python {
 	return p
 }
 
-// pythonMain is python -m http.server without the system's tables of content
-// types, and without a look-up in the DNS.
+// pythonMain is python -m http.server without the system's tables of content types,
+// and without DNS queries.
 const pythonMain = `
 import mimetypes, runpy, socket
 mimetypes.knownfiles.clear()
@@ -415,7 +416,7 @@ runpy.run_module('http.server', run_name='__main__', alter_sys=True)
 
 var servingLine = regexp.MustCompile(`^Serving HTTP on 127\.0\.0\.1 port (\d+) \(http://127\.0\.0\.1:\d+/\) \.\.\.\n$`)
 
-// start runs python -m http.server to the end of the test.
+// start runs python -m http.server until the end of the test.
 func (p *python) start(t testing.TB, site, protocol string) *pythonPeer {
 	t.Helper()
 	args := []string{"-I", "-u", "-X", "utf8", "-c", pythonMain, "--bind", "127.0.0.1", "--directory", site, "0"}
@@ -470,12 +471,13 @@ func startOurs(t *testing.T, site, protocol string) *pythonPeer {
 // A pythonPeer is one of the two servers.
 type pythonPeer struct {
 	addr   net.Addr
-	log    func() string // all that was logged so far; what concerns a connection is there before that ends
-	logged int           // how much of it was seen
+	log    func() string // all that was logged so far; lines about a connection are there before it ends
+	logged int           // how much of the log was seen
 }
 
-// portrait is what the two should have in common when they serve an exchange:
-// not the version in Server, the present date, the look and so the length of pages.
+// portrait returns what the two should have in common when they serve an exchange.
+// That excludes the version in Server, the current date, and the look and so the
+// length of pages.
 func (p *pythonPeer) portrait(t *testing.T, e pythonExchange) string {
 	t.Helper()
 	var b strings.Builder
@@ -556,7 +558,7 @@ func portrayLog(b *strings.Builder, log string) {
 // pythonTime is when the files of pythonSite were changed.
 var pythonTime = time.Date(2021, 3, 4, 5, 6, 7, 800_000_000, time.UTC)
 
-// pythonSite makes the files that the exchanges ask for.
+// pythonSite makes the files that the exchanges request.
 func pythonSite(t *testing.T) string {
 	t.Helper()
 	site := t.TempDir()
@@ -621,7 +623,7 @@ type pythonExchange struct {
 	requests []string
 }
 
-// pythonNext follows a request: its answer shows that the connection persists.
+// pythonNext follows a request: its response shows that the connection persists.
 const pythonNext = "GET /hello.txt HTTP/1.1\r\nHost: next\r\n\r\n"
 
 func pythonExchanges() []pythonExchange {
@@ -649,7 +651,7 @@ func pythonExchanges() []pythonExchange {
 	return all
 }
 
-// pythonTargets are asked for with GET and with HEAD.
+// pythonTargets are requested with GET and with HEAD.
 var pythonTargets = []string{
 	"/hello.txt", "/noext", "/.hidden", "/.html", "/..txt", "/x.", "/two.txt.xyz", "/PAGE.HTML",
 	"/page.html", "/style.css", "/script.js", "/module.mjs", "/data.json", "/code.wasm", "/feed.xml", "/table.csv", "/text.md",
@@ -694,10 +696,10 @@ var pythonTargets = []string{
 	"/%2e", "/%2e%2e", "/%2e%2e/", "/%2e%2e/hello.txt", "/%2e%2e%2f%2e%2e%2fhello.txt", "/index%2f..%2fhello.txt",
 	"/%252e%252e/hello.txt", "/..%5chello.txt", `/..\hello.txt`, "/%6cist", "/%6cist/",
 
-	// what is no file name
+	// no file names
 	"/hello.txt%00", "/%00", "/list%00/", "/list/%00", "/%00/../hello.txt", "/%zz", "/%", "/%4", "/%zzhello.txt", "/%u0041", "/%0d%0a",
 
-	// what is no path
+	// no paths
 	"hello.txt", "list", "?x", "#x", "*", "x:hello.txt", "http://x/hello.txt", "http://x/list", "http://x//list", "http://x/",
 	"http://x", "http://x?y", "HTTP://x:80/hello.txt", "http:///hello.txt", "http://", "/http://x/", "//x@y/",
 }
@@ -738,7 +740,7 @@ var pythonLines = []string{
 	"GET /hello.txt\x00 HTTP/1.1", "GET /hello.txt\x01 HTTP/1.1", "GET /hello\rtxt HTTP/1.1", "GET /hello.txt HTTP/1.1\r",
 }
 
-// pythonFields follow GET /hello.txt HTTP/1.1, and a Host if they have nothing like it.
+// pythonFields follow GET /hello.txt HTTP/1.1, and a Host unless they contain one.
 var pythonFields = []string{
 	"Accept: */*", "Accept:*/*", "accept:\t*/* ", "X:", "X: \xff", "Host: x\nAccept: */*",
 	"Range: bytes=0-3", "Range: bytes=-3", "Range: bytes=0-3,99-", "Range: bytes=99-", "Range: bytes=0-3,6-9", "Range: lines=0-3",
@@ -779,7 +781,7 @@ var pythonFields = []string{
 	"If-Modified-Since: yesterday\r\nIf-Modified-Since: Thu, 04 Mar 2021 05:06:07 GMT",
 }
 
-// pythonConnections are the names of exchanges and all that is sent in them.
+// pythonConnections are the names of exchanges and all the bytes sent in them.
 var pythonConnections = [][2]string{
 	{"nothing", ""},
 	{"empty line alone", "\r\n"},

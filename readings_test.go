@@ -22,8 +22,8 @@ func shareReadings() (share func(name string, read func() (string, error)) (stri
 	return share, func() int { return len(r.names) }
 }
 
-// TestReadings has requests come before a reading, while it is under way, and
-// when the next one is: none gets what began to be read before it came.
+// Requests arrive before a reading, during it, and during the next one. None gets the
+// result of a reading that had begun before it arrived.
 func TestReadings(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestReadings(t *testing.T) {
 		request("b", "x") // waits for the second reading
 		request("c", "x")
 		end(nil, "a=x1")
-		request("d", "x") // that has begun, so this waits for the third
+		request("d", "x") // the second has begun, so this waits for the third
 		end(nil, "b=x2", "c=x2")
 		end(errors.New("gone"), "d=gone")
 		request("e", "x")

@@ -18,7 +18,7 @@ import (
 	"httpserver"
 )
 
-// A recordingListener records what is written to its connections.
+// A recordingListener records all writes to its connections.
 type recordingListener struct {
 	net.Listener
 	mu     sync.Mutex
@@ -45,7 +45,7 @@ func (c *recordingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// bodies returns what was written, without the heads of responses.
+// bodies returns the writes, with the heads of responses abridged.
 func (l *recordingListener) bodies() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,7 +58,7 @@ func (l *recordingListener) bodies() []string {
 	return bodies
 }
 
-// TestHold looks at the writes that a response consists of.
+// TestHold checks the writes that a response consists of.
 func TestHold(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -98,7 +98,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// A head that no body follows is sent all the same, while the method goes on.
+// A head without a body is sent although the method has not returned.
 func TestHoldExpires(t *testing.T) {
 	t.Parallel()
 	received := make(chan struct{})
@@ -121,8 +121,8 @@ func TestHoldExpires(t *testing.T) {
 	}
 }
 
-// A client that is still sending a body which nobody reads gets the response, however
-// long that takes.
+// A client that is sending a body which nobody reads gets the response, however long
+// the body is.
 func TestRefusedUpload(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, httpserver.New[httpserver.SimpleHandler], nil)
@@ -141,7 +141,7 @@ func TestRefusedUpload(t *testing.T) {
 	}
 }
 
-// cutter sends a part of a body without a length, and then does what it is told to.
+// cutter sends a part of a body without a length, and then calls a function.
 type cutter struct {
 	httpserver.BaseRequestHandler
 	then func()

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzScriptHeader reads the header of a script's output. What is passed on has
-// no line end in it, and a code that a response may have.
+// FuzzScriptHeader parses headers of scripts. The fields contain no line ends, and the
+// code is one that a response may have.
 func FuzzScriptHeader(f *testing.F) {
 	for _, output := range []string{"Content-Type: text/plain\n\n", "Status: 404 Lost\r\nX: y\r\n\r\n", "Location: /x?y\n\n", "Location: http://x/\n\n",
 		"Content-Length: 5\nContent-Length: 6\n\n", "Status: 200\nLocation: /x\n\n", "nonsense\n\n", "A: b\rc\n\n", "\n"} {

@@ -28,9 +28,9 @@ import (
 	"httpserver"
 )
 
-// Handlers, listeners and helpers of the tests of servers.
+// Handlers, listeners and helpers.
 
-// hello answers GET; DoPOST waits for release after its head was read.
+// hello responds to GET at once, and to POST after release was closed.
 type hello struct {
 	httpserver.BaseRequestHandler
 	entered, release chan struct{}
@@ -95,7 +95,7 @@ func (h *signalling) DoPOST() {
 	h.wireHandler.DoPOST()
 }
 
-// A wrapped connection is one that a ProcessRequest put around another.
+// A wrapped connection is one that a ProcessRequest has wrapped around another.
 type wrapped struct {
 	net.Conn
 	written atomic.Int64
@@ -180,8 +180,8 @@ func startInMemory(t testing.TB, newHandler func() httpserver.Handler) (*httpser
 // pass lets time pass in a bubble of synctest, where that takes none.
 func pass(d time.Duration) { <-time.NewTimer(d).C }
 
-// alone runs a test in a process of its own, while others run here. It is true there:
-// what that test counts is its own.
+// alone runs a test in a process of its own, so that no other test changes what it
+// counts. It reports whether this is that process.
 func alone(t *testing.T) bool {
 	t.Helper()
 	const variable = "HTTPSERVER_TEST_ALONE"
@@ -234,7 +234,7 @@ var (
 	ofServer = regexp.MustCompile(`(?m)^(created by )?(httpserver|os/exec)\.`)
 )
 
-// Connections are accepted, and served in turn or at once.
+// Accepting and serving connections.
 
 func TestHTTPServerServesInTurn(t *testing.T) {
 	t.Parallel()
@@ -245,7 +245,7 @@ func TestHTTPServerServesInTurn(t *testing.T) {
 	s.Stderr = io.Discard
 	served := make(chan error)
 	go func() { served <- s.ServeForever() }()
-	first := dial(t, s.Addr()) // says nothing, and so keeps the second waiting
+	first := dial(t, s.Addr()) // sends nothing, so the second has to wait
 	second, r := send(t, s.Addr(), getHello)
 	second.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := r.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -393,7 +393,7 @@ func TestAcceptErrorsPass(t *testing.T) {
 	}
 }
 
-// Hooks are called, and may serve connections in their own way.
+// Hooks.
 
 func TestHooks(t *testing.T) {
 	t.Parallel()
@@ -498,7 +498,8 @@ func TestConnectionsOfAnyType(t *testing.T) {
 	}
 }
 
-// A ProcessRequest may have goroutines of its own; Shutdown waits for them too.
+// A ProcessRequest may serve connections in goroutines of its own. Shutdown waits for
+// them.
 func TestProcessRequestInGoroutine(t *testing.T) {
 	t.Parallel()
 	entered, release, returned := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -543,7 +544,7 @@ func TestPrintError(t *testing.T) {
 	}
 }
 
-// Addresses and listeners are of any kind.
+// Addresses and listeners.
 
 func TestAddresses(t *testing.T) {
 	t.Parallel()
@@ -683,7 +684,7 @@ func TestListeners(t *testing.T) {
 	})
 }
 
-// Connections are given up when they take too long.
+// Timeouts.
 
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
@@ -818,9 +819,10 @@ func TestWriteTimeout(t *testing.T) {
 	}
 }
 
-// Connections end so that the client gets all of the response.
+// The end of a connection.
 
-// Requests that fill the buffer to its end are not cut off by the close.
+// A response is complete although requests that follow in a full buffer are not
+// answered.
 func TestPipelinedBehindFullBuffer(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, httpserver.New[hello], nil)
@@ -834,7 +836,7 @@ func TestPipelinedBehindFullBuffer(t *testing.T) {
 	}
 }
 
-// A client gets to read why it was refused although it goes on sending.
+// A client can read why it was refused although it continues to send.
 func TestLingeringClose(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, httpserver.New[hello], nil)
@@ -868,9 +870,8 @@ func TestClientGoesAway(t *testing.T) {
 	}
 }
 
-// A request that crosses the end of an idle connection finds that end, and no
-// reset, which says less and may take with it what was sent before (RFC 9112
-// section 9.6).
+// A client whose request crosses the end of an idle connection sees that end, and not
+// a reset, which could destroy the previous response (RFC 9112 section 9.6).
 func TestIdleEndIsNoReset(t *testing.T) {
 	t.Parallel()
 	for name, timeout := range map[string]time.Duration{"Shutdown": 0, "Timeout": 300 * time.Millisecond} {
@@ -893,7 +894,7 @@ func TestIdleEndIsNoReset(t *testing.T) {
 		if _, err := io.WriteString(conn, getHello); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := r.ReadByte(); err != io.EOF { // as the request was read
+		if _, err := r.ReadByte(); err != io.EOF { // because the request was read
 			t.Errorf("%s: got %v, want the end again", name, err)
 		}
 		conn.Close()
@@ -906,7 +907,7 @@ func TestIdleEndIsNoReset(t *testing.T) {
 	}
 }
 
-// Shutdown and Close end a server.
+// The end of a server.
 
 // Shutdown does not wait for ever for what is not a request yet.
 func TestShutdownWithPartsOfRequests(t *testing.T) {
@@ -918,7 +919,7 @@ func TestShutdownWithPartsOfRequests(t *testing.T) {
 		if name == "unread body" {
 			readResponse(t, r)
 		}
-		go func() { // as a client that is told of the end
+		go func() { // like a client that sees the end
 			io.Copy(io.Discard, r)
 			conn.Close()
 		}()
@@ -942,7 +943,8 @@ func (c *noticed) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-// Who has connected before Shutdown is served, also from the listener's queue.
+// Clients that have connected before Shutdown are served, also those in the listener's
+// queue.
 func TestShutdownAcceptsQueue(t *testing.T) {
 	t.Parallel()
 	open := make(chan struct{})

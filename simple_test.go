@@ -28,7 +28,7 @@ import (
 //go:embed testdata/files.txt
 var embedded embed.FS
 
-// serveFiles serves with a SimpleHandler that set has changed.
+// serveFiles serves with a SimpleHandler that set may change before.
 func serveFiles(t *testing.T, set func(*httpserver.SimpleHandler)) *httpserver.ThreadingHTTPServer {
 	t.Helper()
 	s, _ := start(t, func() httpserver.Handler {
@@ -39,7 +39,7 @@ func serveFiles(t *testing.T, set func(*httpserver.SimpleHandler)) *httpserver.T
 	return s
 }
 
-// get gives the head and the body of the answer to a GET.
+// get sends a GET and returns the head and the body of the response.
 func get(t *testing.T, s *httpserver.ThreadingHTTPServer, target string) (head, body string) {
 	t.Helper()
 	head, body, ok := strings.Cut(exchange(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"), "\r\n\r\n")
@@ -119,7 +119,7 @@ func TestFS(t *testing.T) {
 	}
 }
 
-// TestOddNames lists, links and opens whatever the system has names for.
+// Files with any name that the system allows are listed, linked and served.
 func TestOddNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -193,7 +193,7 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// What is no regular file is not opened for reading, or not waited for.
+// A file that is not a regular one is not served, and not waited for.
 func TestSpecialFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -263,7 +263,7 @@ func (poorFS) Open(name string) (fs.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EMFILE}
 }
 
-// What the system lacks is no reason to say that there is no file.
+// If the system is out of resources, the response is not that there is no file.
 func TestNoDescriptors(t *testing.T) {
 	t.Parallel()
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = poorFS{} })
@@ -272,7 +272,7 @@ func TestNoDescriptors(t *testing.T) {
 	}
 }
 
-// A directory that fails to list is 404 also where nobody lacks permission.
+// A directory that cannot be listed is a 404, whatever the reason.
 func TestListingFails(t *testing.T) {
 	t.Parallel()
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = unlistable{} })
@@ -448,7 +448,7 @@ func TestFileChangesSize(t *testing.T) {
 	}
 }
 
-// TestMirror follows every link from the top of a tree and compares all files.
+// TestMirror follows all links from the root of a tree and compares all files.
 func TestMirror(t *testing.T) {
 	t.Parallel()
 	tree := filepath.Join(runtime.GOROOT(), "src", "net")
@@ -487,7 +487,7 @@ func TestMirror(t *testing.T) {
 	}
 }
 
-// A body that SendHead gives and a CopyFile that fails are the user's to change.
+// failing has a CopyFile that fails.
 type failing struct{ httpserver.SimpleHandler }
 
 func (h *failing) CopyFile(io.Writer, io.Reader) error { return errors.New("no\nway") }

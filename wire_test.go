@@ -24,7 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the responses and logs in testdata")
 
-// wireHandler answers the transcripts. What changes from run to run is fixed.
+// wireHandler responds to the requests of transcripts. Dates and addresses are
+// constant.
 type wireHandler struct{ httpserver.SimpleHandler }
 
 func (h *wireHandler) LogDateTimeString() string { return "date" }
@@ -48,7 +49,7 @@ func (h *wireHandler) HandleExpect100() bool {
 	return false
 }
 
-// DoPOST answers with the body it got.
+// DoPOST responds with the body of the request.
 func (h *wireHandler) DoPOST() {
 	body, err := io.ReadAll(h.RFile)
 	if err != nil {
@@ -64,14 +65,14 @@ func (h *wireHandler) DoPUT() {
 	h.EndHeaders()
 }
 
-// DoDELETE gives no length.
+// DoDELETE sends no length.
 func (h *wireHandler) DoDELETE() {
 	h.SendResponse(200, "")
 	h.EndHeaders()
 	io.WriteString(h.WFile, "gone")
 }
 
-// DoPATCH does not keep to the length it gave.
+// DoPATCH sends less than the length that it has announced.
 func (h *wireHandler) DoPATCH() {
 	h.SendResponse(200, "")
 	h.SendHeader("Content-Length", "10")
@@ -153,7 +154,7 @@ func (h *wireHandler) answer(body string) {
 	io.WriteString(h.WFile, body)
 }
 
-// testLimit is for what hangs: nothing that works takes nearly as long.
+// testLimit ends what hangs. Nothing that works takes nearly as long.
 const testLimit = 30 * time.Second
 
 // A logBuffer collects log lines.
@@ -307,7 +308,7 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// boundary is what parts the parts of multipart/byteranges.
+// boundary matches the boundary of multipart/byteranges.
 var boundary = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 
 // replay serves the request of a transcript. It returns the response and the log,
@@ -341,13 +342,13 @@ func replay(t *testing.T, site string, c *httpserver.Transcript) (response, log 
 	return httpserver.Escape(response), httpserver.Collapse(strings.TrimRight(lines.String(), "\n"))
 }
 
-// pageStyle is what transcripts leave out of a page.
+// pageStyle matches the part of a page that transcripts leave out.
 var pageStyle = regexp.MustCompile(`(?s)<style>.*</style>`)
 
 // siteTime is when the files and directories of makeSite were changed.
 var siteTime = time.Date(2020, 2, 29, 12, 34, 56, 789_000_000, time.UTC)
 
-// makeSite makes the files that the transcripts ask for.
+// makeSite makes the files that the transcripts request.
 func makeSite(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// addScript puts a shell script into cgi-bin, for all users to run: the command
-// may be started as root.
+// addScript adds a shell script to cgi-bin. All users can run it, because scripts run
+// as nobody if the command is started as root.
 func (p *process) addScript(t *testing.T, name, text string) {
 	t.Helper()
 	dir := filepath.Join(p.Dir, "cgi-bin")
@@ -34,7 +34,7 @@ func (p *process) addScript(t *testing.T, name, text string) {
 	}
 }
 
-// openUp lets all users reach a directory: scripts of root run as nobody.
+// openUp lets all users reach a directory.
 func openUp(t *testing.T, dir string) {
 	t.Helper()
 	for up := dir; len(up) > len(os.TempDir()) && strings.HasPrefix(up, os.TempDir()); up = filepath.Dir(up) {
@@ -44,7 +44,7 @@ func openUp(t *testing.T, dir string) {
 	}
 }
 
-// get gives what comes in answer to a GET.
+// get sends a GET and returns the response.
 func (p *process) get(t *testing.T, target string) string {
 	t.Helper()
 	answer, err := io.ReadAll(p.dial(t, "GET "+target+" HTTP/1.0\r\n\r\n"))
@@ -78,8 +78,8 @@ func TestCGITimeout(t *testing.T) {
 	}
 }
 
-// No more scripts run at once than were allowed, a local redirect holds no
-// place, and all are run in the end.
+// At most as many scripts run at once as are allowed, a local redirect needs no place,
+// and all scripts are run in the end.
 func TestCGIMax(t *testing.T) {
 	needSignals(t)
 	t.Parallel()
@@ -157,8 +157,8 @@ func TestCGIEndsWithServer(t *testing.T) {
 	}
 }
 
-// TestCGIGit clones and pushes over git http-backend, with a small pack and one
-// that git sends in chunks.
+// TestCGIGit clones and pushes through git http-backend, with a small pack and with
+// one that git sends in chunks.
 func TestCGIGit(t *testing.T) {
 	needSignals(t)
 	t.Parallel()
@@ -221,7 +221,7 @@ func TestCGIGit(t *testing.T) {
 	}
 }
 
-// giveToNobody makes nobody the owner of a directory and what is in it.
+// giveToNobody makes nobody the owner of a directory and of everything in it.
 func giveToNobody(t *testing.T, dir string) {
 	t.Helper()
 	nobody, err := user.Lookup("nobody")

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// ask sends a request and gives the answer's head; extra are header lines.
+// ask sends a request with extra header lines, and returns the head of the response.
 func (p *process) ask(t *testing.T, method, target string, extra ...string) *http.Response {
 	t.Helper()
 	request := method + " " + target + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
@@ -59,7 +59,7 @@ func TestContentTypeOption(t *testing.T) {
 	}
 }
 
-// Every response can be read by pages of other sites.
+// Pages of other sites can read every response.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "--cors", "-p", "HTTP/1.1")
@@ -111,7 +111,7 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// A script's word for an origin does not come beside the server's.
+// The server's Access-Control-Allow-Origin replaces that of a script.
 func TestCORSScript(t *testing.T) {
 	needSignals(t)
 	t.Parallel()
@@ -127,8 +127,7 @@ func TestCORSScript(t *testing.T) {
 	}
 }
 
-// What POST is refused with is Python's message, which speaks of scripts with
-// --cgi alone.
+// POST is refused with Python's message, which mentions scripts only with --cgi.
 func TestUnsupported(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
@@ -147,7 +146,7 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// Without --cgi a script is a file like others.
+// Without --cgi, a script is a file like any other.
 func TestScriptIsFile(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q")
@@ -159,7 +158,7 @@ func TestScriptIsFile(t *testing.T) {
 
 const latin = "caf\xe9" // no UTF-8
 
-// tree makes, beside the directory of the command, a file, and in it links.
+// tree makes a file outside the directory of the command, and links in it.
 func (p *process) tree(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -203,7 +202,7 @@ func TestConfine(t *testing.T) {
 		p.tree(t)
 		for _, tt := range []struct {
 			target         string
-			free, confined string // ends of the answers
+			free, confined string // ends of the responses
 		}{
 			{"/hello.txt", hello, hello},
 			{"/in", hello, hello},
@@ -213,13 +212,13 @@ func TestConfine(t *testing.T) {
 			{"/abs", "secret", "404"},
 			{"/outdir/secret", "secret", "404"},
 			{"/outdir/", "listing", "404"},
-			{"/dir/", "secret", "listing"}, // of which index.html is no page
+			{"/dir/", "secret", "listing"}, // index.html is not sent as its page
 			{"/absin", hello, "404"},       // an absolute link starts outside
 			{"/../hello.txt", hello, hello},
 			{"/..%2f..%2fhello.txt", hello, hello},
 			{"/fifo", "404", "404"},
 			{"/", "listing", "listing"},
-			{"/caf%e9", "latin", "404"}, // io/fs has UTF-8 names alone
+			{"/caf%e9", "latin", "404"}, // io/fs has only names in UTF-8
 		} {
 			want := tt.free
 			if confine {
@@ -240,8 +239,8 @@ func TestConfine(t *testing.T) {
 	}
 }
 
-// The listing of a confined server names what it does not send, and the banner
-// has no second line.
+// The listing of a confined server includes files that it does not send, and the
+// banner has no second line.
 func TestConfinedListing(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "--confine")

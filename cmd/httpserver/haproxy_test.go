@@ -195,7 +195,7 @@ func (r *replica) restart(t *testing.T, h *haproxy, seen bool) {
 	receive(t, r.working, "requests for "+r.addr+" after its restart")
 }
 
-// A load is some clients of a server, none of which may fail.
+// A load is a number of clients of a server. No request may fail.
 type load struct {
 	url    string
 	files  map[string][]byte
@@ -205,7 +205,7 @@ type load struct {
 	mu         sync.Mutex
 	requests   int
 	failures   []string
-	validators map[string]map[string]bool // by file; each is to have one
+	validators map[string]map[string]bool // by file; each should have one
 }
 
 func (l *load) start(transport *http.Transport) {
