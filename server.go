@@ -121,9 +121,8 @@ type HTTPServer struct {
 	dates atomic.Pointer[dateStrings]
 	shut  atomic.Bool   // Shutdown or Close was called
 	taken atomic.Uint64 // connections so far
-	lists readings      // of directories, for listings
 
-	contents fileCache
+	shared sync.Map // of what the handlers have in common, by type
 
 	mu       sync.Mutex
 	conns    map[any]*connState
@@ -943,4 +942,15 @@ func isClosed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
+}
+
+// shared returns the T that the handlers of s have in common. The first caller
+// gets a new one.
+func shared[T any](s *HTTPServer) *T {
+	key := (*T)(nil)
+	if v, ok := s.shared.Load(key); ok {
+		return v.(*T)
+	}
+	v, _ := s.shared.LoadOrStore(key, new(T))
+	return v.(*T)
 }

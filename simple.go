@@ -83,8 +83,23 @@ type SimpleHandler struct {
 		length                string // size in digits
 		modified              time.Time
 	}
-	file systemFile
-	sent fileBody
+	file   systemFile
+	sent   fileBody
+	shared *fileState // nil before the first use
+}
+
+// A fileState is what the SimpleHandlers of a server have in common.
+type fileState struct {
+	cache    fileCache
+	listings readings
+}
+
+// fileState returns the state that h shares.
+func (h *SimpleHandler) fileState() *fileState {
+	if h.shared == nil {
+		h.shared = shared[fileState](h.Server)
+	}
+	return h.shared
 }
 
 func (h *SimpleHandler) simple() *SimpleHandler { return h }
@@ -298,7 +313,7 @@ func (h *SimpleHandler) openFile(name string) (fs.File, error) {
 		}
 		return h.FS.Open(fsName(name))
 	}
-	return h.file.open(name, &h.Server.contents)
+	return h.file.open(name, &h.fileState().cache)
 }
 
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
@@ -395,7 +410,7 @@ func (h *SimpleHandler) sharedDirectory(name string) ([]listingEntry, error) {
 	if h.FS != nil {
 		return h.readDirectory(name)
 	}
-	return h.Server.lists.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
+	return h.fileState().listings.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
 }
 
 // readDirectory gives the entries of a directory, in the default order. What cannot be
