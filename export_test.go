@@ -159,8 +159,8 @@ func FormatSize(n int64) string { return string(appendSize(nil, n)) }
 
 func PrefersJSON(h Header) bool { return prefersJSON(h) }
 
-// ShareReadings gives a function that shares readings of directories, each of
-// which finds one name, and one that counts those under way.
+// ShareReadings returns a function that shares readings of directories, each of which
+// finds one name, and one that counts those that have not ended.
 func ShareReadings() (share func(name string, read func() (string, error)) (string, error), left func() int) {
 	r := new(readings)
 	share = func(name string, read func() (string, error)) (string, error) {
@@ -168,7 +168,10 @@ func ShareReadings() (share func(name string, read func() (string, error)) (stri
 			found, err := read()
 			return []listingEntry{{name: found}}, err
 		})
-		return entries[0].name, err
+		if err != nil {
+			return "", err
+		}
+		return entries[0].name, nil
 	}
 	return share, func() int { return len(r.names) }
 }

@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"io"
@@ -9,10 +8,8 @@ import (
 	"os"
 	"path"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -343,116 +340,6 @@ func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string, er
 		}
 	}
 	return nil, nil, name, nil
-}
-
-// ListDirectory sends the head of a listing, and gives the page: what the
-// directory holds at the time, in the order that the query asks for by sort=name,
-// size or date, and order=asc or desc. If Accept prefers application/json, it is
-// an array of objects with name, type ("file", "directory" or "other", a link
-// being what it leads to), size in bytes and mtime as RFC 3339 has it, null if
-// there is none, and href. A directory that cannot be read is 404.
-// Python: list_directory.
-func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
-	self := h.files()
-	entries, err := h.sharedDirectory(name)
-	switch {
-	case outOfResources(err):
-		self.SendError(503, "", "")
-		return nil, false
-	case err != nil:
-		self.SendError(404, "No permission to list directory", "")
-		return nil, false
-	}
-	order := parseListingOrder(targetQuery(h.Path))
-	entries = order.apply(entries)
-	json := prefersJSON(h.Headers)
-	page, contentType := pages.Get().(*[]byte), "text/html; charset=utf-8"
-	if json {
-		*page, contentType = appendListingJSON((*page)[:0], entries), "application/json"
-	} else {
-		*page = appendListingPage((*page)[:0], targetPath(h.Path), entries, order)
-	}
-	self.SendResponse(200, "")
-	self.SendHeader("Content-type", contentType)
-	self.SendHeader("Content-Length", strconv.Itoa(len(*page)))
-	if !json {
-		self.SendHeader("Content-Security-Policy", listingPolicy)
-	}
-	self.SendHeader("X-Content-Type-Options", "nosniff")
-	self.SendHeader("Vary", "Accept")
-	self.EndHeaders()
-	b := &listingBody{page: page}
-	b.Reset(*page)
-	return b, true
-}
-
-// A listingBody is a page to be read, whose memory Close gives back.
-type listingBody struct {
-	bytes.Reader
-	page *[]byte // nil when closed
-}
-
-var pages = sync.Pool{New: func() any { return new([]byte) }}
-
-// Close ends the use of the body, once and for all.
-func (b *listingBody) Close() error {
-	b.Reset(nil)
-	if b.page != nil && cap(*b.page) <= 1<<20 {
-		pages.Put(b.page)
-	}
-	b.page = nil
-	return nil
-}
-
-// sharedDirectory gives the entries of a directory, which other requests may use
-// too. What an FS says may depend on the handler that it belongs to.
-func (h *SimpleHandler) sharedDirectory(name string) ([]listingEntry, error) {
-	if h.FS != nil {
-		return h.readDirectory(name)
-	}
-	return h.fileState().listings.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
-}
-
-// readDirectory gives the entries of a directory, in the default order. What cannot be
-// looked at, as it is gone by then or a link that leads nowhere, has no size.
-func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
-	read, err := h.readNames(name)
-	if err != nil {
-		return nil, err
-	}
-	name = strings.TrimSuffix(name, "/") + "/"
-	entries := make([]listingEntry, len(read))
-	for i, d := range read {
-		e := &entries[i]
-		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), dir: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
-		if h.FS == nil {
-			e.look(name + e.name)
-		} else if info, err := h.entryInfo(d, name); err == nil {
-			e.describe(info)
-		}
-	}
-	slices.SortFunc(entries, compareNames)
-	return entries, nil
-}
-
-// entryInfo describes an entry of a directory of FS, or what it links to.
-func (h *SimpleHandler) entryInfo(d fs.DirEntry, directory string) (fs.FileInfo, error) {
-	if d.Type()&fs.ModeSymlink != 0 {
-		return h.stat(directory + d.Name())
-	}
-	return d.Info()
-}
-
-func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
-	if h.FS != nil {
-		return fs.ReadDir(h.FS, fsName(name))
-	}
-	d, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	return d.ReadDir(-1) // os.ReadDir would sort
 }
 
 // TranslatePath gives the name of the file for a request target: below
