@@ -563,3 +563,40 @@ func (w wrapFS) Open(name string) (fs.File, error) {
 	}
 	return w.wrap(f.(*os.File)), nil
 }
+
+// sendsTwice has two bodies open at once.
+type sendsTwice struct {
+	httpserver.SimpleHandler
+	got [2]string
+}
+
+func (h *sendsTwice) DoGET() {
+	var bodies [2]io.ReadCloser
+	for i := range bodies {
+		h.Path = "/" + strconv.Itoa(i)
+		bodies[i], _ = h.SendHead()
+	}
+	for i, body := range bodies {
+		content, err := io.ReadAll(body)
+		h.got[i] = fmt.Sprint(string(content), err, body.Close(), body.Close())
+	}
+}
+
+// A body that was not closed is not the one of the next SendHead.
+func TestTwoBodies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"0", "1"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("body "+name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := new(sendsTwice)
+	h.Directory = dir
+	s, _ := start(t, func() httpserver.Handler { return h }, nil)
+	exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+	s.Shutdown(t.Context())
+	if want := [2]string{"body 0<nil> <nil> <nil>", "body 1<nil> <nil> <nil>"}; h.got != want {
+		t.Errorf("got %q, want %q", h.got, want)
+	}
+}
