@@ -30,9 +30,9 @@ const (
 	recent = 10 * time.Minute
 )
 
-// A fileBody is a piece of a file: its bytes from start to end. The zero value is a
-// closed body.
+// A fileBody is a piece of a file: its bytes from start to end.
 type fileBody struct {
+	system   systemFile  // the file, unless it is of an FS
 	file     fs.File     // nil if the content is from a cache
 	at       io.ReaderAt // reads file or the content; nil if file cannot seek
 	size     int64       // of the whole file
@@ -49,22 +49,19 @@ type fileBody struct {
 
 // init makes b a whole file that was opened now, or content from a cache.
 func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Time) {
-	*b = fileBody{file: f, at: at, size: size, modified: modified, opened: time.Now()}
+	b.file, b.at, b.size, b.modified, b.opened = f, at, size, modified, time.Now()
 	b.cut(0, size)
 }
 
 // Close closes the file. Closing a closed body does nothing.
 func (b *fileBody) Close() error {
 	f := b.file
-	*b = fileBody{}
+	b.file, b.at, b.next, b.end = nil, nil, 0, 0
 	if f == nil {
 		return nil
 	}
 	return f.Close()
 }
-
-// isOpen reports whether b is in use.
-func (b *fileBody) isOpen() bool { return !b.opened.IsZero() }
 
 // age returns how long ago the file had been modified when it was opened.
 func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }

@@ -626,3 +626,37 @@ func TestTwoBodies(t *testing.T) {
 		t.Errorf("got %q, want %q", h.got, want)
 	}
 }
+
+// hoarder keeps the body of one request until the next.
+type hoarder struct {
+	httpserver.SimpleHandler
+	kept io.Reader
+	got  chan string
+}
+
+func (h *hoarder) DoGET() {
+	if h.kept != nil {
+		content, err := io.ReadAll(h.kept)
+		h.got <- fmt.Sprintf("%s %v", content, err)
+	}
+	body, _ := h.SendHead()
+	h.kept = body
+	io.Copy(h.WFile, body)
+	body.Close()
+}
+
+// The body of a request has nothing of the next one's, whoever keeps it.
+func TestKeptBody(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 1)
+	s, _ := start(t, func() httpserver.Handler {
+		h := &hoarder{got: got}
+		h.ProtocolVersion = "HTTP/1.1"
+		h.Directory = makeSite(t)
+		return h
+	}, nil)
+	exchange(t, s.Addr(), "GET /hello.txt HTTP/1.1\r\nHost: x\r\n\r\nGET /list/a.txt HTTP/1.1\r\nHost: x\r\n\r\n")
+	if content := <-got; content != " <nil>" {
+		t.Errorf("the body of the first request is now %q", content)
+	}
+}

@@ -79,8 +79,6 @@ type SimpleHandler struct {
 		size                  int64
 		length                string // size in digits
 	}
-	system systemFile // the file of sent
-	sent   fileBody
 	shared *fileState // nil before the first use
 }
 
@@ -273,10 +271,7 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if name == "" {
 		return nil, fs.ErrNotExist
 	}
-	b, system := &h.sent, &h.system
-	if b.isOpen() { // the body of an earlier SendHead
-		b, system = new(fileBody), new(systemFile)
-	}
+	b := new(fileBody)
 	var cache *fileCache
 	if h.FS == nil {
 		cache = &h.fileState().cache
@@ -285,7 +280,7 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 			return b, nil
 		}
 	}
-	f, err := h.openFile(name, system)
+	f, err := h.openFile(name, &b.system)
 	if err != nil {
 		return nil, h.openError(name, err)
 	}
