@@ -27,7 +27,7 @@ type validators struct {
 // without a modification time has none. They are weak until clockGrain after the
 // last change, and Last-Modified is never later than Date (section 8.8.2.1).
 func newValidators(size int64, modified, now time.Time) validators {
-	if modified.IsZero() {
+	if isPlaceholder(modified) {
 		return validators{}
 	}
 	v := validators{modified: modified, strong: now.Sub(modified) >= clockGrain}
@@ -48,6 +48,17 @@ func newValidators(size int64, modified, now time.Time) validators {
 		v.modified = now
 	}
 	return v
+}
+
+// isPlaceholder reports whether a modification time is one that tools set for the sake
+// of reproducible builds: such a time stays when the content changes. These are times
+// up to a second after the Unix epoch, and the day with which the dates of zip archives
+// begin, 1 January 1980 in any time zone. io/fs has the zero time for no time.
+func isPlaceholder(t time.Time) bool {
+	const zone = 14 * 60 * 60 // the largest offset from UTC, in seconds
+	const zipEpoch, day = 315532800, 24 * 60 * 60
+	unix := t.Unix()
+	return unix <= 1 || zipEpoch-zone <= unix && unix < zipEpoch+day+zone
 }
 
 // A byteRange is a part of a file, in bytes. It is not empty.
@@ -215,7 +226,7 @@ func nextTag(list string) (tag, rest string, ok bool) {
 
 // maxRanges is how many ranges a request may ask for. If there are more, Range is
 // ignored.
-const maxRanges = 16
+const maxRanges = 256
 
 // parseRange parses the value of Range (RFC 9110 section 14.1.2) for a file that is
 // not empty. It returns the ranges that the file has. ok is false if the field must

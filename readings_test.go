@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -17,7 +20,10 @@ func shareReadings() (share func(name string, read func() (string, error)) (stri
 			found, err := read()
 			return []listingEntry{{name: found}}, err
 		})
-		return entries[0].name, err
+		if err != nil {
+			return "", err
+		}
+		return entries[0].name, nil
 	}
 	return share, func() int { return len(r.names) }
 }
@@ -31,12 +37,22 @@ func TestReadings(t *testing.T) {
 		begun := 0 // readings so far
 		ended := make(chan error)
 		got := make(chan string, 10)
+		bug := errors.New("bug")
 		request := func(who, name string) {
 			go func() {
+				defer func() {
+					if v := recover(); v != nil {
+						got <- fmt.Sprint(who, "=panic ", v)
+					}
+				}()
 				found, err := read(name, func() (string, error) {
 					begun++
 					found := fmt.Sprint(name, begun)
-					return found, <-ended
+					err := <-ended
+					if err == bug {
+						panic(err)
+					}
+					return found, err
 				})
 				if err != nil {
 					found = err.Error()
@@ -66,9 +82,38 @@ func TestReadings(t *testing.T) {
 		end(nil, "b=x2", "c=x2")
 		end(errors.New("gone"), "d=gone")
 		request("e", "x")
-		end(nil, "e=x4")
+		request("f", "x") // waits for a reading that panics
+		request("g", "x")
+		end(bug, "e=panic bug")
+		request("h", "x")
+		end(bug, "f=panic bug", "g=httpserver: the directory was not read")
+		end(nil, "h=x6")
+		request("i", "x")
+		request("j", "y") // does not wait for x
+		end(nil, "i=x7")
+		end(nil, "j=y8")
 		if n := left(); n != 0 {
 			t.Errorf("%d readings are left", n)
 		}
 	})
+}
+
+// No request gets what was read before it came, however many there are.
+func TestReadingsAge(t *testing.T) {
+	t.Parallel()
+	read, _ := shareReadings()
+	var now atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 500 {
+				came := now.Add(1)
+				found, err := read("x", func() (string, error) { return strconv.FormatInt(now.Load(), 10), nil })
+				if at, _ := strconv.ParseInt(found, 10, 64); at < came || err != nil {
+					t.Errorf("a request that came at %d got what was read at %s, %v", came, found, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

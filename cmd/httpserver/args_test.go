@@ -109,7 +109,9 @@ var parseArgsTests = []struct {
 	{"--cors -H access-control-allow-origin x", "error: argument --cors: not allowed with argument -H Access-Control-Allow-Origin"},
 	{"--cgi 80 -q", "port=80 quiet cgi"},
 	{"--cgi-env A --cgi-env=B", "cgi-env=[A B]"},
-	{"--cgi-env A=1", "error: argument --cgi-env: invalid name: 'A=1'"},
+	{"--cgi-env A=1 --cgi-env B=", "cgi-env=[A=1 B=]"},
+	{"--cgi-env =1", `error: argument --cgi-env: invalid variable: "=1"`},
+	{"--cgi-env A=\x00", `error: argument --cgi-env: invalid variable: "A=\x00"`},
 	{"--cgi-t 1.5", "cgi-timeout=1.5s"},
 	{"--cgi-timeout x", "error: argument --cgi-timeout: invalid number of seconds: 'x'"},
 	{"--cgi-max 1", "cgi-max=1"},
@@ -315,8 +317,8 @@ func TestHelp(t *testing.T) {
 	for _, opt := range known {
 		names := slices.Clone(opt.names)
 		slices.Reverse(names)
-		spelled := "\n  " + strings.Join(names, ", ") + " "
-		if i := strings.Index(help, spelled); i < at {
+		spelled := strings.Join(names, ", ") + " " + opt.argument
+		if i := max(strings.Index(help, "\n  "+spelled), strings.Index(help, ", "+spelled)); i < at {
 			t.Errorf("help lacks %s, or it comes too early", names)
 		} else {
 			at = i

@@ -66,7 +66,7 @@ func prepare(t *testing.T, args ...string) *process {
 	p := &process{Cmd: exec.CommandContext(ctx, exe, args...)}
 	p.Dir = t.TempDir()
 	// A program with the race detector sleeps for a second at its end.
-	p.Env = append(os.Environ(), runMain+"=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
+	p.Env = append(os.Environ(), runMain+"=1", "FORCE_COLOR=", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	p.addFile(t, "hello.txt", []byte(hello))
 	return p
 }
