@@ -438,7 +438,7 @@ func TestHijackEndsTimeout(t *testing.T) {
 			h := new(tunnel)
 			h.Timeout = time.Minute
 			return h
-		})
+		}, nil)
 		conn := l.dial(t)
 		io.WriteString(conn, "CONNECT x:1 HTTP/1.0\r\n\r\n")
 		r := bufio.NewReader(conn)

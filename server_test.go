@@ -132,7 +132,8 @@ func (l *gate) Close() error {
 	return l.Listener.Close()
 }
 
-// A pipeListener is a listener in memory. Its address is the same for all connections.
+// A pipeListener is a listener in memory, with a queue like that of other listeners. Its
+// address is the same for all connections.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -140,7 +141,7 @@ type pipeListener struct {
 }
 
 func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	return &pipeListener{conns: make(chan net.Conn, 64), closed: make(chan struct{})}
 }
 
 func (l *pipeListener) Accept() (net.Conn, error) {
@@ -152,7 +153,16 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *pipeListener) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
+// Close closes what is in the queue, too.
+func (l *pipeListener) Close() error {
+	l.once.Do(func() {
+		close(l.closed)
+		for len(l.conns) > 0 {
+			(<-l.conns).Close()
+		}
+	})
+	return nil
+}
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
@@ -167,12 +177,15 @@ func (l *pipeListener) dial(t testing.TB) net.Conn {
 
 // startInMemory is like start for a server on a pipeListener. In a bubble of synctest its
 // deadlines pass when nothing else can happen, however slow the machine is.
-func startInMemory(t testing.TB, newHandler func() httpserver.Handler) (*httpserver.ThreadingHTTPServer, *logBuffer, *pipeListener) {
+func startInMemory(t testing.TB, newHandler func() httpserver.Handler, set func(*httpserver.HTTPServer)) (*httpserver.ThreadingHTTPServer, *logBuffer, *pipeListener) {
 	t.Helper()
 	l := newPipeListener()
 	s, log := start(t, newHandler, func(s *httpserver.HTTPServer) {
 		s.Listener.Close()
 		s.Listener = l
+		if set != nil {
+			set(s)
+		}
 	})
 	return s, log, l
 }
@@ -665,7 +678,7 @@ func TestListeners(t *testing.T) {
 		}
 	})
 	t.Run("memory", func(t *testing.T) {
-		_, _, l := startInMemory(t, files)
+		_, _, l := startInMemory(t, files, nil)
 		fetch(t, l.dial(t))
 	})
 	t.Run("tls", func(t *testing.T) {
@@ -705,7 +718,7 @@ func TestTimeouts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, log, l := startInMemory(t, newHandler)
+				s, log, l := startInMemory(t, newHandler, nil)
 				conn, begin := l.dial(t), time.Now()
 				if tt.request != "" {
 					io.WriteString(conn, tt.request)
@@ -727,7 +740,7 @@ func TestTimeouts(t *testing.T) {
 	t.Run("slow head", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			_, log, l := startInMemory(t, newHandler)
+			_, log, l := startInMemory(t, newHandler, nil)
 			conn, begin := l.dial(t), time.Now()
 			var writing sync.WaitGroup
 			writing.Go(func() {
@@ -755,7 +768,7 @@ func TestSlowBody(t *testing.T) {
 			h := new(wireHandler)
 			h.ProtocolVersion, h.Timeout = "HTTP/1.1", time.Minute
 			return h
-		})
+		}, nil)
 		for _, parts := range [][]string{
 			{"Content-Length: 6\r\n\r\n", "1", "2", "3", "4", "5", "6"},
 			{"Transfer-Encoding: chunked\r\n\r\n", "3\r\n1", "2", "3\r\n", "3\r\n456\r\n", "0\r\n", "\r\n"},
@@ -947,22 +960,32 @@ func (c *noticed) Done() <-chan struct{} {
 // queue.
 func TestShutdownAcceptsQueue(t *testing.T) {
 	t.Parallel()
-	open := make(chan struct{})
-	s, _ := start(t, persistent(nil, nil), func(s *httpserver.HTTPServer) {
-		s.Listener = &gate{Listener: s.Listener, open: open}
-	})
-	var readers []*bufio.Reader
-	for range 20 {
-		_, r := send(t, s.Addr(), getHello)
-		readers = append(readers, r)
-	}
-	if err := s.Shutdown(&noticed{Context: t.Context(), open: open}); err != nil {
-		t.Error(err)
-	}
-	for _, r := range readers {
-		if response, body := readResponse(t, r); body != "hello\n" || !response.Close {
-			t.Errorf("got %v %q", response, body)
+	synctest.Test(t, func(t *testing.T) {
+		open := make(chan struct{})
+		s, _, l := startInMemory(t, persistent(nil, nil), func(s *httpserver.HTTPServer) {
+			s.Listener = &gate{Listener: s.Listener, open: open}
+		})
+		var clients sync.WaitGroup
+		for range 20 {
+			conn := l.dial(t)
+			clients.Go(func() {
+				io.WriteString(conn, getHello)
+				wantLastHello(t, conn)
+			})
 		}
+		if err := s.Shutdown(&noticed{Context: t.Context(), open: open}); err != nil {
+			t.Error(err)
+		}
+		clients.Wait()
+	})
+}
+
+// wantLastHello reads a response after which the connection ends.
+func wantLastHello(t *testing.T, conn net.Conn) {
+	t.Helper()
+	got, err := io.ReadAll(conn)
+	if head, body, _ := strings.Cut(string(got), "\r\n\r\n"); !strings.HasSuffix(head, "\r\nConnection: close") || body != "hello\n" || err != nil {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 
@@ -970,36 +993,38 @@ func TestShutdownAcceptsQueue(t *testing.T) {
 // whether it is the first one there or not.
 func TestShutdownAwaitsRequests(t *testing.T) {
 	t.Parallel()
-	var conns []net.Conn
-	var readers []*bufio.Reader
-	open := make(chan struct{})
-	close(open)
-	s, log := start(t, persistent(nil, nil), func(s *httpserver.HTTPServer) {
-		s.Listener = &gate{Listener: s.Listener, open: open, close: func() {
-			for _, conn := range conns {
-				io.WriteString(conn, getHello)
+	synctest.Test(t, func(t *testing.T) {
+		open := make(chan struct{})
+		close(open)
+		var conns []net.Conn
+		var clients sync.WaitGroup
+		s, log, l := startInMemory(t, persistent(nil, nil), func(s *httpserver.HTTPServer) {
+			s.Listener = &gate{Listener: s.Listener, open: open, close: func() {
+				for _, conn := range conns {
+					clients.Go(func() {
+						io.WriteString(conn, getHello)
+						wantLastHello(t, conn)
+					})
+				}
+				conns = nil
+			}}
+		})
+		for _, first := range []string{getHello, ""} {
+			conn := l.dial(t)
+			if first != "" {
+				io.WriteString(conn, first)
+				readResponse(t, bufio.NewReader(conn))
 			}
-			conns = nil
-		}}
+			conns = append(conns, conn)
+		}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		clients.Wait()
+		if log := log.String(); strings.Count(log, "\n") != 3 {
+			t.Errorf("log:\n%s", log)
+		}
 	})
-	for _, first := range []string{getHello, ""} {
-		conn, r := send(t, s.Addr(), first)
-		if first != "" {
-			readResponse(t, r)
-		}
-		conns, readers = append(conns, conn), append(readers, r)
-	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	for i, r := range readers {
-		if response, body := readResponse(t, r); body != "hello\n" || !response.Close {
-			t.Errorf("connection %d got %v %q", i, response, body)
-		}
-	}
-	if log := log.String(); strings.Count(log, "\n") != 3 {
-		t.Errorf("log:\n%s", log)
-	}
 }
 
 // Once its head has arrived, in however many pieces, a request is in progress: Shutdown
@@ -1012,7 +1037,7 @@ func TestShutdownLetsBodyCome(t *testing.T) {
 			h := &signalling{entered: entered}
 			h.ProtocolVersion = "HTTP/1.1"
 			return h
-		})
+		}, nil)
 		conn := l.dial(t)
 		io.WriteString(conn, "PO")
 		io.WriteString(conn, "ST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1")
