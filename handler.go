@@ -178,7 +178,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
-	b.in.conn, b.in.timeout = conn, &b.Timeout
+	b.in.conn, b.in.timeout, b.in.fixture = conn, &b.Timeout, state.fixture
 	b.out.conn, b.out.timeout, b.out.length = conn, &b.Timeout, -1
 }
 
@@ -225,6 +225,7 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 		h.CloseConnection = true
 		return
 	}
+	defer h.in.fixture.finish()
 	h.out.begin()
 	h.out.badFraming = false
 	h.body.reset(&h.in, 0)
@@ -254,9 +255,10 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	}
 	if h.line.simple() {
 		h.state.waited()
-		return true
+	} else if !h.parseHeader() {
+		return false
 	}
-	return h.parseHeader() && h.checkExpect()
+	return !h.in.fixture.answer() && h.checkExpect()
 }
 
 // HandleExpect100 responds to a request of HTTP/1.1 whose client waits for 100 Continue

@@ -148,6 +148,8 @@ type HTTPServer struct {
 	hurry  context.CancelCauseFunc
 	work   sync.WaitGroup
 	shared sync.Map // of what the handlers have in common, by type
+
+	fixture *Fixture // nil if this is not the server of one
 }
 
 // A ThreadingHTTPServer is an [HTTPServer] that serves each connection in a
@@ -512,7 +514,9 @@ func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 	defer h.Finish()
 	defer s.catch(conn, h)
 	h.Setup()
-	h.Handle()
+	if state.fixture.accept(h.base()) {
+		h.Handle()
+	}
 }
 
 func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
@@ -744,8 +748,9 @@ func (s *HTTPServer) end() {
 
 // A connState is what the server knows about a connection.
 type connState struct {
-	server *HTTPServer
-	conn   net.Conn
+	server  *HTTPServer
+	conn    net.Conn
+	fixture *fixtureConn // nil without a Fixture
 
 	linger time.Duration // how long the client may still be sending; of the serving goroutine
 	grace  atomic.Int64  // how long it may wait for the client during a Shutdown, a time.Duration; 0 means as long as ever
@@ -765,7 +770,7 @@ func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
 	if isClosed(s.stopping) {
 		return nil
 	}
-	state := &connState{server: s, conn: conn, addr: addr, users: 1}
+	state := &connState{server: s, conn: conn, addr: addr, users: 1, fixture: s.fixture.connect(conn)}
 	s.conns[state] = struct{}{}
 	s.active++
 	s.taken.Add(1)
@@ -808,6 +813,7 @@ func (s *HTTPServer) unregister(state *connState) {
 // remove removes a connection. The caller holds s.mu.
 func (s *HTTPServer) remove(state *connState) {
 	delete(s.conns, state)
+	state.fixture.disconnect(state.hijacked)
 	if !state.hijacked {
 		s.active--
 		s.checkDrained()
