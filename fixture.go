@@ -133,6 +133,7 @@ func (f *Fixture) start() {
 		if f.Stderr == nil && f.output != nil {
 			f.Stderr = f.output
 		}
+		f.prepare()
 		go func() {
 			if err := f.ServeForever(); err != ErrServerClosed {
 				f.errorf("httpserver: the fixture accepts no more connections: %v", err)

@@ -875,6 +875,26 @@ func TestFixtureLog(t *testing.T) {
 	}
 }
 
+// Close works at once, whatever was used.
+func TestFixtureUnused(t *testing.T) {
+	t.Parallel()
+	httpserver.NewFixture(t)
+	for range 100 {
+		f := httpserver.NewFixture(nil)
+		f.Stderr = io.Discard
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	f, client := inMemory(nil)
+	f.Stderr = io.Discard
+	f.Close()
+	f.Reply("/", text(""))
+	if _, err := client.Get(f.URL()); err == nil {
+		t.Error("a closed fixture answers")
+	}
+}
+
 func TestFixtureShutdown(t *testing.T) {
 	t.Parallel()
 	f, _ := inMemory(t)
@@ -1362,6 +1382,19 @@ func TestFixtureResponse(t *testing.T) {
 			}()
 			f()
 		}()
+	}
+}
+
+// A module that uses the fixture to test its client passes.
+func TestFixtureModule(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("no go command here: ", err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", ".")
+	cmd.Dir = filepath.Join("testdata", "client")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
 	}
 }
 

@@ -56,6 +56,19 @@
 // what environment. Everybody who can connect can read every file that the
 // server can.
 //
+// # Testing
+//
+// A [Fixture] takes the place of the server in the tests of an HTTP client. It sends
+// exactly the bytes that a test wants, when the test wants them, and records what it
+// receives:
+//
+//	f := httpserver.NewFixture(t)
+//	ok := httpserver.Response(200, "hello")
+//	f.Reply("GET /x", httpserver.Answer{}.Reset(), httpserver.Send(ok[:40]).Close(), httpserver.Send(ok))
+//
+// With a [MemoryListener], such a test can run inside testing/synctest, where pauses
+// take no time.
+//
 // # Differences from Python
 //
 // Status lines, fields and their order, links, redirects, log lines, options and
