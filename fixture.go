@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -69,21 +70,14 @@ type reply struct {
 	given   int
 }
 
-// A turn is the answer with the index i of a reply. The zero turn is none.
+// A turn is an answer whose turn it is.
 type turn struct {
-	*reply
-	i int
+	answer Answer
+	name   string // such as "answer 2 of 3 of the Reply at client_test.go:31"; "" if there is none
 }
 
-func (t turn) answer() Answer {
-	if t.reply == nil {
-		return Answer{}
-	}
-	return t.answers[t.i]
-}
-
-func (t turn) String() string {
-	return fmt.Sprintf("answer %d of %d of the %s", t.i+1, len(t.answers), t.caller)
+func (r *reply) turn(i int) turn {
+	return turn{r.answers[i], fmt.Sprintf("answer %d of %d of the %s", i+1, len(r.answers), r.caller)}
 }
 
 // NewFixture returns a fixture that listens on a free port of the loopback interface.
@@ -206,11 +200,11 @@ func (f *Fixture) Accept(answers ...Answer) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	for i := range answers {
-		f.accepts = append(f.accepts, turn{r, i})
+		f.accepts = append(f.accepts, r.turn(i))
 	}
 }
 
-// choose returns the answer to a request. Its reply is nil if there is none.
+// choose returns the answer to a request.
 func (f *Fixture) choose(command, target string) turn {
 	path, _ := cutPath(target)
 	if _, rest, ok := splitAbsolute(path); ok {
@@ -221,7 +215,7 @@ func (f *Fixture) choose(command, target string) turn {
 	for _, key := range []string{command + " " + path, path, command, ""} {
 		if r := f.replies[key]; r != nil {
 			r.given++
-			return turn{r, min(r.given, len(r.answers)) - 1}
+			return r.turn(min(r.given, len(r.answers)) - 1)
 		}
 	}
 	return turn{}
@@ -256,11 +250,16 @@ func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 func (f *Fixture) noRequest(err error) error {
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	var list strings.Builder
+	list := strings.Join(append([]string{""}, f.describe()...), "\n\t")
+	return fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s", f.taken, len(f.open), err, list)
+}
+
+// describe returns what each connection is doing. The caller holds f.lock.
+func (f *Fixture) describe() (list []string) {
 	for _, c := range f.connections() {
-		list.WriteString("\n\t" + c.String())
+		list = append(list, c.String())
 	}
-	return fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s", f.taken, len(f.open), err, list.String())
+	return list
 }
 
 // connections returns the open connections in order. The caller holds f.lock.
@@ -336,7 +335,9 @@ func calledByServer() bool {
 // awaitEnd waits until all goroutines have ended, and reports those that do not. Nothing
 // is written to the test after that.
 func (f *Fixture) awaitEnd() {
-	defer f.output.release()
+	if f.output != nil {
+		defer f.output.end()
+	}
 	timer := time.NewTimer(stuckTime)
 	defer timer.Stop()
 	for {
@@ -357,10 +358,7 @@ func (f *Fixture) awaitEnd() {
 
 func (f *Fixture) reportStuck() {
 	f.lock.Lock()
-	var stuck []string
-	for _, c := range f.connections() {
-		stuck = append(stuck, c.String())
-	}
+	stuck := f.describe()
 	f.lock.Unlock()
 	if len(stuck) == 0 {
 		stuck = append(stuck, "Accept of the Listener, or a hook of the server")
@@ -377,11 +375,11 @@ func (f *Fixture) change() {
 }
 
 func (f *Fixture) errorf(format string, args ...any) {
-	if f.output == nil {
+	if f.output != nil {
+		f.output.report(TB.Errorf, format, args...)
+	} else {
 		f.writeLog(fmt.Appendf(nil, format+"\n", args...))
-		return
 	}
-	f.output.errorf(format, args...)
 }
 
 // unanswered fails the test because of a request.
@@ -406,30 +404,23 @@ type testOutput struct {
 }
 
 func (o *testOutput) Write(line []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.t != nil {
-		o.t.Helper()
-		o.t.Logf("%s", bytes.TrimSuffix(line, []byte("\n")))
-	}
+	o.report(TB.Logf, "%s", bytes.TrimSuffix(line, []byte("\n")))
 	return len(line), nil
 }
 
-func (o *testOutput) errorf(format string, args ...any) {
+func (o *testOutput) report(method func(TB, string, ...any), format string, args ...any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.t != nil {
 		o.t.Helper()
-		o.t.Errorf(format, args...)
+		method(o.t, format, args...)
 	}
 }
 
-func (o *testOutput) release() {
-	if o != nil {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.t = nil
-	}
+func (o *testOutput) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.t = nil
 }
 
 // A Request is a request that a [Fixture] has received. It does not change any more.
@@ -559,11 +550,7 @@ func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 
 // CloseWrite ends the sending side of the connection; the client sees its end (FIN).
 func (a Answer) CloseWrite() Answer {
-	return a.add("CloseWrite", func(c *fixtureConn) {
-		if !closeWrite(c.h.Connection) {
-			c.h.Self().LogError("CloseWrite: a %T cannot do that", c.h.Connection)
-		}
-	})
+	return a.add("CloseWrite", func(c *fixtureConn) { closeWrite(c.h.Connection) })
 }
 
 // Close ends the connection, and the Answer. The client gets what was sent before,
@@ -573,7 +560,7 @@ func (a Answer) Close() Answer {
 	return a.add("Close", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
 		conn := lowest(c.conn)
-		if closeWrite(c.h.Connection) {
+		if closeWrite(c.h.Connection) == nil {
 			c.finish()
 			conn.SetReadDeadline(time.Now().Add(lingerTime))
 			io.Copy(io.Discard, conn)
@@ -590,36 +577,30 @@ func (a Answer) Reset() Answer {
 		conn := lowest(c.conn)
 		if l, ok := conn.(interface{ SetLinger(int) error }); ok {
 			l.SetLinger(0)
-		} else {
-			c.h.Self().LogError("Reset: a %T cannot do that; it is closed", conn)
 		}
 		conn.Close()
 	})
 }
 
-// closeWrite ends the sending side of conn and of the connections below it. It reports
-// whether that worked for the lowest one.
-func closeWrite(conn net.Conn) bool {
-	for {
-		half, ok := conn.(interface{ CloseWrite() error })
-		ok = ok && half.CloseWrite() == nil
-		upper, more := conn.(interface{ NetConn() net.Conn })
-		if !more {
-			return ok
-		}
-		conn = upper.NetConn()
+// closeWrite ends the sending side of conn and then those of the connections below it.
+// The error is that of the lowest one.
+func closeWrite(conn net.Conn) (err error) {
+	err = errors.ErrUnsupported
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		err = half.CloseWrite()
 	}
+	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		err = closeWrite(upper.NetConn())
+	}
+	return err
 }
 
 // lowest returns the connection that conn uses, such as the TCP connection below TLS.
 func lowest(conn net.Conn) net.Conn {
-	for {
-		upper, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			return conn
-		}
-		conn = upper.NetConn()
+	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		return lowest(upper.NetConn())
 	}
+	return conn
 }
 
 // Response returns the text of a response of HTTP/1.1. The fields are of the form
@@ -677,7 +658,7 @@ type fixtureConn struct {
 	since  time.Time
 }
 
-// connect returns a new connection. It is called in the order of Accept.
+// connect returns a new connection. It is called in the order in which they are accepted.
 func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 	if f == nil {
 		return nil
@@ -690,7 +671,7 @@ func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 		c.first, f.accepts = f.accepts[0], f.accepts[1:]
 	}
 	f.open[c] = struct{}{}
-	c.do("waiting for a request")
+	c.begin("waiting for a request")
 	return c
 }
 
@@ -717,7 +698,7 @@ func (c *fixtureConn) accept(h *BaseRequestHandler) bool {
 	c.f.lock.Lock()
 	c.h, c.client = h, h.ClientAddress
 	c.f.lock.Unlock()
-	if c.first.reply != nil {
+	if c.first.name != "" {
 		h.body.reset(&h.in, 0)
 		c.run(c.first)
 		c.finish()
@@ -783,10 +764,10 @@ func (c *fixtureConn) take() {
 		Conn: c.number, RequestLine: h.RequestLine, Command: h.Command, Path: h.Path,
 		RequestVersion: h.RequestVersion, Headers: slices.Clone(h.Headers), Done: c.done,
 	}
-	c.do("reading its body")
+	c.begin("reading the body")
 }
 
-// received returns what the client has sent of the request. The caller holds f.lock.
+// received returns what was read of the request. The caller holds f.lock.
 func (c *fixtureConn) received() string { return string(c.raw[:len(c.raw)-c.unread]) }
 
 // record records the request, unless that was done. The caller holds f.lock.
@@ -809,8 +790,8 @@ func (c *fixtureConn) finish() {
 	defer c.f.lock.Unlock()
 	c.unread = len(c.h.in.buffered())
 	c.end()
-	if c.do("waiting for a request"); c.h.out.failure() == net.ErrClosed {
-		c.do("closed, until the client has closed its side")
+	if c.begin("waiting for a request"); c.h.out.failure() == net.ErrClosed {
+		c.begin("closed, until the client has closed its side")
 	}
 }
 
@@ -824,8 +805,8 @@ func (c *fixtureConn) end() {
 	c.done, c.handler, c.line = nil, nil, ""
 }
 
-// do says what the connection is doing from now on. The caller holds f.lock.
-func (c *fixtureConn) do(what string) {
+// begin says what the connection is doing from now on. The caller holds f.lock.
+func (c *fixtureConn) begin(what string) {
 	c.doing, c.turn, c.since = what, turn{}, time.Now()
 }
 
@@ -840,13 +821,13 @@ func (c *fixtureConn) String() string {
 		fmt.Fprintf(&b, ", %q", c.line)
 	}
 	b.WriteString(": ")
-	if c.turn.reply != nil {
-		fmt.Fprintf(&b, "%s, step %d of %d: ", c.turn, c.step, len(c.turn.answer().steps))
+	if c.turn.name != "" {
+		fmt.Fprintf(&b, "%s, step %d of %d: ", c.turn.name, c.step, len(c.turn.answer.steps))
 	}
 	fmt.Fprintf(&b, "%s, for %v", c.doing, time.Since(c.since).Round(time.Millisecond))
 	switch {
 	case c.request != nil:
-		fmt.Fprintf(&b, "; %d bytes of it have come", len(c.body))
+		fmt.Fprintf(&b, "; %d bytes of the body have come", len(c.body))
 	case c.done == nil && c.unread > 0:
 		fmt.Fprintf(&b, "; of that, %d bytes have come: %.80q", c.unread, c.raw[len(c.raw)-c.unread:])
 	}
@@ -867,12 +848,12 @@ func (c *fixtureConn) answer() bool {
 	defer func(version string) { h.ProtocolVersion = version }(h.ProtocolVersion)
 	h.ProtocolVersion = "HTTP/1.1"
 	h.CloseConnection = !h.wantsMore()
-	c.readBody(t.answer().bodySize())
+	c.readBody(t.answer.bodySize())
 	switch {
 	case h.body.err != nil && h.body.err != io.EOF:
 		h.broken = true
 		h.Self().SendError(400, "Bad request body", "")
-	case t.reply == nil:
+	case t.name == "":
 		c.f.unanswered(c.number, h.RequestLine)
 		h.Self().SendError(501, "Nobody answers this request", "")
 	default:
@@ -887,11 +868,11 @@ func (c *fixtureConn) leave(t turn) bool {
 	defer c.f.lock.Unlock()
 	c.take()
 	self := c.h.Self()
-	if _, own := self.(*fixtureHandler); own || t.reply != nil {
+	if _, own := self.(*fixtureHandler); own || t.name != "" {
 		return false
 	}
 	c.handler = self
-	c.do(fmt.Sprintf("being answered by a %T", self))
+	c.begin(fmt.Sprintf("being answered by a %T", self))
 	if c.h.body.err != nil {
 		c.record(nil)
 	}
@@ -917,13 +898,13 @@ func (c *fixtureConn) run(t turn) {
 	h := c.h
 	defer func(body io.Reader) { h.RFile = body }(h.RFile)
 	h.RFile = io.MultiReader(bytes.NewReader(c.body), h.RFile)
-	h.Self().LogMessage("%q on connection %d: %s", h.RequestLine, c.number, t)
-	for i, s := range t.answer().steps {
+	h.Self().LogMessage("%q on connection %d: %s", h.RequestLine, c.number, t.name)
+	for i, s := range t.answer.steps {
 		if isClosed(c.f.closing) || h.out.failure() != nil {
 			break
 		}
 		c.f.lock.Lock()
-		c.do(s.name)
+		c.begin(s.name)
 		c.turn, c.step = t, i+1
 		c.f.lock.Unlock()
 		if s.run != nil {
@@ -1129,60 +1110,54 @@ func (c *memoryEnd) Close() error {
 	if c.err != nil {
 		return c.fail("close", c.err)
 	}
+	c.reading.set(time.Time{}, nil)
+	c.writing.set(time.Time{}, nil)
 	c.err = net.ErrClosed
 	c.peer.last = cmp.Or(c.farewell, c.peer.last, io.EOF)
 	c.in = bytes.Buffer{}
-	c.reading.stop()
-	c.writing.stop()
 	c.link.changed.Broadcast()
 	return nil
 }
 
 func (c *memoryEnd) SetDeadline(t time.Time) error {
-	return c.setDeadlines(t, &c.reading, &c.writing)
+	return cmp.Or(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-func (c *memoryEnd) SetReadDeadline(t time.Time) error  { return c.setDeadlines(t, &c.reading) }
-func (c *memoryEnd) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.writing) }
+func (c *memoryEnd) SetReadDeadline(t time.Time) error  { return c.setDeadline(&c.reading, t) }
+func (c *memoryEnd) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.writing, t) }
 
-func (c *memoryEnd) setDeadlines(t time.Time, deadlines ...*memoryDeadline) error {
+func (c *memoryEnd) setDeadline(d *memoryDeadline, t time.Time) error {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
 	if c.err != nil {
 		return c.fail("set", c.err)
 	}
-	for _, d := range deadlines {
-		d.set(t, c.wake)
-	}
+	d.set(t, c.link)
 	c.link.changed.Broadcast()
 	return nil
-}
-
-func (c *memoryEnd) wake() {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	c.link.changed.Broadcast()
 }
 
 // A memoryDeadline is a deadline of reads or writes. The zero value is none.
 type memoryDeadline struct {
 	at    time.Time
-	timer *time.Timer // calls wake at that time
+	timer *time.Timer
 }
 
-func (d *memoryDeadline) set(t time.Time, wake func()) {
-	d.stop()
-	d.at, d.timer = t, nil
-	if wait := time.Until(t); !t.IsZero() && wait > 0 {
-		d.at = time.Now().Add(wait) // by the clock of the timer
-		d.timer = time.AfterFunc(wait, wake)
-	}
-}
-
-func (d *memoryDeadline) stop() {
+func (d *memoryDeadline) set(t time.Time, link *memoryLink) {
 	if d.timer != nil {
 		d.timer.Stop()
+	}
+	d.at, d.timer = t, nil
+	if wait := time.Until(t); wait > 0 {
+		d.at = time.Now().Add(wait) // by the clock of the timer
+		d.timer = time.AfterFunc(wait, link.wake)
 	}
 }
 
 func (d *memoryDeadline) expired() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+
+func (l *memoryLink) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed.Broadcast()
+}

@@ -839,7 +839,7 @@ func TestFixtureNext(t *testing.T) {
 			`^	connection 3 from memory:3: waiting for a request, for 1.005s$`,
 			`^	connection 4 from memory:4, "GET /slow HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Pause 1h0m0s, for 1.004s$`,
 			`^	connection 5 from memory:5: waiting for a request, for 1.003s; of that, 9 bytes have come: "GET /\\x1b HT"$`,
-			`^	connection 6 from memory:6, "PUT / HTTP/1.1": reading its body, for 1.002s; 4 bytes of it have come$`,
+			`^	connection 6 from memory:6, "PUT / HTTP/1.1": reading the body, for 1.002s; 4 bytes of the body have come$`,
 			`^	connection 7 from memory:7: closed, until the client has closed its side, for 1.001s$`,
 		})
 		f.Close()
