@@ -159,8 +159,8 @@ func (f *Fixture) Addr() net.Addr {
 //
 // The answers are given in turn, on whatever connections the requests come; the last
 // one stays. Another Reply for the same requests replaces what is left of them, and
-// one without answers removes them. A request that nobody answers fails the test, and
-// gets a 501.
+// one without answers removes them. Unless NewHandler is set, a request without an
+// answer fails the test and gets a 501.
 func (f *Fixture) Reply(requests string, answers ...Answer) {
 	f.start()
 	checkRequests(requests)
@@ -221,11 +221,10 @@ func (f *Fixture) choose(command, target string) turn {
 	return turn{}
 }
 
-// Next waits for a request and returns it: each request once, in the order in which
-// they were recorded. A request is recorded when its body has been read, as far as its
-// answer wants that, and one that a handler answers at the latest when that has
-// returned. If ctx is done first or the fixture is closed, the error says what each
-// connection is doing.
+// Next waits for a request and returns it. Each request is returned once, in the order
+// in which they were recorded: when the body has been read, but when the handler has
+// returned if it does not read that. If ctx is done first or the fixture is closed, the
+// error says what each connection is doing.
 func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 	f.start()
 	for {
@@ -267,8 +266,8 @@ func (f *Fixture) connections() []*fixtureConn {
 	return slices.SortedFunc(maps.Keys(f.open), func(a, b *fixtureConn) int { return a.number - b.number })
 }
 
-// Requests returns all requests recorded so far. Where a handler is answering one
-// without having read its body, the result holds what has been read of it.
+// Requests returns the requests recorded so far, followed by those that handlers are
+// answering without having read the whole body.
 func (f *Fixture) Requests() []*Request {
 	f.start()
 	f.lock.Lock()
@@ -423,12 +422,13 @@ func (o *testOutput) end() {
 	o.t = nil
 }
 
-// A Request is a request that a [Fixture] has received. It does not change any more.
+// A Request is a request that a [Fixture] has received. It does not change.
 type Request struct {
-	Conn int    // the number of its connection, from 1, in the order of Accept
-	Raw  string // the bytes received, including those that are not part of Headers and Body
+	Conn int    // number of its connection, from 1
+	Raw  string // every byte of it, as received
 
-	// The following are those of BaseRequestHandler, as far as they could be parsed.
+	// The following fields are those of BaseRequestHandler, as far as the request could
+	// be parsed.
 
 	RequestLine    string
 	Command        string
@@ -441,19 +441,23 @@ type Request struct {
 	// ended too early.
 	Err error
 
-	// Done is closed when the answer has ended: its last step is done, and the end of the
-	// connection, if it is a Close or Reset, has been sent.
+	// Done is closed when the answer has ended. If its last step is Close or Reset, the
+	// end of the connection has been sent by then.
 	Done <-chan struct{}
 }
 
 // An Answer is what a [Fixture] does about a request, step by step. Its methods return
-// an Answer with one more step; they do not change a. After the last step the connection
-// is used for the next request unless the client asked for its end: the bytes sent do
-// not matter. The zero Answer sends nothing.
+// an Answer with one more step and leave the old one as it is. The zero Answer sends
+// nothing.
+//
+// The answer is chosen when the head of the request has been read. Then its body is
+// read, after a 100 Continue if the client waits for one, and the request is recorded;
+// then the steps follow. A body that is malformed gets a 400 instead. After the last
+// step the connection is used for the next request unless the client asked for its
+// end: the bytes sent do not matter.
 type Answer struct{ steps []step }
 
-// A step of an Answer. What it writes fails after the end of the connection; then the
-// steps after it are left out.
+// A step is one step of an Answer. It is the last one if the connection has failed.
 type step struct {
 	name string
 	run  func(*fixtureConn) // nil for Read, which is done before
@@ -486,7 +490,7 @@ func (a Answer) Drip(s string, pause time.Duration) Answer {
 	})
 }
 
-// Pause waits.
+// Pause waits for d.
 func (a Answer) Pause(d time.Duration) Answer {
 	return a.add("Pause "+d.String(), func(c *fixtureConn) {
 		c.f.pause(d)
@@ -505,7 +509,7 @@ func (f *Fixture) pause(d time.Duration) bool {
 	}
 }
 
-// Wait waits until c is closed or something is received from it.
+// Wait waits until c is closed or has a value to receive. A nil c waits for Close.
 func (a Answer) Wait(c <-chan struct{}) Answer {
 	return a.add("Wait", func(fc *fixtureConn) {
 		select {
@@ -515,10 +519,10 @@ func (a Answer) Wait(c <-chan struct{}) Answer {
 	})
 }
 
-// Read is the first step of an Answer that does not want all of the request's body: no
-// more than n bytes of it are read. For n = 0 no 100 Continue is sent either. If the
-// connection is then used for another request, the rest of the body is skipped, as
-// after a handler. Read panics if it is not the first step.
+// Read, which can only be the first step, reads at most n bytes of the request's body
+// in place of all of it. If n is 0, no 100 Continue is sent either. Before the connection
+// is used for another request, the rest of the body is skipped, as it is after a
+// handler. In the Answer of an Accept, Read does nothing.
 func (a Answer) Read(n int64) Answer {
 	if len(a.steps) > 0 {
 		panic("httpserver: Answer.Read is not the first step")
@@ -534,8 +538,8 @@ func (a Answer) bodySize() int64 {
 	return math.MaxInt64
 }
 
-// Do calls a function with the handler of the connection, which may use all its
-// methods. RFile is the body of the request.
+// Do calls f with the handler of the connection. All its methods can be used, as in a
+// DoGET; RFile is the body of the request.
 func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 	return a.add("Do", func(c *fixtureConn) {
 		f(c.h)
@@ -548,14 +552,15 @@ func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 	})
 }
 
-// CloseWrite ends the sending side of the connection; the client sees its end (FIN).
+// CloseWrite ends the sending side of the connection, which the client sees (FIN), and
+// nothing else.
 func (a Answer) CloseWrite() Answer {
 	return a.add("CloseWrite", func(c *fixtureConn) { closeWrite(c.h.Connection) })
 }
 
-// Close ends the connection, and the Answer. The client gets what was sent before,
-// followed by the end (FIN), even if it is still sending: for up to two seconds, what it
-// sends is read and dropped.
+// Close is a last step that ends the connection. The client gets what was sent before,
+// and then the end (FIN), even if it is still sending: what it sends is read and dropped
+// for up to two seconds.
 func (a Answer) Close() Answer {
 	return a.add("Close", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
@@ -569,7 +574,7 @@ func (a Answer) Close() Answer {
 	})
 }
 
-// Reset ends the connection, and the Answer, so that the client gets an error (RST).
+// Reset is a last step that ends the connection so that the client gets an error (RST).
 // Where that is not possible, as on a unix socket, the connection is closed at once.
 func (a Answer) Reset() Answer {
 	return a.add("Reset", func(c *fixtureConn) {
@@ -925,7 +930,7 @@ func (w *responseWriter) forget() {
 // A MemoryListener is a network in memory: DialContext connects to Accept. Its zero
 // value is ready to use. Connections have a buffer of 64 KiB in each direction,
 // deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection.
-// Everything waits in such a way that the time of package testing/synctest passes.
+// In a bubble of testing/synctest, time passes while they wait.
 type MemoryListener struct {
 	mu      sync.Mutex
 	changed sync.Cond

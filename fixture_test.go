@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -976,9 +975,9 @@ var faults = []struct {
 	{"upload reset", httpserver.Answer{}.Read(10).Reset(), resetText, []int{55, 56}},
 }
 
-// resetText matches the error of a connection that was reset; the last two are those of
-// Windows.
-const resetText = `(connection reset by peer|broken pipe|forcibly closed|aborted)`
+// resetText matches the error of a connection that was reset. The next to last ones are
+// those of Windows; the last one is what net/http may say of a body that it was sending.
+const resetText = `(connection reset by peer|broken pipe|forcibly closed|aborted|use of closed network connection)`
 
 func TestFixtureFaults(t *testing.T) {
 	t.Parallel()
@@ -1246,12 +1245,8 @@ func testConn(t *testing.T, pair func() (net.Conn, net.Conn)) {
 			t.Error(err)
 		}
 		client.SetWriteDeadline(time.Now().Add(time.Millisecond))
-		n, err := client.Write(make([]byte, 64<<20))
-		if n == 0 || n == 64<<20 || !timedOut(err) {
-			// A slow machine may reach the deadline before it has written anything.
-			if !timedOut(err) {
-				t.Errorf("%d bytes, %v", n, err)
-			}
+		if n, err := client.Write(make([]byte, 64<<20)); !timedOut(err) {
+			t.Errorf("%d bytes, %v", n, err)
 		}
 		client.SetReadDeadline(time.Time{})
 		read := make(chan error)
@@ -1433,5 +1428,3 @@ func benchRequest(b *testing.B, addr net.Addr) {
 		}
 	}
 }
-
-func init() { log.SetOutput(io.Discard) } // where net/http says what a server sends unasked
