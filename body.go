@@ -117,6 +117,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// read is Read before the end of the body.
 func (b *bodyReader) read(p []byte) (int, error) {
 	if b.chunked && b.remaining == 0 {
 		if b.err = b.nextChunk(); b.err != nil {

@@ -70,7 +70,7 @@ type reply struct {
 	given   int
 }
 
-// A turn is an answer whose turn it is.
+// A turn is the answer of a reply whose turn it is.
 type turn struct {
 	answer Answer
 	name   string // such as "answer 2 of 3 of the Reply at client_test.go:31"; "" if there is none
@@ -367,7 +367,7 @@ func (f *Fixture) reportStuck() {
 	}
 }
 
-// change wakes whoever waits for something in f to change. The caller holds f.lock.
+// change wakes the callers of Next and Close. The caller holds f.lock.
 func (f *Fixture) change() {
 	close(f.changed)
 	f.changed = make(chan struct{})
@@ -680,7 +680,7 @@ func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 	return c
 }
 
-// disconnect is called when a connection is served no more.
+// disconnect is called when the connection is no longer served.
 func (c *fixtureConn) disconnect(hijacked bool) {
 	if c == nil {
 		return
@@ -695,7 +695,7 @@ func (c *fixtureConn) disconnect(hijacked bool) {
 	c.f.change()
 }
 
-// accept gives the answer of an Accept. It reports whether to serve the connection.
+// accept performs the answer of an Accept. It reports whether to serve the connection.
 func (c *fixtureConn) accept(h *BaseRequestHandler) bool {
 	if c == nil {
 		return true
@@ -711,7 +711,7 @@ func (c *fixtureConn) accept(h *BaseRequestHandler) bool {
 	return h.out.failure() == nil
 }
 
-// receive takes what was read of the connection.
+// receive takes bytes that were read from the connection.
 func (c *fixtureConn) receive(p []byte) {
 	if c == nil {
 		return
@@ -722,7 +722,8 @@ func (c *fixtureConn) receive(p []byte) {
 	c.unread += len(p)
 }
 
-// receiveBody takes what b has read, and records the request at the end of its body.
+// receiveBody takes bytes of the body, which b has decoded, and records the request at
+// the end of the body.
 func (c *fixtureConn) receiveBody(p []byte, b *bodyReader) {
 	if c == nil {
 		return
@@ -760,7 +761,7 @@ func (c *fixtureConn) refuse(err error) {
 	c.record(err)
 }
 
-// take takes the request that the handler has. The caller holds f.lock.
+// take begins a Request with what the handler has parsed. The caller holds f.lock.
 func (c *fixtureConn) take() {
 	h := c.h
 	c.unread = len(h.in.buffered())
@@ -786,7 +787,7 @@ func (c *fixtureConn) record(err error) {
 	c.f.change()
 }
 
-// finish ends the answer to a request, whose end was sent.
+// finish is called when an answer has ended.
 func (c *fixtureConn) finish() {
 	if c == nil {
 		return
@@ -800,7 +801,8 @@ func (c *fixtureConn) finish() {
 	}
 }
 
-// end ends the answer to a request. The caller holds f.lock.
+// end closes Done of the request, after recording it if that was not done. The caller
+// holds f.lock.
 func (c *fixtureConn) end() {
 	if c.done != nil {
 		c.record(nil)
@@ -810,7 +812,7 @@ func (c *fixtureConn) end() {
 	c.done, c.handler, c.line = nil, nil, ""
 }
 
-// begin says what the connection is doing from now on. The caller holds f.lock.
+// begin sets what the connection is doing from now on. The caller holds f.lock.
 func (c *fixtureConn) begin(what string) {
 	c.doing, c.turn, c.since = what, turn{}, time.Now()
 }
@@ -867,7 +869,7 @@ func (c *fixtureConn) answer() bool {
 	return true
 }
 
-// leave takes the request, and reports whether it is left to the handler.
+// leave begins a Request and reports whether the handler is to answer it.
 func (c *fixtureConn) leave(t turn) bool {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
@@ -898,7 +900,7 @@ func (c *fixtureConn) readBody(size int64) {
 	c.record(nil)
 }
 
-// run takes the steps of an answer.
+// run performs the steps of an answer.
 func (c *fixtureConn) run(t turn) {
 	h := c.h
 	defer func(body io.Reader) { h.RFile = body }(h.RFile)
@@ -919,7 +921,7 @@ func (c *fixtureConn) run(t turn) {
 	h.out.forget()
 }
 
-// forget makes w one whose response was complete, whatever was sent.
+// forget makes w ready for another response, whatever was sent.
 func (w *responseWriter) forget() {
 	w.begin()
 	w.mu.Lock()
