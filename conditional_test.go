@@ -334,7 +334,7 @@ func TestMultipart(t *testing.T) {
 // FuzzRange selects ranges. They lie within the file and do not overlap, and a body of
 // several is not longer than the file.
 func FuzzRange(f *testing.F) {
-	addRequests(f, func(request string) {
+	AddRequests(f, func(request string) {
 		for line := range strings.SplitSeq(request, "\r\n") {
 			if value, ok := strings.CutPrefix(line, "Range: "); ok {
 				f.Add(value, int64(13))
@@ -388,7 +388,7 @@ func entityTags(list string) (tags []string, ok bool) {
 // they were written and parsed again, and a tag matches the lists that contain it and
 // no others.
 func FuzzEntityTags(f *testing.F) {
-	addRequests(f, func(request string) {
+	AddRequests(f, func(request string) {
 		for scanner := bufio.NewScanner(strings.NewReader(request)); scanner.Scan(); {
 			if name, value, ok := strings.Cut(scanner.Text(), ": "); ok && strings.HasSuffix(name, "-Match") {
 				f.Add(value)
