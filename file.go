@@ -37,6 +37,7 @@ type fileBody struct {
 	at       io.ReaderAt // reads file or the content; nil if file cannot seek
 	size     int64       // of the whole file
 	modified time.Time   // modification time of the file
+	changed  time.Time   // when the system recorded a change of the file; the zero time if unknown
 	opened   time.Time   // when size and modified were read
 	cache    *fileCache  // for the content of file; nil for a file of an FS
 	several  bool        // other pieces are sent in the same response
@@ -48,8 +49,8 @@ type fileBody struct {
 }
 
 // init makes b a whole file that was opened now, or content from a cache.
-func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Time) {
-	b.file, b.at, b.size, b.modified, b.opened = f, at, size, modified, time.Now()
+func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified, changed time.Time) {
+	b.file, b.at, b.size, b.modified, b.changed, b.opened = f, at, size, modified, changed, time.Now()
 	b.cut(0, size)
 }
 

@@ -145,6 +145,15 @@ func (i *systemInfo) IsDir() bool { return i.Mode().IsDir() }
 // Sys implements [fs.FileInfo]. It returns a *syscall.Stat_t.
 func (i *systemInfo) Sys() any { return &i.stat }
 
+// changeTime returns when the system recorded a change of a file, which no program can
+// set back. It is the zero time if the file is not one of the system.
+func changeTime(info fs.FileInfo) time.Time {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(stat.Ctim.Unix())
+	}
+	return time.Time{}
+}
+
 // look sets size and time of e, the entry of the file called name. An fs.FileInfo
 // would take twice the memory.
 func (e *listingEntry) look(name string) {

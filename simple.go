@@ -186,7 +186,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser, bool) {
 	h.opened = file
 	now := file.opened
-	v := h.validators(file.size, file.modified, now)
+	v := h.validators(file)
 	code := checkPreconditions(h.Headers, h.Command, v, now)
 	var ranges []byteRange
 	if code == 200 && file.at != nil {
@@ -209,8 +209,10 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 	if sent.contentRange != "" {
 		self.SendHeader("Content-Range", sent.contentRange)
 	}
-	if v.tag != "" {
+	if !v.modified.IsZero() {
 		self.SendHeader("Last-Modified", self.DateTimeString(v.modified))
+	}
+	if v.tag != "" {
 		self.SendHeader("ETag", v.tag)
 	}
 	if file.at != nil {
@@ -221,11 +223,11 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 }
 
 // validators returns the validators of a file, which may be those of the last request.
-func (h *SimpleHandler) validators(size int64, modified, now time.Time) validators {
+func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
-	if !last.validators.strong || last.size != size || !last.validators.modified.Equal(modified) {
-		last.validators = newValidators(size, modified, now)
-		last.size, last.length = size, strconv.FormatInt(size, 10)
+	if !last.validators.strong || last.size != file.size || !last.validators.modified.Equal(file.modified) {
+		last.validators = newValidators(file.size, file.modified, file.changed, file.opened)
+		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
 	}
 	return last.validators
 }
@@ -276,7 +278,7 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if h.FS == nil {
 		cache = &h.fileState().cache
 		if content, modified := cache.get(name); content != nil {
-			b.init(nil, content, content.Size(), modified)
+			b.init(nil, content, content.Size(), modified, time.Time{})
 			return b, nil
 		}
 	}
@@ -295,7 +297,7 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		f.Close()
 		return nil, err
 	}
-	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime())
+	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime(), changeTime(info))
 	b.cache = cache
 	return b, nil
 }
