@@ -65,7 +65,7 @@ type SimpleHandler struct {
 	// means application/octet-stream.
 	DefaultContentType string
 
-	// ExtraResponseHeaders are added to responses 200, 206 and 304, except for
+	// ExtraResponseHeaders are added to responses 200, 206, 301 and 304, except for
 	// fields that the response already has. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
 
@@ -137,7 +137,7 @@ func (h *SimpleHandler) EndHeaders() {
 	if h.unsatisfied != "" && h.out.code == 416 {
 		h.files().SendHeader("Content-Range", h.unsatisfied)
 	}
-	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 304) {
+	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 301 || code == 304) {
 		ended := len(*h.out.head)
 		for _, field := range h.ExtraResponseHeaders {
 			if !hasField(string((*h.out.head)[:ended]), field.Name) {

@@ -315,7 +315,7 @@ func TestFields(t *testing.T) {
 			t.Errorf("%s: doubled field in %q", target, head)
 		}
 	}
-	for _, target := range []string{"/list", "/nope"} {
+	for _, target := range []string{"/nope", "/hello.txt/"} {
 		if head, _ := get(t, s, target); strings.Contains(head, "X-One") {
 			t.Errorf("%s: %s", target, head)
 		}
@@ -329,6 +329,22 @@ func TestFields(t *testing.T) {
 	})
 	if _, body := get(t, s, "/"); !strings.Contains(body, "Directory listing for /<") {
 		t.Errorf("no index pages: %s", body)
+	}
+}
+
+// A redirect, which browsers keep, has the fields that say how long.
+func TestExtraFieldsOfRedirect(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.Directory = site
+		h.ExtraResponseHeaders = []httpserver.Field{{Name: "Cache-Control", Value: "no-store"}, {Name: "location", Value: "/"}}
+	})
+	for _, method := range []string{"GET", "HEAD"} {
+		head := exchange(t, s.Addr(), method+" /list HTTP/1.0\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.0 301 ") || !strings.HasSuffix(head, "\r\nLocation: /list/\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n") {
+			t.Errorf("%s: %s", method, head)
+		}
 	}
 }
 

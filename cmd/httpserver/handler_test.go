@@ -24,6 +24,9 @@ func (p *process) ask(t *testing.T, method, target string, extra ...string) *htt
 func TestHeaderOption(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "-H", "X-A", "1", "--header", "X-A", "2", "-H", "Cache-Control", "no-cache, max-age=0")
+	if err := os.Mkdir(filepath.Join(p.Dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		method, target string
 		field          string
@@ -33,6 +36,8 @@ func TestHeaderOption(t *testing.T) {
 		{"HEAD", "/hello.txt", "", 200, 2},
 		{"GET", "/", "", 200, 2},
 		{"GET", "/hello.txt", "If-Modified-Since: Fri, 31 Dec 2100 23:59:59 GMT", 304, 2},
+		{"GET", "/hello.txt", "Range: bytes=1-", 206, 2},
+		{"GET", "/folder", "", 301, 2},
 		{"GET", "/missing", "", 404, 0},
 		{"POST", "/hello.txt", "", 501, 0},
 	} {
