@@ -201,6 +201,9 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 	sent := file.selection(ranges, self.GuessType(name))
 	self.SendResponse(sent.code, "")
 	self.SendHeader("Content-type", sent.contentType)
+	if coding := contentCoding(name, sent.contentType); coding != "" {
+		self.SendHeader("Content-Encoding", coding)
+	}
 	if sent.length == file.size {
 		self.SendHeader("Content-Length", h.last.length)
 	} else {

@@ -372,6 +372,40 @@ func TestGuessType(t *testing.T) {
 	}
 }
 
+// An SVG image in gzip is an image, but an archive is not what is in it.
+func TestContentEncoding(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	for _, name := range []string{"p.svgz", "P.SVGZ", "x.tar.gz", "x.svg.gz", "p.svg", ".svgz"} {
+		files[name] = &fstest.MapFile{Data: []byte("0123456789"), ModTime: siteTime}
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = files })
+	other := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.FS, h.ExtensionsMap = files, map[string]string{".svgz": "application/gzip"}
+	})
+	for _, tt := range []struct {
+		s              *httpserver.ThreadingHTTPServer
+		request        string
+		code, mimeType string
+		coding         bool
+	}{
+		{s, "GET /p.svgz", "200", "image/svg+xml", true},
+		{s, "HEAD /P.SVGZ", "200", "image/svg+xml", true},
+		{s, "GET /p.svgz HTTP/1.0\r\nRange: bytes=2-", "206", "image/svg+xml", true},
+		{s, "GET /x.tar.gz", "200", "application/gzip", false},
+		{s, "GET /x.svg.gz", "200", "application/gzip", false},
+		{s, "GET /p.svg", "200", "image/svg+xml", false},
+		{s, "GET /.svgz", "200", "application/octet-stream", false},
+		{other, "GET /p.svgz", "200", "application/gzip", false},
+	} {
+		request, fields, _ := strings.Cut(tt.request, " HTTP/1.0")
+		head := exchange(t, tt.s.Addr(), request+" HTTP/1.0"+fields+"\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.0 "+tt.code) || !strings.Contains(head, "\r\nContent-type: "+tt.mimeType+"\r\n") || strings.Contains(head, "\r\nContent-Encoding: gzip\r\n") != tt.coding {
+			t.Errorf("%s: %s", tt.request, head)
+		}
+	}
+}
+
 func TestTranslatePath(t *testing.T) {
 	t.Parallel()
 	h := &httpserver.SimpleHandler{Directory: "/d"}
