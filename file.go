@@ -44,7 +44,7 @@ type fileBody struct {
 
 	start, tailStart, next, end int64 // Read continues at next
 
-	tail []byte        // read by Read; nil before that
+	tail []byte        // read by Read, or generated; nil before that
 	sum  *maphash.Hash // of what precedes the tail, if it was summed
 }
 
@@ -52,6 +52,27 @@ type fileBody struct {
 func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified, changed time.Time) {
 	b.file, b.at, b.size, b.modified, b.changed, b.opened = f, at, size, modified, changed, time.Now()
 	b.cut(0, size)
+}
+
+// maxGenerated is the length, in bytes, up to which the content of a file is sent that
+// says its size is 0.
+const maxGenerated = 1 << 20
+
+// readGenerated reads a file that says its size is 0. Nevertheless, it may have content
+// that is generated while it is read, as in /proc.
+func readGenerated(f fs.File) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(f, maxGenerated+1))
+	if err == nil && len(content) > maxGenerated {
+		err = errors.New("httpserver: the file has no size and is too long")
+	}
+	return content, err
+}
+
+// initGenerated makes b content that was generated now. It has no modification time,
+// and another reading may find other content, so that there are no ranges of it.
+func (b *fileBody) initGenerated(content []byte) {
+	b.init(nil, nil, int64(len(content)), time.Time{}, time.Time{})
+	b.tail, b.tailStart = content, 0
 }
 
 // Close closes the file. Closing a closed body does nothing.
@@ -224,9 +245,12 @@ func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
 // readFull fills p with the bytes that follow next. It returns errFileChanged if the
 // file ends before.
 func (b *fileBody) readFull(p []byte) (n int, err error) {
-	if b.at != nil {
+	switch {
+	case b.tail != nil:
+		return copy(p, b.tail[b.next-b.tailStart:]), nil
+	case b.at != nil:
 		n, err = b.at.ReadAt(p, b.next)
-	} else {
+	default:
 		n, err = io.ReadFull(b.file, p)
 	}
 	switch {

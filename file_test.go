@@ -660,3 +660,49 @@ func TestKeptBody(t *testing.T) {
 		t.Errorf("the body of the first request is now %q", content)
 	}
 }
+
+// generatedFS has one file, which says that its size is 0.
+type generatedFS []byte
+
+func (g generatedFS) Open(name string) (fs.File, error) {
+	f, err := fstest.MapFS{"f": {ModTime: siteTime}}.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return &generatedFile{f, bytes.NewReader(g)}, nil
+}
+
+type generatedFile struct {
+	fs.File
+	content *bytes.Reader
+}
+
+func (f *generatedFile) Read(p []byte) (int, error) { return f.content.Read(p) }
+
+// Content of any length up to 1 MiB is sent from a file that says its size is 0. A file
+// that is empty has validators.
+func TestGeneratedContent(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, 1 << 20, 1<<20 + 1} {
+		data := numbered(size)
+		for _, slow := range []bool{false, true} {
+			s, _ := start(t, func() httpserver.Handler {
+				if slow {
+					h := new(slowCopy)
+					h.FS = generatedFS(data)
+					return h
+				}
+				return &httpserver.SimpleHandler{FS: generatedFS(data)}
+			}, nil)
+			head, body := get(t, s, "/f")
+			switch {
+			case size > 1<<20:
+				if !strings.HasPrefix(head, "HTTP/1.0 404 ") {
+					t.Errorf("%d bytes: %s", size, head)
+				}
+			case !strings.HasPrefix(head, "HTTP/1.0 200 ") || !strings.Contains(head, fmt.Sprintf("\r\nContent-Length: %d\r\n", size)) || strings.Contains(head, "\r\nETag: ") != (size == 0) || body != string(data):
+				t.Errorf("%d bytes, slow %v: %s, %d bytes", size, slow, head, len(body))
+			}
+		}
+	}
+}

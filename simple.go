@@ -300,6 +300,14 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		f.Close()
 		return nil, err
 	}
+	if info.Size() <= 0 {
+		content, err := readGenerated(f)
+		if err != nil || len(content) > 0 {
+			f.Close()
+			b.initGenerated(content)
+			return b, err
+		}
+	}
 	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime(), changeTime(info))
 	b.cache = cache
 	return b, nil
