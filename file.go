@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -87,6 +88,17 @@ func (b *fileBody) Close() error {
 
 // age returns how long ago the file had been modified when it was opened.
 func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
+
+// isLeased reports whether err, of an open that does not wait, means that another process
+// has a lease on a regular file, as Samba has. That process is told to give it up, and an
+// open that waits succeeds then.
+func isLeased(name string, err error) bool {
+	if !errors.Is(err, syscall.EAGAIN) {
+		return false
+	}
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
 
 // readerAt returns an io.ReaderAt for f, or nil if f can only be read from start to
 // end.
