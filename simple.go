@@ -49,7 +49,10 @@ type SimpleHandler struct {
 	Directory string
 
 	// FS is served instead of Directory unless it is nil. As package io/fs
-	// requires, only names in UTF-8 are opened.
+	// requires, only names in UTF-8 are opened. A file is examined before it is
+	// opened, and not opened unless it is regular. Nevertheless, if somebody
+	// replaces it by a FIFO in between, a request may wait forever, unless Open
+	// does not wait for the other end.
 	FS fs.FS
 
 	// IndexPages are the names of pages that are served for a directory. The first

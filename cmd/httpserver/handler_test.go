@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -240,6 +242,28 @@ func TestConfine(t *testing.T) {
 			default:
 				t.Errorf("%s, confine %v: want %q, got %q", tt.target, confine, want, got)
 			}
+		}
+	}
+}
+
+// A FIFO that has replaced a file after the server looked at it is not waited for.
+func TestConfinedFIFO(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := exec.Command("mkfifo", filepath.Join(dir, "fifo")).Run(); err != nil {
+		t.Skip("no FIFO here: ", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(hello), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d := &confinedDirectory{name: dir}
+	for name, want := range map[string]error{"fifo": fs.ErrNotExist, "missing": fs.ErrNotExist, "../x": fs.ErrInvalid, "caf\xe9": fs.ErrInvalid, "file": nil, ".": nil} {
+		f, err := d.Open(name)
+		if !errors.Is(err, want) || (f == nil) != (want != nil) {
+			t.Errorf("%q: %v, %v, want %v", name, f, err, want)
+		}
+		if err == nil {
+			f.Close()
 		}
 	}
 }
