@@ -38,10 +38,13 @@ type fileBody struct {
 	at       io.ReaderAt // reads file or the content; nil if file cannot seek
 	size     int64       // of the whole file
 	modified time.Time   // modification time of the file
-	changed  time.Time   // when the system recorded a change of the file; the zero time if unknown
-	opened   time.Time   // when size and modified were read
+	inode    inode       // of the file
+	opened   time.Time   // when size, modified and inode were read
 	cache    *fileCache  // for the content of file; nil for a file of an FS
 	several  bool        // other pieces are sent in the same response
+
+	handler *SimpleHandler // that opened the file
+	name    string         // by which it did so
 
 	start, tailStart, next, end int64 // Read continues at next
 
@@ -49,9 +52,17 @@ type fileBody struct {
 	sum  *maphash.Hash // of what precedes the tail, if it was summed
 }
 
+// An inode is what the system says about a file of its own beside size and modification
+// time. It is zero for other files, and on systems other than Linux.
+type inode struct {
+	device, number uint64
+	attributes     [4]uint32 // number of links, mode, owner and group
+	changed        time.Time // when all this or the content last changed
+}
+
 // init makes b a whole file that was opened now, or content from a cache.
-func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified, changed time.Time) {
-	b.file, b.at, b.size, b.modified, b.changed, b.opened = f, at, size, modified, changed, time.Now()
+func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Time, inode inode) {
+	b.file, b.at, b.size, b.modified, b.inode, b.opened = f, at, size, modified, inode, time.Now()
 	b.cut(0, size)
 }
 
@@ -72,7 +83,7 @@ func readGenerated(f fs.File) ([]byte, error) {
 // initGenerated makes b content that was generated now. It has no modification time,
 // and another reading may find other content, so that there are no ranges of it.
 func (b *fileBody) initGenerated(content []byte) {
-	b.init(nil, nil, int64(len(content)), time.Time{}, time.Time{})
+	b.init(nil, nil, int64(len(content)), time.Time{}, inode{})
 	b.tail, b.tailStart = content, 0
 }
 
@@ -310,7 +321,7 @@ func (b *fileBody) check(tail []byte) error {
 	if err != nil {
 		return err
 	}
-	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified)
+	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) && !b.isOverwritten(inodeOf(info))
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil):
 		return nil
@@ -318,6 +329,22 @@ func (b *fileBody) check(tail []byte) error {
 		return errFileChanged
 	}
 	return b.compare(tail)
+}
+
+// isOverwritten reports whether a file whose size and modification time are the same may
+// have other content: a program can set the time back. The inode, which is now as given,
+// changes then. It also changes if the file is only removed, renamed or replaced, or gets
+// other permissions.
+func (b *fileBody) isOverwritten(now inode) bool {
+	if now.changed.Equal(b.inode.changed) || now.attributes != b.inode.attributes {
+		return false
+	}
+	info, err := b.handler.stat(b.name)
+	if err != nil {
+		return false
+	}
+	named := inodeOf(info)
+	return named.device == now.device && named.number == now.number
 }
 
 // compare reads the piece again and returns errFileChanged if it has another sum.

@@ -153,13 +153,13 @@ func (i *systemInfo) IsDir() bool { return i.Mode().IsDir() }
 // Sys implements [fs.FileInfo]. It returns a *syscall.Stat_t.
 func (i *systemInfo) Sys() any { return &i.stat }
 
-// changeTime returns when the system recorded a change of a file, which no program can
-// set back. It is the zero time if the file is not one of the system.
-func changeTime(info fs.FileInfo) time.Time {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return time.Unix(stat.Ctim.Unix())
+// inodeOf returns the inode of a file.
+func inodeOf(info fs.FileInfo) inode {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return inode{}
 	}
-	return time.Time{}
+	return inode{uint64(stat.Dev), stat.Ino, [4]uint32{uint32(stat.Nlink), stat.Mode, stat.Uid, stat.Gid}, time.Unix(stat.Ctim.Unix())}
 }
 
 // look sets size and time of e, the entry of the file called name. An fs.FileInfo

@@ -41,8 +41,8 @@ func (*fileCache) get(name string) (content *bytes.Reader, modified time.Time) {
 
 func (*fileCache) add(f fs.File, content []byte) {}
 
-// changeTime returns the zero time, as it is not known when a file changed.
-func changeTime(fs.FileInfo) time.Time { return time.Time{} }
+// inodeOf returns no inode.
+func inodeOf(fs.FileInfo) inode { return inode{} }
 
 // look sets size and time of e, the entry of the file called name.
 func (e *listingEntry) look(name string) {

@@ -302,7 +302,24 @@ func TestLargeFileChanges(t *testing.T) {
 		{"cut", func(t *testing.T, name string) { os.Truncate(name, size-1) }, false, false},
 		{"emptied", func(t *testing.T, name string) { os.Truncate(name, 0) }, false, false},
 		{"appended", func(t *testing.T, name string) { write(t, name, os.O_APPEND, []byte("more\n")) }, false, true},
+		{"overwritten, its time set back", func(t *testing.T, name string) {
+			if httpserver.Portable {
+				t.Skip("this is not noticed here")
+			}
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, name, 0, other(data))
+			os.Chtimes(name, info.ModTime(), info.ModTime())
+		}, false, false},
 		{"removed", func(t *testing.T, name string) { os.Remove(name) }, true, true},
+		{"renamed", func(t *testing.T, name string) { os.Rename(name, name+"2") }, true, true},
+		{"replaced", func(t *testing.T, name string) {
+			os.WriteFile(name+"2", other(data), 0o666)
+			os.Rename(name+"2", name)
+		}, true, true},
+		{"hidden", func(t *testing.T, name string) { os.Chmod(name, 0) }, true, true},
 	} {
 		for i, fields := range []string{"", "Range: bytes=5-\r\n", "Range: bytes=9000000-,0-8000000\r\n", "", "Range: bytes=5-\r\n"} {
 			watched := i >= 3

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // This file contains the handler that serves files: it translates the request target
@@ -35,8 +34,13 @@ type FileHandler interface {
 // disks in memory, up to 8 MiB, and checks at each request whether they have changed.
 //
 // Conditional requests and, for files that can seek, range requests are supported
-// (RFC 9110 sections 13 and 14). If the size or modification time of a file changes
-// while it is sent, the connection closes before the body is complete. A file that
+// (RFC 9110 sections 13 and 14). The ETag consists of the size and modification time of
+// the file, so that servers with copies of the same files agree. It does not show that
+// other content was written if the time was set back afterwards, or if it was written
+// through a memory map and the system has not recorded that yet.
+//
+// If a file is written to while it is sent, as its size and modification time and on
+// Linux its inode show, the connection closes before the body is complete. A file that
 // was modified in the last ten minutes, such as a log that grows, is then compared
 // with what was sent of it, and the body is completed if that is still the same,
 // unless it consists of several ranges.
@@ -232,7 +236,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
 	if !last.validators.strong || last.size != file.size || !last.validators.modified.Equal(file.modified) {
-		last.validators = newValidators(file.size, file.modified, file.changed, file.opened)
+		last.validators = newValidators(file.size, file.modified, file.inode.changed, file.opened)
 		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
 	}
 	return last.validators
@@ -279,12 +283,12 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if name == "" {
 		return nil, fs.ErrNotExist
 	}
-	b := new(fileBody)
+	b := &fileBody{handler: h, name: name}
 	var cache *fileCache
 	if h.FS == nil {
 		cache = &h.fileState().cache
 		if content, modified := cache.get(name); content != nil {
-			b.init(nil, content, content.Size(), modified, time.Time{})
+			b.init(nil, content, content.Size(), modified, inode{})
 			return b, nil
 		}
 	}
@@ -311,7 +315,7 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 			return b, err
 		}
 	}
-	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime(), changeTime(info))
+	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime(), inodeOf(info))
 	b.cache = cache
 	return b, nil
 }
