@@ -89,6 +89,9 @@ type SimpleHandler struct {
 	shared *fileState // nil before the first use
 }
 
+// maxLast is the length of a path, in bytes, up to which an idle connection keeps it.
+const maxLast = 1 << 10
+
 // A fileState is what the SimpleHandlers of a server have in common.
 type fileState struct {
 	cache    fileCache
@@ -392,11 +395,15 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 	if h.FS != nil {
 		return cmp.Or(clean[1:], "./")
 	}
-	if last := &h.last; last.path != clean || last.directory != h.Directory {
-		last.path, last.directory = clean, h.Directory
-		last.name, _ = localPath(h.Directory, clean, runtime.GOOS == "windows")
+	last := &h.last
+	if last.path == clean && last.directory == h.Directory {
+		return last.name
 	}
-	return h.last.name
+	name, _ := localPath(h.Directory, clean, runtime.GOOS == "windows")
+	if len(clean) <= maxLast { // which is a part of the request
+		last.directory, last.path, last.name = h.Directory, strings.Clone(clean), name
+	}
+	return name
 }
 
 // GuessType returns the content type for a file name. It looks for the suffix, as it

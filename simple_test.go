@@ -420,6 +420,34 @@ func TestTranslatePath(t *testing.T) {
 	}
 }
 
+// An idle connection keeps nothing of the request for a file.
+func TestIdleFilesKeepNothing(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	site := makeSite(t)
+	s, _ := start(t, newUnloggedFiles(site, "HTTP/1.1"), nil)
+	rest := " HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a: "+strings.Repeat("b", 2000)+"\r\n", 90) + "\r\n"
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	for _, target := range []string{"/hello.txt", "/" + strings.Repeat("p/", 30_000) + "hello.txt"} {
+		const connections = 100
+		before := heap()
+		for range connections {
+			_, r := send(t, s.Addr(), "GET "+target+rest)
+			readResponse(t, r)
+		}
+		if each := (heap() - before) / connections; each > 50_000 {
+			t.Errorf("%.20s: %d bytes are kept for each connection", target, each)
+		}
+	}
+}
+
 func TestFutureFile(t *testing.T) {
 	t.Parallel()
 	dir := makeSite(t)
