@@ -33,9 +33,6 @@ func (e *listingEntry) look(name string) {
 	}
 }
 
-// outputPipe makes a pipe of which a script gets w.
-func outputPipe() (r, w *os.File, err error) { return os.Pipe() }
-
 // copyLimit is up to how many bytes of a file reading and writing is cheaper than
 // the system's own copying.
 const copyLimit = smallBody
