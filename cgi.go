@@ -479,7 +479,6 @@ func (h *CGIHandler) metaVariables(r scriptRequest, length int64) []Field {
 		{"QUERY_STRING", targetQuery(h.Path)},
 		{"REMOTE_ADDR", strings.TrimPrefix(self.AddressString(), "-")},
 		{"REMOTE_HOST", ""},
-		{"CONTENT_TYPE", "text/plain"},
 		{"CONTENT_LENGTH", ""},
 		{"HTTP_USER_AGENT", ""},
 		{"HTTP_COOKIE", ""},
@@ -538,20 +537,42 @@ func (h *CGIHandler) scheme() string {
 	return "http"
 }
 
-// notPassed are the fields that scripts do not get as HTTP_*: those with a
-// variable of their own, those of the connection, credentials, and Proxy, which
-// programs would take for a setting of theirs (CVE-2016-5385).
-var notPassed = []string{"Content-Type", "Content-Length", "Authorization", "Proxy", "Proxy-Authorization", "Proxy-Connection",
-	"Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+// notPassed contains the names of the fields that scripts do not get as HTTP_ variables:
+// those that have a variable of their own, fields of the connection, credentials, and
+// Proxy, as programs take HTTP_PROXY for a setting (CVE-2016-5385).
+var notPassed = []string{"content-type", "content-length", "authorization", "proxy", "proxy-authorization", "proxy-connection",
+	"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 
-// fieldVariables adds the request's fields as HTTP_*; those that came more than
-// once are joined. A name with an underscore could be mistaken for another.
+// variableBytes contains what the name of a field may consist of that scripts get. Another
+// name, such as X_Y, could become the same variable as the one that it imitates.
+var variableBytes = newByteSet(alnum + "-")
+
+// passedFields returns the names, in lower case, of the fields that scripts get.
+func passedFields(fields Header) map[string]bool {
+	passed := make(map[string]bool)
+	for _, f := range fields {
+		name := strings.ToLower(f.Name)
+		if variableBytes.containsAll(name) && !slices.Contains(notPassed, name) {
+			passed[name] = true
+		}
+	}
+	for _, options := range fields.Values("Connection") { // names of fields of the connection
+		for option := range strings.SplitSeq(options, ",") {
+			if option = trimSpace(option); isToken(option) {
+				delete(passed, strings.ToLower(option))
+			}
+		}
+	}
+	return passed
+}
+
+// fieldVariables appends the fields of the request to env (RFC 3875 section 4.1.18). The
+// values of fields with the same name are joined.
 func (h *CGIHandler) fieldVariables(env []string) []string {
-	named := strings.Join(h.Headers.Values("Connection"), ",")
-	at := make(map[string]int)
+	passed := passedFields(h.Headers)
+	at := make(map[string]int) // indexes of env
 	for _, f := range h.Headers {
-		if strings.Contains(f.Name, "_") || hasToken(named, f.Name) ||
-			slices.ContainsFunc(notPassed, func(name string) bool { return strings.EqualFold(name, f.Name) }) {
+		if !passed[strings.ToLower(f.Name)] {
 			continue
 		}
 		name := "HTTP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -569,7 +590,8 @@ func (h *CGIHandler) fieldVariables(env []string) []string {
 	return env
 }
 
-// arguments returns the words of an indexed query (RFC 3875 section 4.4).
+// arguments returns the words of an indexed query (RFC 3875 section 4.4). It returns none
+// if a script could take one of them for an option (CVE-2012-1823).
 func arguments(method, query string) []string {
 	if method != "GET" && method != "HEAD" || query == "" || strings.Contains(query, "=") {
 		return nil
@@ -577,7 +599,7 @@ func arguments(method, query string) []string {
 	words := strings.Split(query, "+")
 	for i := range words {
 		words[i] = unquote(words[i])
-		if strings.IndexByte(words[i], 0) >= 0 {
+		if strings.HasPrefix(words[i], "-") || strings.IndexByte(words[i], 0) >= 0 {
 			return nil
 		}
 	}
@@ -622,7 +644,7 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 				return sh, errors.New("bad Content-Length " + quote(f.Value))
 			}
 			first := sh.length < 0
-			if sh.length = n; !first || sh.code == 204 {
+			if sh.length = n; !first || sh.code == 204 || sh.code == 205 {
 				continue // 204 must not have it (RFC 9110 section 8.6)
 			}
 		case "location":
@@ -639,6 +661,9 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 			f.Value = quoteTarget(f.Value)
 		}
 		sh.fields = append(sh.fields, f)
+	}
+	if sh.code == 205 { // which must have an empty body (RFC 9110 section 15.3.6)
+		sh.length, sh.fields = 0, append(sh.fields, Field{"Content-Length", "0"})
 	}
 	return sh, nil
 }
@@ -712,7 +737,7 @@ func (h *CGIHandler) sendResponse(s *script, sh scriptHeader) {
 		self.SendHeader("Transfer-Encoding", "chunked")
 	}
 	self.EndHeaders()
-	if h.out.noBody {
+	if h.out.noBody || sh.code == 205 {
 		h.out.flush()
 		io.Copy(io.Discard, s.output) // the script may have more to do than to write
 		s.logErrors()

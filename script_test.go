@@ -21,6 +21,7 @@ import (
 func init() {
 	maps.Copy(scripts, map[string]func(){
 		"nph-killed": func() { say("HTTP/1.1 200 OK\r\n\r\n"); scripts["killed"]() },
+		"reset":      says("Status: 205 Reset\nContent-Type: text/plain\nContent-Length: 4\n\nbody"),
 		"pause":      func() { <-time.After(2 * time.Second); say(plainText + "late") },
 		"family": func() { // leaves two children in its process group
 			for _, name := range []string{"cleansup", "stubborn"} {
@@ -209,6 +210,42 @@ func TestScriptCutOff(t *testing.T) {
 				t.Error("the response looks complete")
 			}
 		})
+	}
+}
+
+// A response with status 205 has no body (RFC 9110 section 15.3.6).
+func TestScriptResetContent(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	_, r := send(t, s.Addr(), "GET /cgi-bin/reset HTTP/1.1\r\nHost: x\r\n\r\n"+script("GET", "/cgi-bin/sized"))
+	if response, body := readResponse(t, r); response.StatusCode != 205 || response.ContentLength != 0 || body != "" {
+		t.Errorf("got %v, %q", response, body)
+	}
+	if _, body := readResponse(t, r); body != "12345" {
+		t.Errorf("next: %q", body)
+	}
+}
+
+// Scripts get a variable for a field only if no other name becomes the same one, and none
+// for what the client did not send.
+func TestScriptFields(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	request := "GET /cgi-bin/env HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nx-one: 2\r\nX_One: 3\r\nX.One: 4\r\nX`id`: 5\r\nX~Y: 6\r\n" +
+		"X-Hop: 7\r\nX-Last: 8\r\nConnection: close, x-hop,,,\r\nConnection: X-LAST\r\n%s\r\n"
+	env := ask(t, s.Addr(), fmt.Sprintf(request, ""))
+	if !strings.Contains(env, "\nHTTP_X_ONE=1, 2\n") {
+		t.Errorf("X-One is missing in:\n%s", env)
+	}
+	for _, name := range []string{"CONTENT_TYPE=", "HTTP_X`", "HTTP_X.", "HTTP_X~", "HTTP_X_HOP", "HTTP_X_LAST", "HTTP_CONNECTION"} {
+		if strings.Contains(env, "\n"+name) {
+			t.Errorf("%s is in:\n%s", name, env)
+		}
+	}
+	for value, want := range map[string]string{"text/plain": "CONTENT_TYPE=text/plain\n", "": "CONTENT_TYPE=\n"} {
+		if env := ask(t, s.Addr(), fmt.Sprintf(request, "Content-Type: "+value+"\r\n")); !strings.Contains(env, "\n"+want) {
+			t.Errorf("%q is missing in:\n%s", want, env)
+		}
 	}
 }
 
