@@ -3,26 +3,30 @@ package httpserver
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"math"
 	"net"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// This file holds CGI (RFC 3875): which script a request is for, the environment
-// it runs in, and what becomes of its answer.
+// This file contains the host side of CGI (RFC 3875): which script a request is for,
+// the environment that the script gets, and the response that is made of its output.
 
-// A ScriptHandler is a Handler that runs CGI scripts, by embedding CGIHandler.
-// Its methods are documented there; CGIHandler calls them on the outermost type.
+// A ScriptHandler is a [Handler] that runs CGI scripts. A type implements it by embedding
+// [CGIHandler], where the methods are documented. CGIHandler calls them on the outermost
+// value.
 type ScriptHandler interface {
 	FileHandler
 	IsCGI() bool
@@ -33,10 +37,14 @@ type ScriptHandler interface {
 	cgi() *CGIHandler
 }
 
-// A CGIHandler is a SimpleHandler that runs what is below its CGIDirectories
-// instead of sending it. Scripts take any method but OPTIONS, CONNECT and TRACE.
-// The fields may be changed from request to request. With FS there are no
-// scripts: they are files of the system.
+// A CGIHandler is a [SimpleHandler] that runs the files below its CGIDirectories instead
+// of sending them. Scripts handle all methods except OPTIONS, CONNECT and TRACE. The
+// fields may be changed between requests. A handler with an FS runs no scripts, as these
+// are files of the system.
+//
+// When a client leaves, when ScriptTimeout has passed, and when the server closes, the
+// process group of the script gets SIGTERM, and SIGKILL two seconds later. A process that
+// leaves the group, as by setsid, outlives its script.
 //
 // Python: CGIHTTPRequestHandler.
 type CGIHandler struct {
@@ -45,53 +53,60 @@ type CGIHandler struct {
 	CGIDirectories []string // URL paths; nil means /cgi-bin, /htbin. Python: cgi_directories
 	CGIInfo        CGIInfo  // set by IsCGI. Python: cgi_info
 
-	// Env is added to each script's environment, "K=V". REMOTE_USER and AUTH_TYPE
-	// are set here alone: what a client says of itself is not passed on.
+	// Env is added to the environment of each script, in the form "key=value". Without
+	// it, scripts get no REMOTE_USER and no AUTH_TYPE: nothing has checked what a client
+	// says about itself.
 	Env []string
 
-	// InheritEnv names variables of the server's own environment that scripts
-	// get, beside PATH, TZ, TMPDIR, the locale, and what Windows needs.
+	// InheritEnv contains the names of further variables that scripts get from the
+	// environment of the server. They always get PATH, TZ, TMPDIR, the locale, and what
+	// Windows needs to start a program.
 	InheritEnv []string
 
-	// ScriptTimeout is how long a script may run; then it is ended, and the
-	// client gets 504 if it has no answer yet. 0 means no limit.
+	// ScriptTimeout is how long a script may run. After that it is ended, and the client
+	// gets a 504 if nothing was sent to it yet. 0 means no limit.
 	ScriptTimeout time.Duration
 
-	// MaxBody limits, in bytes, the temporary file for a request's body. A body in
-	// chunks is stored whole before the script runs, and a larger one is 413; of
-	// others only what the script is slow to read is stored. 0 means 1 GiB.
+	// MaxBody limits the request body, in bytes; a longer one is answered with 413. A
+	// script starts when the whole body has arrived. 0 means 1 GiB.
 	MaxBody int64
 
-	// Slots bounds how many scripts run at once: each takes a place in it until it
-	// has exited, others wait. The handlers of a server share one, such as
-	// make(chan struct{}, 64); nil means no bound.
+	// MaxStored limits the size, in bytes, of the temporary files that contain request
+	// bodies of more than 64 KiB, for all handlers of the server together. Requests
+	// beyond it are answered with 503. 0 means 4 GiB.
+	MaxStored int64
+
+	// Slots limits the number of scripts that run at once to its capacity; others wait.
+	// The handlers of a server share one, such as make(chan struct{}, 64). nil means no
+	// limit.
 	Slots chan struct{}
 
-	// StatusFirst sends "200 Script output follows" before the script runs, as
-	// Python does; then its whole output, header included, is sent as it is.
+	// StatusFirst makes RunCGI send "200 Script output follows" before it runs the script,
+	// as Python does, and then send all output, including its header, unchanged.
 	StatusFirst bool
 
-	// RunAsServer lets scripts run as the server's user. Else, if that is root,
-	// they run as nobody, or not at all.
+	// RunAsServer makes scripts run as the user of the server. Otherwise, if that is root,
+	// they run as nobody.
 	RunAsServer bool
 
-	location string // of a local redirect that RunCGI has left to follow
-	dropped  bool   // requests that came while a script ran were dropped
+	location string // of the local redirect that follows RunCGI; "" if there is none
 }
 
-// A CGIInfo says where a script is: Dir is the CGI directory, Rest is what comes
-// after it and a slash in the request's path, decoded and without query.
+// A CGIInfo is the location of a script in the decoded path of a request, without its
+// query: Dir is the CGI directory, and Rest is what follows Dir and a slash.
 type CGIInfo struct{ Dir, Rest string }
 
 const (
-	maxScriptHeader = 64 << 10 // bytes of a script's header
-	maxRedirects    = 10       // local redirects in answer to one request
-	defaultMaxBody  = 1 << 30  // bytes, of MaxBody
+	maxScriptHeader  = 64 << 10 // bytes of the header of a script's output
+	maxRedirects     = 10       // local redirects for one request
+	maxBodyInMemory  = 64 << 10 // bytes
+	defaultMaxBody   = 1 << 30  // bytes
+	defaultMaxStored = 4 << 30  // bytes
 )
 
 func (h *CGIHandler) cgi() *CGIHandler { return h }
 
-// scripts gives the outermost value.
+// scripts returns the outermost value.
 func (h *CGIHandler) scripts() ScriptHandler {
 	if s, ok := h.Self().(ScriptHandler); ok {
 		return s
@@ -99,20 +114,20 @@ func (h *CGIHandler) scripts() ScriptHandler {
 	return h
 }
 
-// DoPOST runs a script; for anything else it answers 501. Python: do_POST.
+// DoPOST runs a script. It responds with 501 if there is none. Python: do_POST.
 func (h *CGIHandler) DoPOST() {
 	if !h.runIfCGI() {
 		h.scripts().SendError(501, "Can only POST to CGI scripts", "")
 	}
 }
 
-// DoPUT runs a script, or answers 501.
+// DoPUT runs a script. It responds with 501 if there is none.
 func (h *CGIHandler) DoPUT() { h.runOrRefuse() }
 
-// DoPATCH runs a script, or answers 501.
+// DoPATCH runs a script. It responds with 501 if there is none.
 func (h *CGIHandler) DoPATCH() { h.runOrRefuse() }
 
-// DoDELETE runs a script, or answers 501.
+// DoDELETE runs a script. It responds with 501 if there is none.
 func (h *CGIHandler) DoDELETE() { h.runOrRefuse() }
 
 func (h *CGIHandler) runOrRefuse() {
@@ -121,8 +136,8 @@ func (h *CGIHandler) runOrRefuse() {
 	}
 }
 
-// runIfCGI runs a script and follows the local redirects that it may answer
-// with. It is false where there is no script.
+// runIfCGI runs a script and follows local redirects. It returns false if the request is
+// not for a script.
 func (h *CGIHandler) runIfCGI() bool {
 	self := h.scripts()
 	if !self.IsCGI() {
@@ -152,14 +167,14 @@ func (h *CGIHandler) runIfCGI() bool {
 	return true
 }
 
-// redirectLocally turns the request into one for another resource of the server
-// (RFC 3875 section 6.2.2).
+// redirectLocally turns the request into one for the location of a local redirect, which
+// has no body (RFC 3875 section 6.2.2).
 func (h *CGIHandler) redirectLocally() {
 	h.Path = "/" + strings.TrimLeft(h.location, "/")
 	if h.Command != "HEAD" {
 		h.Command = "GET"
 	}
-	if h.body.err != io.EOF { // the answer does not wait for the rest of it
+	if h.body.err != io.EOF { // RunCGI has read another RFile
 		h.broken, h.CloseConnection = true, true
 	}
 	h.body.reset(&h.in, 0)
@@ -168,7 +183,7 @@ func (h *CGIHandler) redirectLocally() {
 	})
 }
 
-// SendHead runs a script, or does what that of SimpleHandler does.
+// SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none.
 // Python: send_head.
 func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	if h.runIfCGI() {
@@ -177,9 +192,9 @@ func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	return h.SimpleHandler.SendHead()
 }
 
-// IsCGI tells whether the request's path is below one of CGIDirectories, and
-// sets CGIInfo. The path is that which files are looked up by, so there is no
-// spelling by which a script would be sent as a file. Python: is_cgi.
+// IsCGI reports whether the path of the request is below one of CGIDirectories, and sets
+// CGIInfo. The path is decoded and cleaned as it is for files, so that no spelling of it
+// makes the handler send a script as a file. Python: is_cgi.
 func (h *CGIHandler) IsCGI() bool {
 	clean, ok := cleanPath(h.Path)
 	if !ok {
@@ -203,10 +218,10 @@ func (h *CGIHandler) IsCGI() bool {
 	return false
 }
 
-// sameDirectory tells whether two paths are the same to the file system, which
-// may ignore case.
+// sameDirectory reports whether two paths are names of one directory. They may be if the
+// file system ignores case.
 func (h *CGIHandler) sameDirectory(a, b string) bool {
-	aliases := runtime.GOOS == "windows" || runtime.GOOS == "darwin" // beside those that differ in case
+	aliases := runtime.GOOS == "windows" || runtime.GOOS == "darwin" // other than those that differ in case
 	if a == b || !aliases && !strings.EqualFold(a, b) {
 		return a == b
 	}
@@ -215,34 +230,34 @@ func (h *CGIHandler) sameDirectory(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// local gives the name for a decoded path.
+// local returns the file name for a decoded path.
 func (h *CGIHandler) local(path string) string {
 	return h.scripts().TranslatePath(quoteName(path))
 }
 
-// IsExecutable tells whether a file may be run. Python: executable.
+// IsExecutable reports whether a file may be run. Python: executable.
 func (h *CGIHandler) IsExecutable(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && (runtime.GOOS == "windows" || info.Mode()&0o111 != 0)
 }
 
-// IsPython tells whether a file is a Python script, by its suffix. Where the
-// system knows no #!, the interpreter is called for it. Python: is_python.
+// IsPython reports whether a file is a Python script, by its suffix. On Windows, which
+// does not know #!, such a file is run by the program python. Python: is_python.
 func (h *CGIHandler) IsPython(name string) bool {
 	suffix := strings.ToLower(filepath.Ext(name))
 	return suffix == ".py" || suffix == ".pyw"
 }
 
-// A scriptRequest is what a request means to a script.
+// A scriptRequest is the result of findScript.
 type scriptRequest struct {
-	url  string // of the script: SCRIPT_NAME
-	file string // absolute name
-	info string // path after the script: PATH_INFO
+	url  string // SCRIPT_NAME, the path of the script
+	file string // absolute name of the script
+	info string // PATH_INFO, the rest of the path
 }
 
-// findScript finds the script of CGIInfo: directories as far as there are any,
-// then the script's name, then PATH_INFO. Without a script it answers the
-// request.
+// findScript finds the script that CGIInfo leads to. Rest begins with directories, as far
+// as these exist; the name of the script follows, then PATH_INFO. If there is no script,
+// findScript sends an error response.
 func (h *CGIHandler) findScript() (r scriptRequest, ok bool) {
 	self := h.scripts()
 	dir, rest := h.CGIInfo.Dir, h.CGIInfo.Rest
@@ -285,125 +300,154 @@ func (h *CGIHandler) notExecutable(r scriptRequest) {
 	h.scripts().SendError(403, "CGI script is not executable ("+quote(r.url)+")", "")
 }
 
-// RunCGI runs the script of CGIInfo and sends its answer. A local redirect is
-// followed once it has returned. Python: run_cgi.
+// HandleExpect100 responds with 413 if the body is too large for a script, so that the
+// client does not send it. Python: handle_expect_100.
+func (h *CGIHandler) HandleExpect100() bool {
+	if h.body.remaining > h.maxBody() && h.scripts().IsCGI() {
+		h.scripts().SendError(413, "", "")
+		return false
+	}
+	return h.SimpleHandler.HandleExpect100()
+}
+
+// RunCGI runs the script of CGIInfo and sends its output as the response. A local redirect
+// is followed after it has returned. Python: run_cgi.
 func (h *CGIHandler) RunCGI() {
 	r, ok := h.findScript()
 	if !ok {
 		return
 	}
-	spool, length, err := h.requestBody()
+	body, err := h.readBody()
 	if err != nil {
+		h.refuseBody(err)
 		return
 	}
-	if spool != nil {
-		defer closeSpool(spool)
-	}
-	s, err := h.startScript(r, spool, length)
-	if err != nil {
+	s := &script{url: r.url, body: body, slots: h.Slots}
+	s.ctx, s.cancel = context.WithCancelCause(h.Server.ctx)
+	s.logError = func(line string) { h.scripts().LogError("%s: %s", s.url, line) }
+	stopWatching := h.in.watch(s.cancel)
+	if err := h.startScript(s, r); err != nil {
+		stopWatching()
+		s.cancel(nil)
+		body.close()
 		h.notStarted(r, err)
 		return
 	}
-	whole := false
 	defer func() {
-		if !whole {
-			s.cutOff() // something panicked
+		stopWatching() // the script need not end if the client leaves after the response
+		if err := s.close(); err != nil {
+			h.scripts().LogError("CGI script %s: %v", s.url, err)
 		}
-		h.endScript(s)
 	}()
 	switch {
-	case strings.HasPrefix(path.Base(r.url), "nph-"):
+	case strings.HasPrefix(path.Base(s.url), "nph-"):
 		h.scripts().LogRequest(0, -1)
-		h.CloseConnection = true
-		h.copyOutput(s)
+		h.sendRaw(s)
 	case h.StatusFirst:
 		h.scripts().SendResponse(200, "Script output follows")
 		h.scripts().FlushHeaders()
 		h.out.end() // the script ends the head
-		h.CloseConnection = true
-		h.copyOutput(s)
+		h.sendRaw(s)
 	default:
-		h.answer(s)
+		h.respond(s)
 	}
-	whole = true
 }
 
-// notStarted answers for a script that did not start. What the system lacks is
-// not the script's fault.
+// readBody reads the request body.
+func (h *CGIHandler) readBody() (*storedBody, error) {
+	if h.body.remaining > h.maxBody() {
+		return nil, errBodyTooLarge
+	}
+	memory := int64(maxBodyInMemory)
+	if changesUser(h.RunAsServer) {
+		memory = 0 // that user can open /dev/stdin if it is a file, but not if it is the pipe of os/exec
+	}
+	body := &storedBody{store: shared[bodyStore](h.Server), maxSize: cmp.Or(h.MaxStored, defaultMaxStored)}
+	return body, body.readFrom(h.RFile, memory, h.maxBody())
+}
+
+func (h *CGIHandler) maxBody() int64 {
+	return min(cmp.Or(h.MaxBody, defaultMaxBody), math.MaxInt64-1)
+}
+
+// refuseBody responds to a request whose body could not be read or stored.
+func (h *CGIHandler) refuseBody(err error) {
+	code, message := 400, "Bad request body"
+	switch {
+	case err == errBodyTooLarge:
+		code, message = 413, ""
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		code, message = 408, ""
+	case isGone(err):
+		h.broken = true
+		return
+	case err == errStoreFull, outOfResources(err):
+		code, message = 503, ""
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		code, message = 507, ""
+	case errors.As(err, new(*fs.PathError)):
+		code, message = 500, ""
+	}
+	if code >= 500 {
+		h.scripts().LogError("%v", err)
+	}
+	h.scripts().SendError(code, message, "")
+}
+
+// startScript makes the command that runs a script, and starts it.
+func (h *CGIHandler) startScript(s *script, r scriptRequest) error {
+	command := []string{r.file}
+	if suffix := strings.ToLower(filepath.Ext(r.file)); suffix != ".bat" && suffix != ".cmd" { // cmd.exe may run what an argument contains
+		command = append(command, arguments(h.Command, targetQuery(h.Path))...)
+	}
+	if runtime.GOOS == "windows" && h.scripts().IsPython(r.file) {
+		command = append([]string{"python"}, command...)
+	}
+	s.cmd = exec.CommandContext(s.ctx, command[0], command[1:]...)
+	s.cmd.Dir = filepath.Dir(r.file)
+	s.cmd.Env = h.environment(r, s.body.size)
+	if err := isolate(s.cmd, h.RunAsServer); err != nil {
+		return err
+	}
+	return s.start(h.Server, h.ScriptTimeout)
+}
+
+// notStarted responds to a request whose script did not start.
 func (h *CGIHandler) notStarted(r scriptRequest, err error) {
 	self := h.scripts()
-	var refused *statusError
 	switch {
-	case errors.As(err, &refused):
-		self.SendError(refused.code, refused.message, refused.explain)
-		return
 	case err == errClientGone:
 		h.broken = true
 		self.LogError("CGI script %s: the client has gone before it could run", r.url)
-		return
-	}
-	self.LogError("CGI script %s: %v", r.url, err)
-	if outOfResources(err) {
+	case err == ErrServerClosed:
 		self.SendError(503, "", "")
-	} else {
+	case errors.Is(err, syscall.E2BIG): // the environment contains the header
+		self.SendError(431, "", "")
+	case outOfResources(err):
+		self.LogError("CGI script %s: %v", r.url, err)
+		self.SendError(503, "", "")
+	default:
+		self.LogError("CGI script %s: %v", r.url, err)
 		h.notExecutable(r)
 	}
 }
 
-// requestBody tells how long the request's body is. A chunked one is kept in a
-// file, as CONTENT_LENGTH must be known before the script runs. An error was
-// answered.
-func (h *CGIHandler) requestBody() (spool *os.File, length int64, err error) {
-	if !h.body.chunked {
-		return nil, h.body.remaining, nil
-	}
-	spool, err = createSpool()
-	if err != nil {
-		h.scripts().LogError("%v", err)
-		h.scripts().SendError(500, "", "")
-		return nil, 0, err
-	}
-	limit := min(cmp.Or(h.MaxBody, defaultMaxBody), math.MaxInt64-1)
-	length, err = io.Copy(spool, io.LimitReader(h.RFile, limit+1))
-	switch {
-	case err == nil && length > limit:
-		err = errors.New("too large")
-		h.scripts().SendError(413, "", "")
-	case err != nil && (h.body.err == nil || h.body.err == io.EOF):
-		h.scripts().LogError("%v", err) // it could not be written
-		h.scripts().SendError(500, "", "")
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		h.scripts().SendError(408, "", "")
-	case err != nil:
-		h.scripts().SendError(400, "Bad request body", "")
-	default:
-		if _, err = spool.Seek(0, io.SeekStart); err != nil {
-			h.scripts().LogError("%v", err)
-			h.scripts().SendError(500, "", "")
-		}
-	}
-	if err != nil {
-		closeSpool(spool)
-		return nil, 0, err
-	}
-	return spool, length, nil
-}
-
-// inherited are the variables of the server's own environment that scripts get,
-// beside those of the locale; on Windows no program starts without the others.
+// inherited contains the names of variables that scripts get from the environment of the
+// server, apart from those of the locale. Without the second ones, no program starts on
+// Windows.
 var (
 	inherited        = []string{"PATH", "TZ", "TMPDIR", "LANG", "LANGUAGE"}
 	inheritedWindows = []string{"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"}
 )
 
-// inherits tells whether scripts get a variable of the server's environment.
+// inherits reports whether scripts get a variable from the environment of the server.
 func (h *CGIHandler) inherits(name string) bool {
 	return strings.HasPrefix(name, "LC_") || slices.Contains(inherited, name) || slices.Contains(h.InheritEnv, name) ||
 		runtime.GOOS == "windows" && slices.Contains(inheritedWindows, strings.ToUpper(name))
 }
 
-// environment makes a script's environment: what it inherits, the meta-variables,
-// the request's fields, and Env.
+// environment returns the environment of a script: inherited variables, meta-variables,
+// the fields of the request, and Env.
 func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
 	var env []string
 	for _, variable := range os.Environ() {
@@ -417,8 +461,8 @@ func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
 	return append(h.fieldVariables(env), h.Env...)
 }
 
-// metaVariables are those of RFC 3875 section 4.1, with the values that Python
-// gives them, and then those that Apache has beside them.
+// metaVariables returns the variables of RFC 3875 section 4.1, with the values that they
+// have in Python, and then those that Apache adds.
 func (h *CGIHandler) metaVariables(r scriptRequest, length int64) []Field {
 	self := h.scripts()
 	scheme := h.scheme()
@@ -435,7 +479,6 @@ func (h *CGIHandler) metaVariables(r scriptRequest, length int64) []Field {
 		{"QUERY_STRING", targetQuery(h.Path)},
 		{"REMOTE_ADDR", strings.TrimPrefix(self.AddressString(), "-")},
 		{"REMOTE_HOST", ""},
-		{"CONTENT_TYPE", "text/plain"},
 		{"CONTENT_LENGTH", ""},
 		{"HTTP_USER_AGENT", ""},
 		{"HTTP_COOKIE", ""},
@@ -445,9 +488,9 @@ func (h *CGIHandler) metaVariables(r scriptRequest, length int64) []Field {
 		{"DOCUMENT_ROOT", h.absolute("/")},
 		{"REQUEST_URI", h.Path},
 		{"REQUEST_SCHEME", scheme},
-		{"REDIRECT_STATUS", "200"}, // without it php-cgi takes the call for an attack
+		{"REDIRECT_STATUS", "200"}, // php-cgi refuses to run without it
 	}
-	// What follows takes the place of what stands above.
+	// Of two variables with the same name, os/exec takes the later one.
 	if contentType, ok := h.Headers.Lookup("Content-Type"); ok {
 		variables = append(variables, Field{"CONTENT_TYPE", contentType})
 	}
@@ -464,7 +507,7 @@ func (h *CGIHandler) metaVariables(r scriptRequest, length int64) []Field {
 	return variables
 }
 
-// absolute gives the absolute name for a decoded path, "" for none.
+// absolute returns the absolute file name for a decoded path, or "" for "".
 func (h *CGIHandler) absolute(path string) string {
 	local := h.local(path)
 	if path == "" || local == "" {
@@ -477,7 +520,7 @@ func (h *CGIHandler) absolute(path string) string {
 	return name
 }
 
-// portString writes a port, "" for none.
+// portString returns a port in decimal, or "" for 0.
 func portString(port int) string {
 	if port == 0 {
 		return ""
@@ -485,8 +528,8 @@ func portString(port int) string {
 	return strconv.Itoa(port)
 }
 
-// scheme tells how the client reached the server. A connection that has a
-// handshake is taken for TLS.
+// scheme returns the scheme of the request's URI. It takes a connection with a handshake
+// for one of TLS.
 func (h *CGIHandler) scheme() string {
 	if _, ok := h.Connection.(interface{ Handshake() error }); ok {
 		return "https"
@@ -494,20 +537,42 @@ func (h *CGIHandler) scheme() string {
 	return "http"
 }
 
-// notPassed are the fields that scripts do not get as HTTP_*: those with a
-// variable of their own, those of the connection, credentials, and Proxy, which
-// programs would take for a setting of theirs (CVE-2016-5385).
-var notPassed = []string{"Content-Type", "Content-Length", "Authorization", "Proxy", "Proxy-Authorization", "Proxy-Connection",
-	"Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+// notPassed contains the names of the fields that scripts do not get as HTTP_ variables:
+// those that have a variable of their own, fields of the connection, credentials, and
+// Proxy, as programs take HTTP_PROXY for a setting (CVE-2016-5385).
+var notPassed = []string{"content-type", "content-length", "authorization", "proxy", "proxy-authorization", "proxy-connection",
+	"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 
-// fieldVariables adds the request's fields as HTTP_*; those that came more than
-// once are joined. A name with an underscore could be mistaken for another.
+// variableBytes contains what the name of a field may consist of that scripts get. Another
+// name, such as X_Y, could become the same variable as the one that it imitates.
+var variableBytes = newByteSet(alnum + "-")
+
+// passedFields returns the names, in lower case, of the fields that scripts get.
+func passedFields(fields Header) map[string]bool {
+	passed := make(map[string]bool)
+	for _, f := range fields {
+		name := strings.ToLower(f.Name)
+		if variableBytes.containsAll(name) && !slices.Contains(notPassed, name) {
+			passed[name] = true
+		}
+	}
+	for _, options := range fields.Values("Connection") { // names of fields of the connection
+		for option := range strings.SplitSeq(options, ",") {
+			if option = trimSpace(option); isToken(option) {
+				delete(passed, strings.ToLower(option))
+			}
+		}
+	}
+	return passed
+}
+
+// fieldVariables appends the fields of the request to env (RFC 3875 section 4.1.18). The
+// values of fields with the same name are joined.
 func (h *CGIHandler) fieldVariables(env []string) []string {
-	named := strings.Join(h.Headers.Values("Connection"), ",")
-	at := make(map[string]int)
+	passed := passedFields(h.Headers)
+	at := make(map[string]int) // indexes of env
 	for _, f := range h.Headers {
-		if strings.Contains(f.Name, "_") || hasToken(named, f.Name) ||
-			slices.ContainsFunc(notPassed, func(name string) bool { return strings.EqualFold(name, f.Name) }) {
+		if !passed[strings.ToLower(f.Name)] {
 			continue
 		}
 		name := "HTTP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -525,7 +590,8 @@ func (h *CGIHandler) fieldVariables(env []string) []string {
 	return env
 }
 
-// arguments gives the words of an indexed query, RFC 3875 section 4.4.
+// arguments returns the words of an indexed query (RFC 3875 section 4.4). It returns none
+// if a script could take one of them for an option (CVE-2012-1823).
 func arguments(method, query string) []string {
 	if method != "GET" && method != "HEAD" || query == "" || strings.Contains(query, "=") {
 		return nil
@@ -533,7 +599,7 @@ func arguments(method, query string) []string {
 	words := strings.Split(query, "+")
 	for i := range words {
 		words[i] = unquote(words[i])
-		if strings.IndexByte(words[i], 0) >= 0 {
+		if strings.HasPrefix(words[i], "-") || strings.IndexByte(words[i], 0) >= 0 {
 			return nil
 		}
 	}
@@ -542,14 +608,14 @@ func arguments(method, query string) []string {
 
 // A scriptHeader is the header of a script's output (RFC 3875 section 6).
 type scriptHeader struct {
-	code     int // of Status, or what the other fields make it
+	code     int // status code of the response
 	message  string
-	location string // of a local redirect
-	length   int64  // Content-Length, -1 without
-	fields   Header // others, in order
+	location string // path of a local redirect; "" if it is none
+	length   int64  // Content-Length; -1 if there is none
+	fields   Header // fields of the response
 }
 
-// parseScriptHeader reads a header whose lines end in LF or CRLF.
+// parseScriptHeader parses a header whose lines end in LF or CRLF.
 func parseScriptHeader(block string) (sh scriptHeader, err error) {
 	fields, refused := parseFields(nil, block)
 	if refused != nil {
@@ -577,11 +643,9 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 			if !ok || sh.length >= 0 && n != sh.length {
 				return sh, errors.New("bad Content-Length " + quote(f.Value))
 			}
-			if sh.length >= 0 {
-				continue
-			}
-			if sh.length = n; sh.code == 204 {
-				continue // which must not have it (RFC 9110 section 8.6)
+			first := sh.length < 0
+			if sh.length = n; !first || sh.code == 204 || sh.code == 205 {
+				continue // 204 must not have it (RFC 9110 section 8.6)
 			}
 		case "location":
 			if f.Value == "" {
@@ -598,14 +662,18 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 		}
 		sh.fields = append(sh.fields, f)
 	}
+	if sh.code == 205 { // which must have an empty body (RFC 9110 section 15.3.6)
+		sh.length, sh.fields = 0, append(sh.fields, Field{"Content-Length", "0"})
+	}
 	return sh, nil
 }
 
-// readScriptHeader reads a script's output up to the empty line.
-func readScriptHeader(s *script) (sh scriptHeader, err error) {
+// readScriptHeader reads the header of a script's output. It returns an error of r, other
+// than io.EOF, as it is.
+func readScriptHeader(r *bufio.Reader) (sh scriptHeader, err error) {
 	var block []byte
 	for begin := 0; ; { // of a line
-		piece, err := s.output.ReadSlice('\n')
+		piece, err := r.ReadSlice('\n')
 		if len(block)+len(piece) > maxScriptHeader {
 			return sh, errors.New("header of more than 65536 bytes")
 		}
@@ -613,6 +681,8 @@ func readScriptHeader(s *script) (sh scriptHeader, err error) {
 		switch line := string(block[begin:]); {
 		case err == bufio.ErrBufferFull:
 			continue // with the rest of a long line
+		case err != nil && err != io.EOF:
+			return sh, err
 		case err != nil && len(block) == 0:
 			return sh, errors.New("no output")
 		case err != nil:
@@ -624,92 +694,104 @@ func readScriptHeader(s *script) (sh scriptHeader, err error) {
 	}
 }
 
-// answer reads a script's header and sends head and body, or an error.
-func (h *CGIHandler) answer(s *script) {
-	self := h.scripts()
-	sh, err := readScriptHeader(s)
-	h.logErrors(s)
+// respond reads the header of the output of a script, and sends a response.
+func (h *CGIHandler) respond(s *script) {
+	sh, err := readScriptHeader(s.output)
+	s.logErrors()
 	switch {
-	case s.timedOut.Load():
-		self.LogError("CGI script %s timed out", s.url)
-		self.SendError(504, "", "")
-		return
-	case s.refusal.Load() != 0:
-		self.SendError(int(s.refusal.Load()), "", "")
-		return
-	case err != nil && isClosed(s.over): // as the client is gone, or the server is going
-		h.broken = true
-		self.LogError("CGI script %s was ended before it answered", s.url)
-		return
 	case err != nil:
-		self.LogError("CGI script %s: %v", s.url, err)
-		s.terminate()
-		self.SendError(502, "", "")
-		return
+		h.noResponse(s, err)
 	case sh.location != "":
 		h.location = sh.location
-		return
+	default:
+		h.sendResponse(s, sh)
 	}
+}
+
+// noResponse responds to a request whose script has not written a valid header.
+func (h *CGIHandler) noResponse(s *script, err error) {
+	self := h.scripts()
+	switch {
+	case err == errTimedOut:
+		self.LogError("CGI script %s timed out", s.url)
+		self.SendError(504, "", "")
+	case s.ctx.Err() != nil: // the client has left, or the server was closed
+		h.broken = true
+		self.LogError("CGI script %s was ended before it answered", s.url)
+	default:
+		s.cancel(err)
+		self.LogError("CGI script %s: %v", s.url, err)
+		self.SendError(502, "", "")
+	}
+}
+
+// sendResponse sends a head that is made of the header, and the rest of the output.
+func (h *CGIHandler) sendResponse(s *script, sh scriptHeader) {
+	self := h.scripts()
 	self.SendResponse(sh.code, sh.message)
 	for _, f := range sh.fields {
 		self.SendHeader(f.Name, f.Value)
 	}
-	chunked := sh.length < 0 && h.persistent() && h.line.atLeast(1, 1) && h.Command != "HEAD" && sh.code != 204 && sh.code != 304
-	if chunked {
+	inChunks := sh.length < 0 && h.persistent() && h.line.atLeast(1, 1) && h.Command != "HEAD" && sh.code != 204 && sh.code != 304
+	if inChunks {
 		self.SendHeader("Transfer-Encoding", "chunked")
 	}
 	self.EndHeaders()
-	h.sendOutput(s, sh.length, chunked)
-}
-
-// sendOutput sends the script's output as it comes, at most length bytes if that
-// is not -1.
-func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
-	if h.out.noBody {
+	if h.out.noBody || sh.code == 205 {
 		h.out.flush()
-		io.Copy(io.Discard, s) // it may have more to do than to write
-		h.logErrors(s)
+		io.Copy(io.Discard, s.output) // the script may have more to do than to write
+		s.logErrors()
 		return
 	}
-	w := h.WFile
+	h.sendOutput(s, sh.length, inChunks)
+}
+
+// sendRaw sends all output of a script, which includes at least a part of the head.
+func (h *CGIHandler) sendRaw(s *script) {
+	h.CloseConnection = true
+	h.state.unframed.Store(true)
+	h.sendOutput(s, -1, false)
+}
+
+// sendOutput sends the output of a script as it comes, up to length bytes. A length of -1
+// means all of it.
+func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
+	w, limit := h.WFile, length
 	if inChunks {
 		w = &chunkWriter{w: h.WFile}
 	}
-	out := io.Reader(s)
-	if length >= 0 {
-		out = io.LimitReader(s, length)
+	if length < 0 {
+		limit = math.MaxInt64
 	}
-	_, err := io.Copy(w, out)
-	switch {
+	_, err := io.Copy(w, io.LimitReader(s.output, limit)) // in larger pieces than s.output.WriteTo does
+	switch cause := context.Cause(s.ctx); {
+	case err != nil && cause == nil: // of w
+		s.cancel(errClientGone)
 	case err != nil:
-		s.terminate() // the client has gone
-	case isClosed(s.over):
-		h.broken = true
-		if s.timedOut.Load() {
+		h.cut = true
+		if cause == errTimedOut {
 			h.scripts().LogError("CGI script %s timed out", s.url)
 		}
-	case inChunks && s.crashed():
-		h.broken = true // without the last chunk it does not look whole
+	case length < 0 && s.crashed():
+		h.cut = true
 	case inChunks:
 		io.WriteString(h.WFile, "0\r\n\r\n")
 	}
 	h.out.flush()
-	h.logErrors(s)
+	s.logErrors()
 }
 
-// copyOutput sends all of a script's output as it is.
-func (h *CGIHandler) copyOutput(s *script) { h.sendOutput(s, -1, false) }
-
-// A chunkWriter writes chunks, RFC 9112 section 7.1.
+// A chunkWriter encodes a body in the chunked coding (RFC 9112 section 7.1). It does not
+// write the last chunk.
 type chunkWriter struct {
 	w     io.Writer
-	chunk []byte
+	chunk []byte // buffer
 }
 
-// Write sends p as one chunk; an empty one would be the last.
+// Write writes p as one chunk.
 func (c *chunkWriter) Write(p []byte) (int, error) {
 	if len(p) == 0 {
-		return 0, nil
+		return 0, nil // this would be the last chunk
 	}
 	c.chunk = append(strconv.AppendInt(c.chunk[:0], int64(len(p)), 16), "\r\n"...)
 	c.chunk = append(append(c.chunk, p...), "\r\n"...)
@@ -717,19 +799,4 @@ func (c *chunkWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// logErrors logs what the script has written to its standard error so far.
-func (h *CGIHandler) logErrors(s *script) {
-	for {
-		select {
-		case line, ok := <-s.errors:
-			if !ok {
-				return
-			}
-			h.scripts().LogError("%s: %s", s.url, line)
-		default:
-			return
-		}
-	}
 }

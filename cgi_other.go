@@ -7,14 +7,18 @@ import (
 	"os/exec"
 )
 
-// isolate does nothing: here scripts have the server's user and no group.
+// This file is the twin of cgi_unix.go for systems on which scripts run as the
+// server's user and have no process group.
+
+func changesUser(asServer bool) bool { return false }
+
 func isolate(cmd *exec.Cmd, asServer bool) error { return nil }
 
-// chownPipes does nothing, as isolate.
-func chownPipes(cmd *exec.Cmd, files []*os.File) {}
+func chownFiles(cmd *exec.Cmd, files ...*os.File) {}
 
-// signalGroup ends a script's process, which cannot be asked here.
-func signalGroup(p *os.Process, kill bool) { p.Kill() }
+// signalGroup ends the script itself, which cannot be asked to end.
+func signalGroup(script *os.Process, kill bool) error { return script.Kill() }
 
-// groupEnded is true, as here there are no groups.
-func groupEnded(p *os.Process) bool { return true }
+func groupExists(script *os.Process) bool { return false }
+
+func reapGroup(script *os.Process) (more bool) { return false }

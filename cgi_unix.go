@@ -12,18 +12,27 @@ import (
 	"syscall"
 )
 
-// isolate gives a script a process group of its own and, unless asServer, takes
-// the privileges of root from it.
+// This file contains what a script needs of a Unix system: a user and a process
+// group. Its twin for other systems is cgi_other.go.
+
+// changesUser reports whether scripts run as another user than the server. That is
+// so if the server runs as root, unless asServer is set.
+func changesUser(asServer bool) bool {
+	return !asServer && (os.Getuid() == 0 || os.Geteuid() == 0)
+}
+
+// isolate makes a script the leader of a new process group and, unless asServer is
+// set, takes root's privileges from it.
 func isolate(cmd *exec.Cmd, asServer bool) (err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if !asServer && (os.Getuid() == 0 || os.Geteuid() == 0) {
+	if changesUser(asServer) {
 		cmd.SysProcAttr.Credential, err = nobody()
 	}
 	return err
 }
 
-// nobody gives the user nobody, without supplementary groups. It is looked up
-// once.
+// nobody returns the user nobody, without supplementary groups. It looks the user up
+// only once.
 var nobody = sync.OnceValues(func() (*syscall.Credential, error) {
 	nobody, err := user.Lookup("nobody")
 	if err != nil {
@@ -37,9 +46,9 @@ var nobody = sync.OnceValues(func() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 })
 
-// chownPipes lets a script that runs as another user open its pipes by name, as
-// /dev/stderr and the like.
-func chownPipes(cmd *exec.Cmd, files []*os.File) {
+// chownFiles makes the user of a script the owner of its open files, so that it can
+// open them again by names such as /dev/stderr. Files may be nil.
+func chownFiles(cmd *exec.Cmd, files ...*os.File) {
 	c := cmd.SysProcAttr.Credential
 	for _, f := range files {
 		if c != nil && f != nil {
@@ -48,15 +57,33 @@ func chownPipes(cmd *exec.Cmd, files []*os.File) {
 	}
 }
 
-// signalGroup asks a script's process group to end, or ends it.
-func signalGroup(p *os.Process, kill bool) {
+// signalGroup sends SIGTERM or, if kill is set, SIGKILL to the process group of a
+// script. The caller makes sure that the group exists: after its last process was
+// waited for, its number may belong to another one.
+func signalGroup(script *os.Process, kill bool) error {
 	sig := syscall.SIGTERM
 	if kill {
 		sig = syscall.SIGKILL
 	}
-	syscall.Kill(-p.Pid, sig)
+	return syscall.Kill(-script.Pid, sig)
 }
 
-// groupEnded tells whether a script that has exited leaves no process behind.
-// Its group's number may then become another's.
-func groupEnded(p *os.Process) bool { return syscall.Kill(-p.Pid, 0) == syscall.ESRCH }
+// groupExists reports whether processes are left of the group of a script that was
+// waited for.
+func groupExists(script *os.Process) bool {
+	reapGroup(script)
+	return syscall.Kill(-script.Pid, 0) != syscall.ESRCH
+}
+
+// reapGroup waits for processes that a script has left behind and that have ended, as
+// far as they are children of this process. They are if it has the process number 1
+// or is a subreaper. It reports whether there are such children that have not ended.
+// The script itself was waited for before.
+func reapGroup(script *os.Process) (more bool) {
+	for {
+		pid, err := syscall.Wait4(-script.Pid, nil, syscall.WNOHANG, nil)
+		if pid <= 0 && err != syscall.EINTR {
+			return err == nil
+		}
+	}
+}

@@ -5,7 +5,6 @@ package httpserver
 import (
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"syscall"
 	"time"
@@ -180,21 +179,6 @@ func (e *listingEntry) look(name string) {
 		e.size = st.Size
 	}
 	e.setTime(int64(st.Mtim.Sec))
-}
-
-// outputPipe makes a pipe of which a script gets w, which so is not offered to the
-// poller.
-func outputPipe() (r, w *os.File, err error) {
-	var fds [2]int
-	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
-		return nil, nil, os.NewSyscallError("pipe2", err)
-	}
-	if err := syscall.SetNonblock(fds[0], true); err != nil {
-		syscall.Close(fds[0])
-		syscall.Close(fds[1])
-		return nil, nil, os.NewSyscallError("fcntl", err)
-	}
-	return os.NewFile(uintptr(fds[0]), "output"), os.NewFile(uintptr(fds[1]), "output"), nil
 }
 
 // ignoreEINTR calls a function until it returns another error than EINTR: on some

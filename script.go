@@ -2,313 +2,236 @@ package httpserver
 
 import (
 	"bufio"
-	"cmp"
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
-// This file holds a running script: its processes, its pipes, and its end.
+// This file contains a running script, from its start to the end of its processes, and
+// its standard input, which is a request body that has arrived whole. Neither knows a
+// handler.
 
 const (
 	killDelay   = 2 * time.Second        // from SIGTERM to SIGKILL
-	outputGrace = 2 * time.Second        // how long output may pause once the script has exited: others hold its pipe
-	goneGrace   = time.Second            // for an answer to a client that has ended its side of the connection
-	exitGrace   = 250 * time.Millisecond // for the script to exit after its output
+	outputGrace = 2 * time.Second        // how long the children of a script that has exited may write nothing
+	lateGrace   = 2 * time.Second        // for a script to exit after the response was sent
+	exitGrace   = 250 * time.Millisecond // how long a handler waits for that
 	errorsTime  = 500 * time.Millisecond // how often standard error is logged while there is no output
 )
 
-// Limits of what is logged of a script's standard error.
 const (
-	maxErrorLines = 100
+	maxErrorLines = 100     // of standard error that are logged
 	maxErrorLine  = 1 << 10 // bytes
 )
 
-// A script is a CGI script, from when its input is read on to its end. Its
-// process group is its own.
+var (
+	errTimedOut     = errors.New("httpserver: the script took too long")
+	errBodyTooLarge = errors.New("httpserver: the request body is larger than MaxBody")
+	errStoreFull    = errors.New("httpserver: the request bodies in temporary files are larger than MaxStored")
+)
+
+// A script is a process that runs a CGI script, and the leader of a process group. The
+// caller sets the first group of fields, calls start, reads output, and calls close. A
+// goroutine, for which the server waits, calls wait.
 type script struct {
-	url    string
-	cmd    *exec.Cmd
-	stdin  *scriptInput // nil if the request has no body to copy
-	stdout *os.File
-	stderr *os.File
-	output *bufio.Reader // of stdout
-	errors chan string   // lines of stderr; closed at its end
+	url      string          // of the script, for log lines
+	cmd      *exec.Cmd       // made with ctx
+	ctx      context.Context // canceled when the script is to end, with the reason as its cause
+	cancel   context.CancelCauseFunc
+	body     *storedBody
+	slots    chan struct{}     // the script has a place in it until it has exited; nil means no limit
+	logError func(line string) // called by Read, logErrors and close for each line of standard error
 
-	attended chan struct{} // closed when attend has returned
-	inputErr error         // of stdin; once attended is closed
-	over     chan struct{} // closed by cutOff: the output will not be whole
-	exited   chan struct{} // closed when the script, not each child of its own, has ended
-	finished chan struct{} // closed by endScript
-	leaving  chan struct{} // closed when attend is to return
-	timedOut atomic.Bool
-	refusal  atomic.Int32 // status code, if the request's body could not be had
-	limit    *time.Timer  // of ScriptTimeout
+	output     *bufio.Reader // reads from the script, by Read
+	stdout     *os.File
+	stderr     *os.File
+	errors     chan string // lines of stderr; closed at its end
+	limit      *time.Timer // cancels ctx
+	terminated time.Time   // when the process group was sent SIGTERM
 
-	mu      sync.Mutex
-	started bool
-	ended   bool // terminate was called
-	closing bool // close was called
-	killed  bool
-	gone    bool // no process of the group is left
+	exited chan struct{} // closed when the script has exited; its children may not have
+	err    error         // why the script failed by itself; set before exited is closed
+	closed chan struct{} // closed by close
 }
 
-// startScript starts a script and what looks after it. Standard input is the
-// spool, or the request's body as it comes. The error is a *statusError, errClientGone,
-// or that of the system.
-func (h *CGIHandler) startScript(r scriptRequest, spool *os.File, length int64) (*script, error) {
-	command := []string{r.file}
-	if suffix := strings.ToLower(filepath.Ext(r.file)); suffix != ".bat" && suffix != ".cmd" { // cmd.exe takes words for commands
-		command = append(command, arguments(h.Command, targetQuery(h.Path))...)
-	}
-	if runtime.GOOS == "windows" && h.scripts().IsPython(r.file) {
-		command = append([]string{"python"}, command...)
-	}
-	s := &script{
-		url:      r.url,
-		cmd:      exec.Command(command[0], command[1:]...),
-		errors:   make(chan string, maxErrorLines+1),
-		attended: make(chan struct{}),
-		leaving:  make(chan struct{}),
-		over:     make(chan struct{}),
-		exited:   make(chan struct{}),
-		finished: make(chan struct{}),
-	}
-	s.cmd.Dir = filepath.Dir(r.file)
-	s.cmd.Env = h.environment(r, length)
-	if err := isolate(s.cmd, h.RunAsServer); err != nil {
-		return nil, err
-	}
-	theirs, err := h.makePipes(s, spool, length)
-	defer closeAll(theirs)
-	if err != nil {
-		return nil, err
-	}
-	s.output = bufio.NewReader(&scriptOutput{script: s, logErrors: func() { h.logErrors(s) }})
-	if !h.Server.beginWork() {
-		return nil, errClientGone
-	}
-	stop, stopUrgent := context.AfterFunc(h.Server.ctx, s.close), context.AfterFunc(h.Server.urgent, s.close)
-	forget := sync.OnceFunc(func() { stop(); stopUrgent(); h.Server.work.Done() })
-	go h.attend(s)
-	if err := h.runScript(s, forget); err != nil {
-		close(s.exited)
-		forget()
-		h.leave(s)
-		closeAll([]*os.File{s.stdout, s.stderr})
-		return nil, err
-	}
-	return s, nil
-}
-
-// runScript starts the process when there is a place for it.
-func (h *CGIHandler) runScript(s *script, forget func()) error {
-	free := func() {}
-	if h.Slots != nil {
+// start waits for a place among the scripts that run at once, and starts the script, which
+// has to end within limit. A limit of 0 means none. If ctx is canceled before the script
+// runs, start returns the cause.
+func (s *script) start(server *HTTPServer, limit time.Duration) error {
+	if s.slots != nil {
 		select {
-		case h.Slots <- struct{}{}:
-			free = func() { <-h.Slots }
-		case <-s.over:
-			return s.whyOver()
+		case s.slots <- struct{}{}:
+		case <-s.ctx.Done():
+			return context.Cause(s.ctx)
 		}
 	}
-	if err := s.start(); err != nil {
-		free()
+	if !server.beginWork() {
+		s.freeSlot()
+		return ErrServerClosed
+	}
+	if err := s.startProcess(); err != nil {
+		server.work.Done()
+		s.freeSlot()
+		if cause := context.Cause(s.ctx); cause != nil {
+			return cause
+		}
 		return err
 	}
-	if h.ScriptTimeout > 0 {
-		s.limit = time.AfterFunc(h.ScriptTimeout, func() {
-			s.timedOut.Store(true)
-			s.cutOff()
-		})
+	s.output = bufio.NewReader(s)
+	s.errors = make(chan string, maxErrorLines+1) // with the line that says that there were more
+	s.exited, s.closed = make(chan struct{}), make(chan struct{})
+	if limit <= 0 {
+		limit = math.MaxInt64
 	}
-	go s.wait(free, forget)
-	go s.readErrors()
+	s.limit = time.AfterFunc(limit, func() { s.cancel(errTimedOut) })
+	go s.wait(server)
 	return nil
 }
 
-// makePipes makes the pipes, and gives those ends of them that the process is to
-// have.
-func (h *CGIHandler) makePipes(s *script, spool *os.File, length int64) (theirs []*os.File, err error) {
-	var ours []*os.File
-	pipe := func(open func() (r, w *os.File, err error)) (r, w *os.File) {
-		if err == nil {
-			r, w, err = open()
-		}
-		return r, w
+func (s *script) freeSlot() {
+	if s.slots != nil {
+		<-s.slots
 	}
-	out, outW := pipe(outputPipe)
-	errs, errW := pipe(outputPipe)
-	ours, theirs = []*os.File{out, errs}, []*os.File{outW, errW}
-	s.stdout, s.stderr = out, errs
-	s.cmd.Stdout, s.cmd.Stderr = outW, errW
-	switch {
-	case spool != nil:
-		s.cmd.Stdin = spool
-	case length > 0:
-		in, inW := pipe(os.Pipe)
-		ours, theirs = append(ours, inW), append(theirs, in)
-		s.stdin, s.cmd.Stdin = &scriptInput{pipe: inW, limit: cmp.Or(h.MaxBody, defaultMaxBody)}, in
-	}
+}
+
+// startProcess makes the pipes and starts the process.
+func (s *script) startProcess() error {
+	stdout, outW, err := os.Pipe()
 	if err != nil {
-		closeAll(ours)
-		return theirs, err
+		return err
 	}
-	chownPipes(s.cmd, append(theirs, spool))
-	return theirs, nil
+	defer outW.Close()
+	stderr, errW, err := os.Pipe()
+	if err != nil {
+		stdout.Close()
+		return err
+	}
+	defer errW.Close()
+	chownFiles(s.cmd, outW, errW, s.body.file)
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.reader(), outW, errW
+	s.cmd.Cancel, s.cmd.WaitDelay = s.terminate, killDelay
+	if err := s.cmd.Start(); err != nil {
+		stdout.Close()
+		stderr.Close()
+		return err
+	}
+	s.stdout, s.stderr = stdout, stderr
+	return nil
 }
 
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
+// terminate asks the process group to end. It is called when ctx is canceled.
+func (s *script) terminate() error {
+	s.terminated = time.Now()
+	return signalGroup(s.cmd.Process, false)
 }
 
-// start starts the process, unless there is no need for it any more.
-func (s *script) start() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if isClosed(s.over) {
-		return s.whyOver()
-	}
-	err := s.cmd.Start()
-	s.started = err == nil
-	if errors.Is(err, syscall.E2BIG) { // the environment, which holds the header
-		return &statusError{code: 431}
-	}
-	return err
-}
+// wait waits until the script has exited and close was called. If ctx is canceled, it
+// waits until the process group has ended.
+func (s *script) wait(server *HTTPServer) {
+	defer server.work.Done()
+	defer s.cancel(nil)
+	defer context.AfterFunc(server.urgent, s.kill)()
+	var reading sync.WaitGroup
+	reading.Go(s.readErrors)
+	defer reading.Wait()
 
-// whyOver says why a script was cut off before it could run.
-func (s *script) whyOver() error {
-	if code := s.refusal.Load(); code != 0 {
-		return &statusError{code: int(code)}
+	err := s.cmd.Wait()
+	childrenLeft := groupExists(s.cmd.Process) // if not, the group's number may become another's
+	if s.ctx.Err() == nil {
+		s.err = err
 	}
-	return errClientGone
-}
-
-// wait waits for the script to exit. From then on what it has left behind may
-// not keep standard error for long.
-func (s *script) wait(free, forget func()) {
-	s.cmd.Wait()
-	free()
-	s.mu.Lock()
-	s.gone = groupEnded(s.cmd.Process)
-	s.mu.Unlock()
+	s.freeSlot()
+	s.body.close()
 	close(s.exited)
-	s.stderr.SetReadDeadline(time.Now().Add(outputGrace))
-	<-s.finished // a child may still be writing
-	forget()
-}
-
-// close ends a script with the server, and waits for its end. Called again, it
-// waits no longer.
-func (s *script) close() {
-	s.cutOff()
-	s.mu.Lock()
-	patience := killDelay
-	if s.closing {
-		patience = 0
-	}
-	s.closing = true
-	s.mu.Unlock()
+	s.stderr.SetReadDeadline(time.Now().Add(outputGrace)) // children may not keep it open for longer
 	select {
-	case <-s.exited:
-	case <-time.After(patience):
+	case <-s.closed: // until then, children may write output
+	case <-s.ctx.Done():
 	}
-	s.kill() // also children that the script has left behind
+	s.limit.Stop()
+	if childrenLeft && s.ctx.Err() != nil {
+		s.endGroup(server.urgent)
+	}
+	if childrenLeft {
+		poll(server.ctx, reapGroup, s.cmd.Process)
+	}
 }
 
-// cutOff ends a script that may not have said all it has to say.
-func (s *script) cutOff() {
-	s.mu.Lock()
-	if !isClosed(s.over) {
-		close(s.over)
-	}
-	s.mu.Unlock()
-	s.terminate()
-}
-
-// terminate ends the script's process group, first politely. It may be called
-// from anywhere.
-func (s *script) terminate() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || !s.started {
-		return
-	}
-	s.ended = true
-	signalGroup(s.cmd.Process, false)
-	time.AfterFunc(killDelay, s.kill)
-}
-
+// kill is called when the server does not wait for scripts any longer.
 func (s *script) kill() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.started && !s.gone {
+	if !isClosed(s.exited) { // else endGroup does it
 		signalGroup(s.cmd.Process, true)
 	}
-	s.killed = true
+	s.stderr.SetReadDeadline(time.Now())
 }
 
-// A scriptOutput is the reading end of a script's standard output.
-type scriptOutput struct {
-	*script
-	logErrors func()
+// endGroup ends the processes that a script has left behind. They are killed killDelay
+// after they were asked to end, or at once when urgent is canceled.
+func (s *script) endGroup(urgent context.Context) {
+	if s.terminated.IsZero() {
+		s.terminate()
+	}
+	patience, cancel := context.WithDeadline(urgent, s.terminated.Add(killDelay))
+	defer cancel()
+	if poll(patience, groupExists, s.cmd.Process) {
+		signalGroup(s.cmd.Process, true)
+		killed, cancel := context.WithTimeout(context.Background(), killDelay)
+		defer cancel()
+		poll(killed, reapGroup, s.cmd.Process)
+	}
 }
 
-// Read logs standard error while it waits. It ends when nothing has come for
-// outputGrace after the script exited: then a child of it holds the pipe, and is
-// ended.
-func (o *scriptOutput) Read(p []byte) (int, error) {
-	for quiet := time.Duration(0); ; {
-		o.stdout.SetReadDeadline(time.Now().Add(errorsTime))
-		n, err := o.stdout.Read(p)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
+// poll calls more, at growing intervals, until that returns false or ctx is done. It
+// returns what more returned last.
+func poll(ctx context.Context, more func(*os.Process) bool, p *os.Process) bool {
+	for interval := time.Millisecond; more(p); interval = min(2*interval, 100*time.Millisecond) {
+		if ctx.Err() != nil {
+			return true
 		}
-		o.logErrors()
-		if isClosed(o.exited) {
+		select {
+		case <-time.After(interval):
+		case <-ctx.Done():
+		}
+	}
+	return false
+}
+
+// Read reads the output of the script, and logs standard error while there is none. It
+// returns the cause of ctx if that was canceled before the output ended. If the script
+// has exited and its children write nothing for outputGrace, Read returns io.EOF and
+// ends them.
+func (s *script) Read(p []byte) (int, error) {
+	for quiet := time.Duration(0); quiet < outputGrace; {
+		s.stdout.SetReadDeadline(time.Now().Add(errorsTime))
+		n, err := s.stdout.Read(p)
+		if n > 0 {
+			return n, nil
+		}
+		if cause := context.Cause(s.ctx); cause != nil {
+			return 0, cause
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+		s.logErrors()
+		if isClosed(s.exited) {
 			quiet += errorsTime
 		}
-		if quiet >= outputGrace || o.wasKilled() {
-			o.terminate()
-			return 0, io.EOF
-		}
 	}
+	s.cancel(nil)
+	return 0, io.EOF
 }
 
-func (s *script) wasKilled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.killed
-}
-
-// Read gives the script's output.
-func (s *script) Read(p []byte) (int, error) { return s.output.Read(p) }
-
-// crashed tells whether the script, whose output has ended, was ended by a
-// signal or an error of the system: then the output may not be whole.
-func (s *script) crashed() bool {
-	select {
-	case <-s.exited:
-		return !s.cmd.ProcessState.Exited()
-	case <-time.After(exitGrace):
-		return false
-	}
-}
-
-// readErrors cuts standard error into lines. What is more than may be logged is
-// read and dropped.
+// readErrors splits standard error into lines. It reads on after the last one that may
+// be logged, so that the script need not wait.
 func (s *script) readErrors() {
 	defer s.stderr.Close()
 	defer close(s.errors)
@@ -330,152 +253,140 @@ func (s *script) readErrors() {
 	}
 }
 
-// attend copies the request's body to the script, then watches the connection:
-// a script whose client has gone is ended.
-func (h *CGIHandler) attend(s *script) {
-	defer close(s.attended)
-	if s.stdin != nil && !h.copyBody(s) {
-		return
-	}
-	if !h.watch(s) {
-		return
-	}
-	select {
-	case <-s.exited:
-	case <-s.leaving:
-	case <-time.After(goneGrace):
-		s.cutOff()
-	}
-}
-
-// copyBody copies the request's body to the script. It is false where there is
-// nothing to watch for after that.
-func (h *CGIHandler) copyBody(s *script) bool {
-	_, err := io.Copy(s.stdin, h.RFile)
-	defer s.stdin.end()
-	if err == nil {
-		return true
-	}
-	switch {
-	case isClosed(s.leaving):
-		return false
-	case h.body.err == nil || h.body.err == io.EOF:
-		s.inputErr = err // of the spool
-		s.refusal.Store(500)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.refusal.Store(408)
-	}
-	s.cutOff()
-	select { // or it would take what it has for the whole
-	case <-s.exited:
-	case <-s.leaving:
-	}
-	return false
-}
-
-// watch waits for the client to end its side of the connection, of which it is
-// true, or for leave. Requests that come early are buffered. If they are too many,
-// and the script takes its time, they are dropped and never answered.
-func (h *CGIHandler) watch(s *script) (gone bool) {
-	h.Connection.SetReadDeadline(time.Time{})
-	for !isClosed(s.leaving) {
-		if err := h.in.fill(); err != nil {
-			return !errors.Is(err, os.ErrDeadlineExceeded)
-		}
-		n := len(h.in.buffered())
-		if n < maxLine {
-			continue
-		}
-		select {
-		case <-s.leaving:
-		case <-time.After(goneGrace):
-			h.in.consume(n)
-			h.dropped = true
-		}
-	}
-	return false
-}
-
-// interrupt ends what another goroutine reads of the connection, and waits for
-// done.
-func (h *CGIHandler) interrupt(done <-chan struct{}) {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for waiting := true; waiting; {
-		err := h.Connection.SetReadDeadline(time.Unix(1, 0)) // again, as another may just have been set
-		if err != nil {
-			h.broken = true
-			h.Connection.Close() // nothing else ends a read
-		}
-		select {
-		case <-done:
-			waiting = false
-		case <-tick.C:
-		}
-	}
-	h.Connection.SetReadDeadline(time.Time{})
-}
-
-// leave makes attend return, whatever it waits for. What it has not read of the
-// body can be read on.
-func (h *CGIHandler) leave(s *script) {
-	close(s.leaving)
-	if s.stdin != nil {
-		s.stdin.abort()
-	}
-	h.interrupt(s.attended)
-	if errors.Is(h.body.err, os.ErrDeadlineExceeded) && s.refusal.Load() == 0 {
-		h.body.err = nil
-	}
-	h.broken = h.broken || h.dropped
-}
-
-// endScript leaves a script whose output has been sent. It gets some time to
-// exit, most of it when the client is no longer waiting.
-func (h *CGIHandler) endScript(s *script) {
-	defer close(s.finished)
-	if s.limit != nil {
-		s.limit.Stop()
-	}
-	s.stdout.Close()
-	h.leave(s)
-	if s.inputErr != nil {
-		h.scripts().LogError("CGI script %s: %v", s.url, s.inputErr)
-	}
-	timer := time.NewTimer(exitGrace)
-	defer timer.Stop()
-	select {
-	case <-s.exited:
-		if !s.cmd.ProcessState.Success() && !s.wasEnded() {
-			h.scripts().LogError("CGI script %s: %v", s.url, s.cmd.ProcessState)
-		}
-	case <-timer.C:
-		time.AfterFunc(killDelay, s.endLate)
-		h.logErrors(s)
-		return
-	}
+// logErrors logs what the script has written to standard error so far.
+func (s *script) logErrors() {
 	for {
 		select {
-		case line, more := <-s.errors:
-			if !more {
+		case line, ok := <-s.errors:
+			if !ok {
 				return
 			}
-			h.scripts().LogError("%s: %s", s.url, line)
-		case <-timer.C:
+			s.logError(line)
+		default:
 			return
 		}
 	}
 }
 
-func (s *script) wasEnded() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended
+// crashed reports whether a signal ended the script. Then its output, which has ended,
+// may not be complete.
+func (s *script) crashed() bool {
+	select {
+	case <-s.exited:
+		var exit *exec.ExitError
+		return errors.As(s.err, &exit) && !exit.Exited()
+	case <-time.After(exitGrace):
+		return false
+	}
 }
 
-// endLate ends a script that has not exited although its answer is long sent.
-func (s *script) endLate() {
-	if !isClosed(s.exited) {
-		s.terminate()
+// close ends the reading of output. It waits for the script to exit, but not for long:
+// after that, the script has lateGrace left. close logs the last lines of standard error,
+// and returns why the script failed, if it has exited without being told to.
+func (s *script) close() error {
+	defer close(s.closed)
+	defer s.limit.Reset(lateGrace)
+	s.stdout.Close()
+	timer := time.NewTimer(exitGrace)
+	defer timer.Stop()
+	exited, lines := s.exited, s.errors
+	for exited != nil || lines != nil {
+		select {
+		case <-exited:
+			exited = nil
+		case line, ok := <-lines:
+			if ok {
+				s.logError(line)
+			} else {
+				lines = nil
+			}
+		case <-timer.C:
+			exited, lines = nil, nil
+		}
 	}
+	if !isClosed(s.exited) {
+		return nil
+	}
+	return s.err
+}
+
+// A bodyStore counts the bytes of the request bodies that the handlers of a server have
+// in temporary files.
+type bodyStore struct{ size atomic.Int64 }
+
+// A storedBody is a request body that has arrived whole: a small one is in memory, and a
+// large one in a temporary file.
+type storedBody struct {
+	size    int64
+	data    []byte   // the body if it is in memory
+	file    *os.File // it has no name, except on Windows
+	store   *bodyStore
+	maxSize int64 // limit of store.size
+}
+
+// readFrom reads the body from r. Up to memory bytes stay in memory. The error is
+// errBodyTooLarge if there are more than limit bytes, errStoreFull, that of r, or a
+// *fs.PathError about the file.
+func (b *storedBody) readFrom(r io.Reader, memory, limit int64) (err error) {
+	r = io.LimitReader(r, limit+1)
+	b.data, err = io.ReadAll(io.LimitReader(r, memory+1))
+	b.size = int64(len(b.data))
+	if err == nil && b.size > memory {
+		err = b.moveToFile(r)
+	}
+	if err == nil && b.size > limit {
+		err = errBodyTooLarge
+	}
+	if err != nil {
+		b.close()
+	}
+	return err
+}
+
+// moveToFile moves what was read of the body to a file, and adds the rest.
+func (b *storedBody) moveToFile(rest io.Reader) (err error) {
+	start := bytes.NewReader(b.data)
+	b.data, b.size = nil, 0
+	if b.file, err = os.CreateTemp("", "httpserver-body-"); err != nil {
+		return err
+	}
+	os.Remove(b.file.Name())
+	if _, err = io.Copy(b, io.MultiReader(start, rest)); err != nil {
+		return err
+	}
+	_, err = b.file.Seek(0, io.SeekStart)
+	return err
+}
+
+// Write appends to the file.
+func (b *storedBody) Write(p []byte) (int, error) {
+	n := int64(len(p))
+	b.size += n
+	if b.store.size.Add(n) > b.maxSize {
+		return 0, errStoreFull
+	}
+	return b.file.Write(p)
+}
+
+// reader returns the body as the standard input of a command.
+func (b *storedBody) reader() io.Reader {
+	switch {
+	case b.file != nil:
+		return b.file
+	case len(b.data) > 0:
+		return bytes.NewReader(b.data)
+	}
+	return nil
+}
+
+// close deletes the file.
+func (b *storedBody) close() {
+	if b.file == nil {
+		return
+	}
+	b.file.Close()
+	if runtime.GOOS == "windows" { // which does not remove a file that is open
+		os.Remove(b.file.Name())
+	}
+	b.store.size.Add(-b.size)
 }

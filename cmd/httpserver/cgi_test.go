@@ -73,8 +73,8 @@ func TestCGITimeout(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "--cgi", "--cgi-timeout", "0.3")
 	p.addScript(t, "slow", "exec sleep 60")
-	if got := p.get(t, "/cgi-bin/slow"); strings.Contains(got, "0\r\n\r\n") {
-		t.Errorf("got %q", got)
+	if got, err := io.ReadAll(p.dial(t, "GET /cgi-bin/slow HTTP/1.0\r\n\r\n")); err == nil {
+		t.Errorf("a response that was cut off looks complete: %q", got)
 	}
 }
 

@@ -1,0 +1,173 @@
+package httpserver_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"httpserver"
+)
+
+func init() {
+	scripts["orphan"] = func() { // leaves a child, which holds no pipe
+		leave(&exec.Cmd{SysProcAttr: new(syscall.SysProcAttr)})
+	}
+	scripts["emigrant"] = func() { // leaves a child, which holds the pipe, in another process group
+		leave(&exec.Cmd{Stdout: os.Stdout, SysProcAttr: &syscall.SysProcAttr{Setsid: true}})
+	}
+}
+
+// leave starts the script silent, and prints the numbers of both processes.
+func leave(child *exec.Cmd) {
+	child.Path, child.Env = os.Args[0], append(os.Environ(), "SCRIPT_NAME=silent")
+	if err := child.Start(); err != nil {
+		panic(err)
+	}
+	say(plainText + fmt.Sprintln(os.Getpid(), child.Process.Pid))
+}
+
+// Where the server inherits orphans, as the first process of a container does, none of a
+// script's process group is left as a zombie, and no exit status is lost.
+func TestScriptOrphans(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	const setChildSubreaper, pid, exited, noWait = 36, 1, 4, 0x1000000 // PR_SET_CHILD_SUBREAPER, P_PID, WEXITED, WNOWAIT
+	if _, _, err := syscall.RawSyscall(syscall.SYS_PRCTL, setChildSubreaper, 1, 0); err != 0 {
+		t.Skip("no subreaper: ", err)
+	}
+	s, log := startCGI(t, nil)
+	var orphans []int
+	for range 20 {
+		var script1, orphan int
+		_, body := fields(ask(t, s.Addr(), "GET /cgi-bin/orphan HTTP/1.0\r\n\r\n"))
+		if _, err := fmt.Sscan(body, &script1, &orphan); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		orphans = append(orphans, orphan)
+	}
+	ask(t, s.Addr(), "GET /cgi-bin/fails HTTP/1.0\r\n\r\n")
+	for _, orphan := range orphans[1:] {
+		syscall.Kill(orphan, syscall.SIGKILL)
+		syscall.Syscall6(syscall.SYS_WAITID, pid, uintptr(orphan), 0, exited|noWait, 0, 0) // until it has ended
+	}
+	if err := s.Shutdown(t.Context()); err != nil { // one orphan still runs
+		t.Error(err)
+	}
+	if zombie, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); zombie != 0 || err != nil {
+		t.Errorf("process %d is a zombie, %v", zombie, err)
+	}
+	if !strings.Contains(log.String(), "/cgi-bin/fails: exit status 3") {
+		t.Errorf("log:\n%s", log)
+	}
+	syscall.Kill(orphans[0], syscall.SIGKILL)
+}
+
+// A signal for a script does not go to the process group that has got its number after the
+// script and its group have ended.
+func TestScriptNumberReused(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" })
+	_, r := send(t, s.Addr(), "GET /cgi-bin/emigrant HTTP/1.0\r\n\r\n")
+	var number, emigrant int
+	for number == 0 {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Sscan(line, &number, &emigrant)
+	}
+	t.Cleanup(func() { syscall.Kill(emigrant, syscall.SIGKILL) })
+	bystander, stdin := startAs(t, number)
+	if _, err := io.ReadAll(r); err != nil { // until the server waits for the emigrant no longer
+		t.Error(err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	stdin.Close()
+	if err := bystander.Wait(); err != nil {
+		t.Errorf("another process: %v", err)
+	}
+}
+
+// startAs starts a process that has a number and the process group of that number. It ends
+// when stdin is closed.
+func startAs(t *testing.T, number int) (cmd *exec.Cmd, stdin io.WriteCloser) {
+	t.Helper()
+	for range 1000 {
+		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(number-1)), 0); err != nil {
+			t.Skip("cannot choose the number of a process: ", err)
+		}
+		cmd = exec.Command("cat")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		stdin, err := cmd.StdinPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cmd.Process.Pid == number {
+			return cmd, stdin
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	t.Skip("cannot get the number ", number)
+	return nil, nil
+}
+
+// A full disk is not the client's fault.
+func TestScriptDiskFull(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	disk := t.TempDir()
+	if err := syscall.Mount("none", disk, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skip("cannot mount a disk: ", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(disk, 0) })
+	t.Setenv("TMPDIR", disk)
+	s, log := startCGI(t, nil)
+	if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 200_000, false))); got != "507 Insufficient Storage" {
+		t.Errorf("got %q", got)
+	}
+	log.await(t, "no space left")
+}
+
+// A script that runs as another user can open its standard input again, by its name.
+func TestScriptOpensInput(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root can become nobody")
+	}
+	site, err := os.MkdirTemp("/tmp", "httpserver-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(site) })
+	os.Chmod(site, 0o755)
+	os.Mkdir(filepath.Join(site, "cgi-bin"), 0o755)
+	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "cat"), []byte("#!/bin/sh\necho X: y; echo; cat /dev/stdin\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, log := start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory = site
+		return h
+	}, nil)
+	for _, size := range []int{3, 100_000} {
+		if _, body := fields(ask(t, s.Addr(), post("/cgi-bin/cat", size, false))); body != strings.Repeat("x", size) {
+			t.Errorf("%d bytes: got %d; log:\n%s", size, len(body), log)
+		}
+	}
+}

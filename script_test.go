@@ -1,0 +1,355 @@
+package httpserver_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"httpserver"
+)
+
+func init() {
+	maps.Copy(scripts, map[string]func(){
+		"nph-killed": func() { say("HTTP/1.1 200 OK\r\n\r\n"); scripts["killed"]() },
+		"reset":      says("Status: 205 Reset\nContent-Type: text/plain\nContent-Length: 4\n\nbody"),
+		"pause":      func() { <-time.After(2 * time.Second); say(plainText + "late") },
+		"cleansup": func() { // has something left to do after SIGTERM
+			ended := make(chan os.Signal, 1)
+			signal.Notify(ended, syscall.SIGTERM)
+			say(plainText)
+			<-ended
+			os.WriteFile(filepath.Join(os.Getenv("CLEANED_IN"), "cleaned"), nil, 0o666)
+		},
+		"family": func() { // leaves two children in its process group
+			for _, name := range []string{"cleansup", "stubborn"} {
+				child := exec.Command(os.Args[0])
+				child.Env = append(os.Environ(), "SCRIPT_NAME="+name)
+				out, err := child.StdoutPipe()
+				if err == nil {
+					err = child.Start()
+				}
+				if err != nil {
+					panic(err)
+				}
+				bufio.NewReader(out).ReadString('\n') // until it is ready for signals
+			}
+			say(plainText + fmt.Sprintln(os.Getpid()))
+			forever()
+		},
+	})
+}
+
+// post returns a request with a body of size bytes.
+func post(target string, size int, inChunks bool) string {
+	body, framing := strings.Repeat("x", size), fmt.Sprintf("Content-Length: %d", size)
+	if inChunks {
+		body, framing = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, body), "Transfer-Encoding: chunked"
+	}
+	return "POST " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + framing + "\r\n\r\n" + body
+}
+
+func statusOf(answer string) string {
+	status, _, _ := strings.Cut(answer, "\r\n")
+	return strings.TrimPrefix(status, "HTTP/1.1 ")
+}
+
+// Small bodies are passed from memory, large ones from a file.
+func TestScriptInput(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	for _, size := range []int{1, 1 << 16, 1<<16 + 1, 1 << 20} {
+		for _, inChunks := range []bool{false, true} {
+			got := ask(t, s.Addr(), post("/cgi-bin/sum", size, inChunks))
+			if want := fmt.Sprintf("%d of %[1]d", size); !strings.Contains(got, want) {
+				t.Errorf("%d bytes, in chunks %v: got %q", size, inChunks, got)
+			}
+		}
+	}
+}
+
+// MaxBody limits a body whatever its framing is. If its length is known to be too large,
+// the client is told so before it sends anything.
+func TestScriptMaxBody(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.MaxBody = 10 })
+	for request, want := range map[string]string{
+		post("/cgi-bin/sum", 10, false):                                             "200 OK",
+		post("/cgi-bin/sum", 11, false):                                             "413 Content Too Large",
+		post("/cgi-bin/sum", 10, true):                                              "200 OK",
+		post("/cgi-bin/sum", 11, true):                                              "413 Content Too Large",
+		"POST /cgi-bin/sum HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n": "413 Content Too Large",
+		"POST /cgi-bin/sum HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n":          "413 Content Too Large",
+		"POST /hello.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n0123456789a": "100 Continue",
+	} {
+		conn := dial(t, s.Addr())
+		io.WriteString(conn, request)
+		conn.(*net.TCPConn).CloseWrite()
+		answer, err := io.ReadAll(conn)
+		if got := statusOf(string(answer)); got != want || err != nil {
+			t.Errorf("%.100q: got %q, %v", request, answer, err)
+		}
+	}
+}
+
+// The temporary files of all handlers together are limited.
+func TestScriptMaxStored(t *testing.T) {
+	t.Parallel()
+	s, log := startCGI(t, func(h *httpserver.CGIHandler) { h.MaxStored = 200_000 })
+	conn, r := send(t, s.Addr(), post("/cgi-bin/steps", 150_000, false))
+	readPID(t, r)
+	for _, inChunks := range []bool{false, true} {
+		if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 100_000, inChunks))); got != "503 Service Unavailable" {
+			t.Errorf("in chunks %v: got %q", inChunks, got)
+		}
+	}
+	if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 1<<16, false))); got != "200 OK" {
+		t.Errorf("a body in memory: got %q", got)
+	}
+	if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 50_000, false))); got != "200 OK" {
+		t.Errorf("a body for which there is room: got %q", got)
+	}
+	log.await(t, "MaxStored")
+	reset(conn)
+}
+
+// reset closes a connection in a way that the server sees at once.
+func reset(conn net.Conn) {
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+}
+
+// A body that cannot be stored is a failure of the server.
+func TestScriptStoreFails(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
+	t.Setenv("TMP", os.Getenv("TMPDIR"))
+	s, log := startCGI(t, nil)
+	if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 100_000, false))); got != "500 Internal Server Error" {
+		t.Errorf("got %q", got)
+	}
+	log.await(t, "missing")
+}
+
+// A body that is still on its way takes no place among the scripts.
+func TestScriptSlowBody(t *testing.T) {
+	t.Parallel()
+	slots := make(chan struct{}, 1)
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Slots = slots })
+	request := post("/cgi-bin/sum", 3, false)
+	conn, r := send(t, s.Addr(), strings.Replace(request, "xxx", "x", 1))
+	for range 5 { // by then the other request has been read
+		if _, body := fields(ask(t, s.Addr(), script("GET", "/cgi-bin/sized"))); body != "12345" {
+			t.Errorf("beside a slow body: %q", body)
+		}
+	}
+	io.WriteString(conn, "xx")
+	if _, body := readResponse(t, r); body != "3 of 3" {
+		t.Errorf("got %q", body)
+	}
+}
+
+// A script does not start if the client leaves in the middle of the body.
+func TestScriptIncompleteBody(t *testing.T) {
+	t.Parallel()
+	s, log := startCGI(t, nil)
+	request := post("/cgi-bin/upload", 100_000, false)
+	conn := dial(t, s.Addr())
+	io.WriteString(conn, request[:len(request)-1])
+	conn.(*net.TCPConn).CloseWrite()
+	if answer, err := io.ReadAll(conn); statusOf(string(answer)) != "400 Bad request body" || err != nil {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	conn, _ = send(t, s.Addr(), request[:len(request)-1])
+	reset(conn)
+	s.Shutdown(t.Context())
+	if text := log.String(); strings.Count(text, "upload") != 1 || strings.Contains(text, "not for a client") {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
+// A client that has only ended its own side waits for the response, and gets it.
+func TestScriptHalfClosed(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	conn := dial(t, s.Addr())
+	io.WriteString(conn, "GET /cgi-bin/pause HTTP/1.0\r\n\r\n")
+	conn.(*net.TCPConn).CloseWrite()
+	if answer, err := io.ReadAll(conn); !strings.HasSuffix(string(answer), "late") || err != nil {
+		t.Errorf("got %q, %v", answer, err)
+	}
+}
+
+// A response that was cut off does not look complete: if neither a length nor chunks tell,
+// the connection is reset.
+func TestScriptCutOff(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(h *httpserver.CGIHandler){
+		"killed":     func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" },
+		"nph-killed": func(h *httpserver.CGIHandler) {},
+		"sleeper":    func(h *httpserver.CGIHandler) { h.ProtocolVersion, h.ScriptTimeout = "HTTP/1.0", time.Second },
+		"gigabyte":   func(h *httpserver.CGIHandler) { h.StatusFirst, h.ScriptTimeout = true, 100*time.Millisecond },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := startCGI(t, set)
+			conn := dial(t, s.Addr())
+			io.WriteString(conn, "GET /cgi-bin/"+name+" HTTP/1.0\r\n\r\n")
+			r := bufio.NewReader(conn)
+			if _, err := r.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			if name == "gigabyte" { // whose pipe is full when the time is over
+				s.Close()
+			}
+			if _, err := io.Copy(io.Discard, r); err == nil {
+				t.Error("the response looks complete")
+			}
+		})
+	}
+}
+
+// A response with status 205 has no body (RFC 9110 section 15.3.6).
+func TestScriptResetContent(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	_, r := send(t, s.Addr(), "GET /cgi-bin/reset HTTP/1.1\r\nHost: x\r\n\r\n"+script("GET", "/cgi-bin/sized"))
+	if response, body := readResponse(t, r); response.StatusCode != 205 || response.ContentLength != 0 || body != "" {
+		t.Errorf("got %v, %q", response, body)
+	}
+	if _, body := readResponse(t, r); body != "12345" {
+		t.Errorf("next: %q", body)
+	}
+}
+
+// Scripts get a variable for a field only if no other name becomes the same one, and none
+// for what the client did not send.
+func TestScriptFields(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	request := "GET /cgi-bin/env HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nx-one: 2\r\nX_One: 3\r\nX.One: 4\r\nX`id`: 5\r\nX~Y: 6\r\n" +
+		"X-Hop: 7\r\nX-Last: 8\r\nConnection: close, x-hop,,,\r\nConnection: X-LAST\r\n%s\r\n"
+	env := ask(t, s.Addr(), fmt.Sprintf(request, ""))
+	if !strings.Contains(env, "\nHTTP_X_ONE=1, 2\n") {
+		t.Errorf("X-One is missing in:\n%s", env)
+	}
+	for _, name := range []string{"CONTENT_TYPE=", "HTTP_X`", "HTTP_X.", "HTTP_X~", "HTTP_X_HOP", "HTTP_X_LAST", "HTTP_CONNECTION"} {
+		if strings.Contains(env, "\n"+name) {
+			t.Errorf("%s is in:\n%s", name, env)
+		}
+	}
+	for value, want := range map[string]string{"text/plain": "CONTENT_TYPE=text/plain\n", "": "CONTENT_TYPE=\n"} {
+		if env := ask(t, s.Addr(), fmt.Sprintf(request, "Content-Type: "+value+"\r\n")); !strings.Contains(env, "\n"+want) {
+			t.Errorf("%q is missing in:\n%s", want, env)
+		}
+	}
+}
+
+// What a script has left behind gets two seconds after SIGTERM, too, although the script
+// itself ends at once.
+func TestScriptChildrenCleanUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Env = append(h.Env, "CLEANED_IN="+dir) })
+	_, r := send(t, s.Addr(), script("GET", "/cgi-bin/family"))
+	readPID(t, r)
+	begin := time.Now()
+	s.Close()
+	if d := time.Since(begin); d < 2*time.Second || d > 20*time.Second {
+		t.Errorf("Close took %v", d)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "cleaned")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A lateConn is closed by the second call of Close, and so can still be written to after
+// HTTPServer.Close.
+type lateConn struct {
+	net.Conn
+	closes atomic.Int32
+}
+
+func (c *lateConn) Close() error {
+	if c.closes.Add(1) == 1 {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+type lateListener struct{ net.Listener }
+
+func (l lateListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &lateConn{Conn: conn}, nil
+}
+
+// A waiter says when it is about to run a script.
+type waiter struct {
+	httpserver.CGIHandler
+	waiting chan<- struct{}
+}
+
+func (h *waiter) VersionString() string { // for SERVER_SOFTWARE
+	select {
+	case h.waiting <- struct{}{}:
+	default:
+	}
+	return h.CGIHandler.VersionString()
+}
+
+// A request that waits for a place when the server ends is answered.
+func TestScriptWaitsAtClose(t *testing.T) {
+	t.Parallel()
+	site := makeScripts(t)
+	slots := make(chan struct{}, 1)
+	slots <- struct{}{}
+	waiting := make(chan struct{}, 1)
+	s, _ := start(t, func() httpserver.Handler {
+		h := &waiter{waiting: waiting}
+		h.Directory, h.RunAsServer, h.Slots = site, true, slots
+		return h
+	}, func(s *httpserver.HTTPServer) { s.Listener = lateListener{s.Listener} })
+	conn, r := send(t, s.Addr(), "GET /cgi-bin/sized HTTP/1.0\r\n\r\n")
+	<-waiting
+	s.Close()
+	response, err := http.ReadResponse(r, nil)
+	if err != nil || response.StatusCode != 503 {
+		t.Errorf("got %v, %v", response, err)
+	}
+	conn.Close()
+}
+
+// Shutdown lets a request wait for its place.
+func TestScriptShutdownWhileWaiting(t *testing.T) {
+	t.Parallel()
+	slots := make(chan struct{}, 1)
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Slots = slots })
+	slots <- struct{}{}
+	_, r := send(t, s.Addr(), script("GET", "/cgi-bin/sized"))
+	ended := make(chan error)
+	go func() { ended <- s.Shutdown(t.Context()) }()
+	<-slots // a request on its way is handled
+	if _, body := readResponse(t, r); body != "12345" {
+		t.Errorf("got %q", body)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

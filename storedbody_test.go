@@ -1,0 +1,69 @@
+package httpserver
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+var storedBodyTests = []struct {
+	size, memory, limit, maxSize int64
+	inFile                       bool
+	err                          error
+}{
+	{size: 0, memory: 0, limit: 9, maxSize: 9},
+	{size: 5, memory: 5, limit: 9, maxSize: 0},
+	{size: 5, memory: 4, limit: 9, maxSize: 5, inFile: true},
+	{size: 5, memory: 0, limit: 5, maxSize: 5, inFile: true},
+	{size: 5, memory: 4, limit: 9, maxSize: 4, err: errStoreFull},
+	{size: 6, memory: 9, limit: 5, maxSize: 9, err: errBodyTooLarge},
+	{size: 6, memory: 0, limit: 5, maxSize: 9, err: errBodyTooLarge},
+	{size: 1 << 20, memory: 1 << 16, limit: 1 << 20, maxSize: 1 << 20, inFile: true},
+}
+
+// A body is where it should be, the same as it was, and counted as long as it is in a
+// file.
+func TestStoredBody(t *testing.T) {
+	for _, c := range storedBodyTests {
+		store := new(bodyStore)
+		b := &storedBody{store: store, maxSize: c.maxSize}
+		want := bytes.Repeat([]byte{'x'}, int(c.size))
+		err := b.readFrom(iotest.HalfReader(bytes.NewReader(want)), c.memory, c.limit)
+		if err != c.err {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if err != nil {
+			if n := store.size.Load(); n != 0 {
+				t.Errorf("%+v: %d bytes are counted after an error", c, n)
+			}
+			continue
+		}
+		var got []byte
+		if r := b.reader(); r != nil {
+			got, err = io.ReadAll(r)
+		}
+		if err != nil || !bytes.Equal(got, want) || b.size != c.size || (b.file != nil) != c.inFile {
+			t.Errorf("%+v: %d bytes, size %d, file %v, %v", c, len(got), b.size, b.file, err)
+		}
+		counted := store.size.Load()
+		b.close()
+		if c.inFile && counted != c.size || !c.inFile && counted != 0 || store.size.Load() != 0 {
+			t.Errorf("%+v: %d bytes are counted, then %d", c, counted, store.size.Load())
+		}
+	}
+}
+
+// An error of the reader is returned as it is.
+func TestStoredBodyError(t *testing.T) {
+	lost := errors.New("lost")
+	for _, memory := range []int64{0, 4, 100} {
+		b := &storedBody{store: new(bodyStore), maxSize: 100}
+		r := io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(lost))
+		if err := b.readFrom(r, memory, 100); err != lost || b.store.size.Load() != 0 {
+			t.Errorf("%d bytes in memory: %v, %d bytes are counted", memory, err, b.store.size.Load())
+		}
+	}
+}
