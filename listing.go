@@ -38,6 +38,9 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 		self.SendError(404, "No permission to list directory", "")
 		return nil, false
 	}
+	if h.NoHidden {
+		entries = withoutHidden(entries)
+	}
 	order := parseListingOrder(targetQuery(h.Path))
 	entries = order.apply(entries)
 	json := prefersJSON(h.Headers)
@@ -218,6 +221,15 @@ func (e *listingEntry) setTime(unix int64) {
 	if year0 <= unix && unix < year10000 {
 		e.modified = unix
 	}
+}
+
+// withoutHidden returns the entries that NoHidden leaves. It does not change the slice.
+func withoutHidden(entries []listingEntry) []listingEntry {
+	hidden := func(e listingEntry) bool { return isHidden(e.name) }
+	if !slices.ContainsFunc(entries, hidden) {
+		return entries
+	}
+	return slices.DeleteFunc(slices.Clone(entries), hidden)
 }
 
 // A listingOrder is the order of a listing. The zero value is Python's order: by name,

@@ -59,6 +59,11 @@ type SimpleHandler struct {
 	// does not wait for the other end.
 	FS fs.FS
 
+	// NoHidden keeps names that begin with a dot, other than .well-known (RFC 8615),
+	// from being served and listed, wherever they are in a path. It is the name that
+	// counts: a link with another name may lead to a hidden file.
+	NoHidden bool
+
 	// IndexPages are the names of pages that are served for a directory. The first
 	// one that exists is used. nil means index.html, index.htm. Python: index_pages.
 	IndexPages []string
@@ -354,9 +359,9 @@ func (h *SimpleHandler) openError(name string, err error) error {
 	return fs.ErrNotExist
 }
 
-// stat describes a file or directory.
+// stat describes a file or directory. There is none with the name "".
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
-	if h.FS != nil {
+	if h.FS != nil && name != "" {
 		return fs.Stat(h.FS, fsName(name))
 	}
 	return os.Stat(name)
@@ -375,6 +380,9 @@ func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, e
 		pages = []string{"index.html", "index.htm"}
 	}
 	for _, page := range pages {
+		if h.NoHidden && hasHidden("/"+page) {
+			continue
+		}
 		name = strings.TrimSuffix(directory, "/") + "/" + page
 		if b, err = h.open(name); err != errIsDirectory && !errors.Is(err, fs.ErrNotExist) {
 			return b, name, err
@@ -385,11 +393,14 @@ func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, e
 
 // TranslatePath returns the name of the file for a request target: a name of the
 // system below Directory or, with FS, one of FS. It ends in a slash if the path of the
-// target does. TranslatePath returns "" for a target that cannot stand for a file.
-// Python: translate_path.
+// target does. TranslatePath returns "" for a target that cannot stand for a file, or
+// that NoHidden hides. Python: translate_path.
 func (h *SimpleHandler) TranslatePath(path string) string {
 	clean, ok := cleanPath(path)
 	if !ok {
+		return ""
+	}
+	if h.NoHidden && hasHidden(clean) {
 		return ""
 	}
 	if h.FS != nil {

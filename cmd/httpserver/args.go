@@ -33,6 +33,7 @@ type options struct {
 	contentType string
 
 	confine        bool
+	noHidden       bool
 	cors           bool
 	timeout        time.Duration
 	maxConnections int
@@ -118,9 +119,9 @@ var pythonOptions = []option{
 		set: (*options).setProtocol},
 	{names: []string{"--tls-cert"}, argument: "PATH", text: "serve HTTPS with this certificate chain, PEM",
 		set: func(o *options, v string) error { return setFile(&o.tlsCert, v) }},
-	{names: []string{"--tls-key"}, argument: "PATH", text: "its private key (default: in the same file)",
+	{names: []string{"--tls-key"}, argument: "PATH",
 		set: func(o *options, v string) error { return setFile(&o.tlsKey, v) }},
-	{names: []string{"--tls-password-file"}, argument: "PATH", text: "holds the password of the key",
+	{names: []string{"--tls-password-file"}, argument: "PATH", text: "its private key, the key's password",
 		set: func(o *options, v string) error { return setFile(&o.tlsPasswordFile, v) }},
 	{names: []string{"--header", "-H"}, argument: "NAME VALUE", text: "add this field to successful responses; repeatable",
 		setPair: (*options).addHeader},
@@ -132,6 +133,8 @@ var pythonOptions = []option{
 var otherOptions = []option{
 	{names: []string{"--confine"}, text: "follow no symbolic link out of the directory",
 		setFlag: func(o *options) { o.confine = true }},
+	{names: []string{"--no-hidden"}, text: "serve and list no names that begin with a dot",
+		setFlag: func(o *options) { o.noHidden = true }},
 	{names: []string{"--cors"}, text: "let pages of other sites read what is served",
 		setFlag: func(o *options) { o.cors = true }},
 	{names: []string{"--timeout"}, argument: "SECONDS", text: "end silent connections, 0 for never (default: 60)",

@@ -105,6 +105,7 @@ var parseArgsTests = []struct {
 	{"--quiet=", "error: argument -q/--quiet: ignored explicit argument ''"},
 	{"--help=1", "error: argument -h/--help: ignored explicit argument '1'"},
 
+	{"--no-hidden", "no-hidden"},
 	{"--cgi", "cgi"},
 	{"--cors -H access-control-allow-origin x", "error: argument --cors: not allowed with argument -H Access-Control-Allow-Origin"},
 	{"--cgi 80 -q", "port=80 quiet cgi"},
@@ -272,6 +273,7 @@ func describe(o *options) string {
 	add(o.tlsKey == "", "tls-key=%s", o.tlsKey)
 	add(o.tlsPasswordFile == "", "tls-password-file=%s", o.tlsPasswordFile)
 	add(!o.confine, "confine")
+	add(!o.noHidden, "no-hidden")
 	add(!o.cors, "cors")
 	add(o.cgiMax == 64, "cgi-max=%d", o.cgiMax)
 	return strings.Join(differ, " ")

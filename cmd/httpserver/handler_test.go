@@ -54,6 +54,21 @@ func TestHeaderOption(t *testing.T) {
 	}
 }
 
+func TestNoHiddenOption(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-q"}, {"-q", "--no-hidden"}, {"-q", "--no-hidden", "--confine"}, {"-q", "--no-hidden", "--cgi"}} {
+		p := startServer(t, args...)
+		p.addFile(t, ".env", []byte("secret"))
+		shown := len(args) == 1
+		if got := p.get(t, "/.env"); strings.HasPrefix(got, "HTTP/1.0 404 ") == shown {
+			t.Errorf("%q: %s", args, got)
+		}
+		if got := p.get(t, "/"); strings.Contains(got, ".env") != shown {
+			t.Errorf("%q: %s", args, got)
+		}
+	}
+}
+
 func TestContentTypeOption(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "--content-type", "text/plain; charset=utf-8")
