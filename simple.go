@@ -77,6 +77,11 @@ type SimpleHandler struct {
 	// means application/octet-stream.
 	DefaultContentType string
 
+	// Charset is added as a parameter to the content types of files that are text or
+	// JavaScript, unless they have that parameter. It is not added to JSON and XML,
+	// which say their encoding themselves. "" means that none is added.
+	Charset string
+
 	// ExtraResponseHeaders are added to responses 200, 206, 301 and 304, except for
 	// fields that the response already has. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
@@ -213,7 +218,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 		return nil, false
 	}
 	self := h.files()
-	sent := file.selection(ranges, self.GuessType(name))
+	sent := file.selection(ranges, withCharset(self.GuessType(name), h.Charset))
 	self.SendResponse(sent.code, "")
 	self.SendHeader("Content-type", sent.contentType)
 	if coding := contentCoding(name, sent.contentType); coding != "" {

@@ -348,6 +348,34 @@ func TestExtraFieldsOfRedirect(t *testing.T) {
 	}
 }
 
+func TestCharset(t *testing.T) {
+	t.Parallel()
+	types := map[string]string{
+		"html": "text/html; charset=x", "txt": "text/plain; charset=x", "css": "text/css; charset=x", "js": "text/javascript; charset=x", "a": "Application/JavaScript; charset=x",
+		"b": "text/plain; format=flowed; charset=x", "c": "text/plain; Charset=y", "d": `text/plain;charset="y"`, "e": "text/plain; charset=x",
+		"json": "application/json", "xml": "text/xml", "svg": "image/svg+xml", "png": "image/png", "webmanifest": "application/manifest+json", "f": "text/x+xml", "g": "text/json", "xhtml": "application/xhtml+xml",
+	}
+	files := fstest.MapFS{}
+	for suffix := range types {
+		files["f."+suffix] = &fstest.MapFile{Data: []byte("0123456789"), ModTime: siteTime}
+	}
+	extensions := map[string]string{".a": "Application/JavaScript", ".b": "text/plain; format=flowed", ".c": "text/plain; Charset=y", ".d": `text/plain;charset="y"`, ".e": "text/plain;", ".f": "text/x+xml", ".g": "text/json"}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS, h.ExtensionsMap, h.Charset = files, extensions, "x" })
+	for suffix, want := range types {
+		for _, request := range []string{"GET /f.%s HTTP/1.0\r\n\r\n", "HEAD /f.%s HTTP/1.0\r\n\r\n", "GET /f.%s HTTP/1.0\r\nRange: bytes=1-\r\n\r\n"} {
+			if head := exchange(t, s.Addr(), fmt.Sprintf(request, suffix)); !strings.Contains(head, "\r\nContent-type: "+want+"\r\n") {
+				t.Errorf("%s: %s", suffix, head)
+			}
+		}
+	}
+	if _, page := get(t, s, "/"); !strings.Contains(page, `<meta charset="utf-8">`) {
+		t.Errorf("listing: %s", page)
+	}
+	if head, _ := get(t, s, "/"); !strings.Contains(head, "\r\nContent-type: text/html; charset=utf-8\r\n") {
+		t.Errorf("listing: %s", head)
+	}
+}
+
 // With NoHidden, names that begin with a dot are not found, and not listed.
 func TestNoHidden(t *testing.T) {
 	t.Parallel()
