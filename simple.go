@@ -53,10 +53,11 @@ type SimpleHandler struct {
 	Directory string
 
 	// FS is served instead of Directory unless it is nil. As package io/fs
-	// requires, only names in UTF-8 are opened. A file is examined before it is
-	// opened, and not opened unless it is regular. Nevertheless, if somebody
-	// replaces it by a FIFO in between, a request may wait forever, unless Open
-	// does not wait for the other end.
+	// requires, only names in UTF-8 are opened. Files without a modification time,
+	// as in an embed.FS, have neither ETag nor Last-Modified. A file is examined
+	// before it is opened, and not opened unless it is regular. Nevertheless, if
+	// somebody replaces it by a FIFO in between, a request may wait forever, unless
+	// Open does not wait for the other end.
 	FS fs.FS
 
 	// NoHidden keeps names that begin with a dot, other than .well-known (RFC 8615),
