@@ -321,9 +321,9 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		f.Close()
 		return nil, err
 	}
-	if info.Size() <= 0 {
+	if mayBeGenerated(info) {
 		content, err := readGenerated(f)
-		if err != nil || len(content) > 0 {
+		if err != nil || int64(len(content)) != info.Size() {
 			f.Close()
 			b.initGenerated(content)
 			return b, err
