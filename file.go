@@ -66,16 +66,15 @@ func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Tim
 	b.cut(0, size)
 }
 
-// maxGenerated is the length, in bytes, up to which the content of a file is sent that
-// says its size is 0.
+// maxGenerated is the length, in bytes, up to which generated content is sent.
 const maxGenerated = 1 << 20
 
-// readGenerated reads a file that says its size is 0. Nevertheless, it may have content
-// that is generated while it is read, as in /proc.
+// readGenerated reads a file whose content may be generated while it is read, as in
+// /proc.
 func readGenerated(f fs.File) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(f, maxGenerated+1))
 	if err == nil && len(content) > maxGenerated {
-		err = errors.New("httpserver: the file has no size and is too long")
+		err = errors.New("httpserver: the file does not say its size and is too long")
 	}
 	return content, err
 }

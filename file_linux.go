@@ -161,6 +161,13 @@ func inodeOf(info fs.FileInfo) inode {
 	return inode{uint64(stat.Dev), stat.Ino, [4]uint32{uint32(stat.Nlink), stat.Mode, stat.Uid, stat.Gid}, time.Unix(stat.Ctim.Unix())}
 }
 
+// mayBeGenerated reports whether a file may have another size than it says. Files of
+// /proc say 0, and those of /sys say that of a page of memory. They have no blocks.
+func mayBeGenerated(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return info.Size() <= 0 || ok && stat.Blocks == 0 && info.Size() <= smallBody
+}
+
 // look sets size and time of e, the entry of the file called name. An fs.FileInfo
 // would take twice the memory.
 func (e *listingEntry) look(name string) {

@@ -44,6 +44,9 @@ func (*fileCache) add(f fs.File, content []byte) {}
 // inodeOf returns no inode.
 func inodeOf(fs.FileInfo) inode { return inode{} }
 
+// mayBeGenerated reports whether a file may have another size than it says.
+func mayBeGenerated(info fs.FileInfo) bool { return info.Size() <= 0 }
+
 // look sets size and time of e, the entry of the file called name.
 func (e *listingEntry) look(name string) {
 	stat := os.Lstat

@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"bytes"
 	"cmp"
 	"io"
 	"io/fs"
@@ -38,45 +37,143 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 		self.SendError(404, "No permission to list directory", "")
 		return nil, false
 	}
+	if h.NoHidden {
+		entries = withoutHidden(entries)
+	}
 	order := parseListingOrder(targetQuery(h.Path))
 	entries = order.apply(entries)
 	json := prefersJSON(h.Headers)
-	page, contentType := pages.Get().(*[]byte), "text/html; charset=utf-8"
-	if json {
-		*page, contentType = appendListingJSON((*page)[:0], entries), "application/json"
-	} else {
-		*page = appendListingPage((*page)[:0], targetPath(h.Path), entries, order)
+	l, contentType := newListingJSON(entries), "application/json"
+	if !json {
+		l, contentType = newListingPage(targetPath(h.Path), entries, order), "text/html; charset=utf-8"
 	}
+	b, length := l.body()
 	self.SendResponse(200, "")
 	self.SendHeader("Content-type", contentType)
-	self.SendHeader("Content-Length", strconv.Itoa(len(*page)))
+	self.SendHeader("Content-Length", strconv.Itoa(length))
 	if !json {
 		self.SendHeader("Content-Security-Policy", listingPolicy)
 	}
 	self.SendHeader("X-Content-Type-Options", "nosniff")
 	self.SendHeader("Vary", "Accept")
 	self.EndHeaders()
-	b := &listingBody{page: page}
-	b.Reset(*page)
 	return b, true
+}
+
+const (
+	// wholeListing is the length of a page, in bytes, up to which it is generated
+	// only once. A larger one is generated a second time while it is sent, as its
+	// readers may be slow.
+	wholeListing = 256 << 10
+
+	// listingPiece is about how much of a larger page is in memory at a time.
+	listingPiece = 32 << 10
+)
+
+// A listing is a page, which consists of numbered parts: its start, its entries, and its
+// end.
+type listing struct {
+	start       []byte
+	entries     []listingEntry
+	appendEntry func(e *listingEntry, dst []byte) []byte
+	separator   string // between entries
+	end         string
+}
+
+// parts returns the number of parts.
+func (l *listing) parts() int { return len(l.entries) + 2 }
+
+// append appends the parts from one on, until dst has the given length or more. It
+// returns the number of the next part.
+func (l *listing) append(dst []byte, part, length int) (_ []byte, next int) {
+	for ; part < l.parts() && len(dst) < length; part++ {
+		switch i := part - 1; {
+		case i < 0:
+			dst = append(dst, l.start...)
+		case i == len(l.entries):
+			dst = append(dst, l.end...)
+		default:
+			if i > 0 {
+				dst = append(dst, l.separator...)
+			}
+			dst = l.appendEntry(&l.entries[i], dst)
+		}
+	}
+	return dst, part
+}
+
+// body returns a body that reads the page, and the length of the page.
+func (l *listing) body() (b *listingBody, length int) {
+	b = &listingBody{listing: l, piece: pages.Get().(*[]byte)}
+	*b.piece, b.next = l.append((*b.piece)[:0], 0, wholeListing)
+	b.unread = *b.piece
+	if length = len(b.unread); b.next == l.parts() {
+		return b, length
+	}
+	for b.next < l.parts() {
+		b.fill()
+		length += len(b.unread)
+	}
+	pages.Put(b.piece) // which is larger than the body needs
+	b.next, b.piece, b.unread = 0, new([]byte), nil
+	return b, length
 }
 
 // pages holds the memory of pages that were sent.
 var pages = sync.Pool{New: func() any { return new([]byte) }}
 
-// A listingBody reads a page, whose memory is used again after Close.
+// A listingBody reads a page. The memory that it uses is used again after Close.
 type listingBody struct {
-	bytes.Reader
-	page *[]byte // nil after Close
+	listing *listing
+	next    int     // number of the part that comes next
+	piece   *[]byte // what was generated last; nil after Close
+	unread  []byte  // the end of piece that was not read yet
+}
+
+// fill generates the next piece of the page, which is empty at the end of the page.
+func (b *listingBody) fill() {
+	*b.piece, b.next = b.listing.append((*b.piece)[:0], b.next, listingPiece)
+	b.unread = *b.piece
+}
+
+// Read implements [io.Reader].
+func (b *listingBody) Read(p []byte) (n int, err error) {
+	if len(b.unread) == 0 && b.piece != nil {
+		b.fill()
+	}
+	if len(b.unread) == 0 {
+		return 0, io.EOF
+	}
+	n = copy(p, b.unread)
+	b.unread = b.unread[n:]
+	return n, nil
+}
+
+// WriteTo implements [io.WriterTo], so that a piece is written at once.
+func (b *listingBody) WriteTo(w io.Writer) (written int64, err error) {
+	for b.piece != nil {
+		if len(b.unread) == 0 {
+			b.fill()
+		}
+		if len(b.unread) == 0 {
+			break
+		}
+		n, err := w.Write(b.unread)
+		b.unread = b.unread[n:]
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 // Close implements [io.Closer]. Closing a closed body does nothing.
 func (b *listingBody) Close() error {
-	b.Reset(nil)
-	if b.page != nil && cap(*b.page) <= 1<<20 {
-		pages.Put(b.page)
+	if b.piece != nil && cap(*b.piece) <= 2*wholeListing {
+		pages.Put(b.piece)
 	}
-	b.page = nil
+	*b = listingBody{}
 	return nil
 }
 
@@ -220,6 +317,15 @@ func (e *listingEntry) setTime(unix int64) {
 	}
 }
 
+// withoutHidden returns the entries that NoHidden leaves. It does not change the slice.
+func withoutHidden(entries []listingEntry) []listingEntry {
+	hidden := func(e listingEntry) bool { return isHidden(e.name) }
+	if !slices.ContainsFunc(entries, hidden) {
+		return entries
+	}
+	return slices.DeleteFunc(slices.Clone(entries), hidden)
+}
+
 // A listingOrder is the order of a listing. The zero value is Python's order: by name,
 // ignoring case, with directories among the files.
 type listingOrder struct {
@@ -355,11 +461,11 @@ const listingPolicy = "default-src 'none'; style-src 'sha256-" + listingStyleHas
 // test computes it.
 const listingStyleHash = "kP78EPtrMfVv2/uBsW3WVjyn8uRZ0dLMacaUAP+pEfQ="
 
-// appendListingPage appends the page for a directory. path is the path of the request
+// newListingPage returns the page for a directory. path is the path of the request
 // target.
-func appendListingPage(dst []byte, path string, entries []listingEntry, order listingOrder) []byte {
-	dst = slices.Grow(dst, 5000+200*len(entries)) // about the size of the page
+func newListingPage(path string, entries []listingEntry, order listingOrder) *listing {
 	title := "Directory listing for " + escapeHTML(unquote(path))
+	dst := make([]byte, 0, 5000) // about its length
 	dst = append(dst, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"+
 		"<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>"...)
 	dst = append(dst, title...)
@@ -368,18 +474,16 @@ func appendListingPage(dst []byte, path string, entries []listingEntry, order li
 	dst = append(dst, "</h1>\n"...)
 	dst = appendListingPath(dst, path)
 	dst = appendListingSummary(dst, entries)
+	end := "</body>\n</html>\n"
 	if len(entries) > 0 {
 		dst = append(dst, "<table>\n<thead><tr>"...)
 		for i := range listingColumns {
 			dst = order.appendHead(dst, listingColumn(i))
 		}
 		dst = append(dst, "\n<tbody>\n"...)
-		for i := range entries {
-			dst = entries[i].appendRow(dst)
-		}
-		dst = append(dst, "</table>\n"...)
+		end = "</table>\n" + end
 	}
-	return append(dst, "</body>\n</html>\n"...)
+	return &listing{start: dst, entries: entries, appendEntry: (*listingEntry).appendRow, end: end}
 }
 
 // appendListingPath appends the path with a link for each of its parts. The links are
@@ -572,7 +676,12 @@ func appendHTML(dst []byte, s string) []byte {
 	return append(dst, s[done:]...)
 }
 
-// appendListingJSON appends a listing as an array of objects with:
+// newListingJSON returns a listing as an array of objects.
+func newListingJSON(entries []listingEntry) *listing {
+	return &listing{start: []byte("["), entries: entries, appendEntry: (*listingEntry).appendJSON, separator: ",\n", end: "]\n"}
+}
+
+// appendJSON appends an object with:
 //
 //	name   the name, in which bytes that are not UTF-8 are replaced by U+FFFD
 //	type   "file", "directory" or "other"; a link is what it leads to, or "other"
@@ -580,37 +689,27 @@ func appendHTML(dst []byte, s string) []byte {
 //	size   bytes of a file, else null
 //	mtime  modification time in the format of RFC 3339, in UTC; null if unknown
 //	href   link as on the page, which is exact for all names
-func appendListingJSON(dst []byte, entries []listingEntry) []byte {
-	separator := "["
-	for i := range entries {
-		e := &entries[i]
-		dst = append(dst, separator...)
-		dst = append(dst, `{"name":`...)
-		dst = appendJSONString(dst, e.name)
-		switch {
-		case e.dir:
-			dst = append(dst, `,"type":"directory","size":null`...)
-		case e.size >= 0:
-			dst = append(dst, `,"type":"file","size":`...)
-			dst = strconv.AppendInt(dst, e.size, 10)
-		default:
-			dst = append(dst, `,"type":"other","size":null`...)
-		}
-		if e.modified == noTime {
-			dst = append(dst, `,"mtime":null,"href":"`...)
-		} else {
-			dst = append(dst, `,"mtime":"`...)
-			dst = appendTime(dst, e.modified)
-			dst = append(dst, `","href":"`...)
-		}
-		dst = e.appendLink(dst)
-		dst = append(dst, `"}`...)
-		separator = ",\n"
+func (e *listingEntry) appendJSON(dst []byte) []byte {
+	dst = append(dst, `{"name":`...)
+	dst = appendJSONString(dst, e.name)
+	switch {
+	case e.dir:
+		dst = append(dst, `,"type":"directory","size":null`...)
+	case e.size >= 0:
+		dst = append(dst, `,"type":"file","size":`...)
+		dst = strconv.AppendInt(dst, e.size, 10)
+	default:
+		dst = append(dst, `,"type":"other","size":null`...)
 	}
-	if len(entries) == 0 {
-		dst = append(dst, '[')
+	if e.modified == noTime {
+		dst = append(dst, `,"mtime":null,"href":"`...)
+	} else {
+		dst = append(dst, `,"mtime":"`...)
+		dst = appendTime(dst, e.modified)
+		dst = append(dst, `","href":"`...)
 	}
-	return append(dst, "]\n"...)
+	dst = e.appendLink(dst)
+	return append(dst, `"}`...)
 }
 
 // appendJSONString appends s as a JSON string (RFC 8259 section 7).

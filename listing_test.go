@@ -2,7 +2,10 @@ package httpserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
+	"io"
+	"math"
 	"net/url"
 	"regexp"
 	"slices"
@@ -14,13 +17,67 @@ import (
 // listingPage returns the page of a directory for a request target.
 func listingPage(target string, list ...listingEntry) string {
 	entries, order := sortListing(target, list)
-	return string(appendListingPage(nil, targetPath(target), entries, order))
+	return wholePage(newListingPage(targetPath(target), entries, order))
 }
 
 // listingJSON returns the JSON of a directory for a request target.
 func listingJSON(target string, list ...listingEntry) string {
 	entries, _ := sortListing(target, list)
-	return string(appendListingJSON(nil, entries))
+	return wholePage(newListingJSON(entries))
+}
+
+// wholePage returns a page.
+func wholePage(l *listing) string {
+	page, _ := l.append(nil, 0, math.MaxInt)
+	return string(page)
+}
+
+// A page is the same however it is read, and as long as was said before.
+func TestListingPieces(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 2, 500, 2000, 5000} {
+		entries := make([]listingEntry, n)
+		for i := range entries {
+			entries[i] = listingEntry{name: fmt.Sprint("<", i), size: int64(i * i), modified: int64(i)}
+		}
+		for name, l := range map[string]*listing{"page": newListingPage("/", entries, listingOrder{}), "JSON": newListingJSON(entries)} {
+			want := wholePage(l)
+			for reader, read := range map[string]func(b *listingBody) string{
+				"Read": func(b *listingBody) string {
+					var got strings.Builder
+					io.CopyBuffer(&got, struct{ io.Reader }{b}, make([]byte, 777))
+					return got.String()
+				},
+				"WriteTo": func(b *listingBody) string {
+					var got strings.Builder
+					if n, err := b.WriteTo(&got); int(n) != got.Len() || err != nil {
+						t.Errorf("WriteTo: %d, %v", n, err)
+					}
+					return got.String()
+				},
+				"Read, then WriteTo": func(b *listingBody) string {
+					begin := make([]byte, 20_000)
+					n, _ := b.Read(begin)
+					var got strings.Builder
+					b.WriteTo(&got)
+					return string(begin[:n]) + got.String()
+				},
+			} {
+				b, length := l.body()
+				if got := read(b); got != want || length != len(want) {
+					t.Errorf("%s of %d entries by %s: %d bytes, length %d, want %d", name, n, reader, len(got), length, len(want))
+				}
+				if held := cap(*b.piece); len(want) > wholeListing && held > 2*listingPiece {
+					t.Errorf("%s of %d entries: %d bytes are held", name, n, held)
+				}
+				b.Close()
+				b.Close()
+				if n, err := b.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+					t.Errorf("after Close: %d, %v", n, err)
+				}
+			}
+		}
+	}
 }
 
 // sortListing puts entries into the order that a request target asks for.

@@ -1,6 +1,9 @@
 package httpserver
 
-import "maps"
+import (
+	"maps"
+	"strings"
+)
 
 // This file contains the table of content types. The tables of the system are not
 // used, so that a file has the same type on every machine.
@@ -15,6 +18,31 @@ var defaultExtensions = map[string]string{
 	".Z":   "application/octet-stream",
 	".bz2": "application/x-bzip2",
 	".xz":  "application/x-xz",
+}
+
+// withCharset returns a content type with a charset, if that is not "", the type is text
+// or JavaScript, and it has none.
+func withCharset(contentType, charset string) string {
+	if charset == "" {
+		return contentType
+	}
+	mediaType, parameters, _ := strings.Cut(contentType, ";")
+	kind, subtype, _ := strings.Cut(strings.ToLower(trimSpace(mediaType)), "/")
+	switch subtype {
+	case "javascript", "x-javascript", "ecmascript":
+	case "xml", "xml-external-parsed-entity", "json":
+		return contentType
+	default:
+		if kind != "text" || strings.HasSuffix(subtype, "+xml") || strings.HasSuffix(subtype, "+json") {
+			return contentType
+		}
+	}
+	for parameter := range strings.SplitSeq(parameters, ";") {
+		if name, _, _ := strings.Cut(parameter, "="); equalFold(trimSpace(name), "charset") {
+			return contentType
+		}
+	}
+	return strings.TrimRight(contentType, "; \t") + "; charset=" + charset
 }
 
 // contentCoding returns the content coding of a file that has the given content type, or

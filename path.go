@@ -28,6 +28,19 @@ func cleanPath(target string) (clean string, ok bool) {
 	return clean, true
 }
 
+// isHidden reports whether NoHidden hides a name.
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") && name != ".well-known" }
+
+// hasHidden reports whether a cleaned path has a part that NoHidden hides.
+func hasHidden(clean string) bool {
+	for part := range strings.SplitSeq(clean, "/") {
+		if isHidden(part) {
+			return true
+		}
+	}
+	return false
+}
+
 // targetPath returns the path of a request target without decoding it.
 func targetPath(target string) string {
 	target, _ = cutPath(target)

@@ -53,11 +53,17 @@ type SimpleHandler struct {
 	Directory string
 
 	// FS is served instead of Directory unless it is nil. As package io/fs
-	// requires, only names in UTF-8 are opened. A file is examined before it is
-	// opened, and not opened unless it is regular. Nevertheless, if somebody
-	// replaces it by a FIFO in between, a request may wait forever, unless Open
-	// does not wait for the other end.
+	// requires, only names in UTF-8 are opened. Files without a modification time,
+	// as in an embed.FS, have neither ETag nor Last-Modified. A file is examined
+	// before it is opened, and not opened unless it is regular. Nevertheless, if
+	// somebody replaces it by a FIFO in between, a request may wait forever, unless
+	// Open does not wait for the other end.
 	FS fs.FS
+
+	// NoHidden keeps names that begin with a dot, other than .well-known (RFC 8615),
+	// from being served and listed, wherever they are in a path. It is the name that
+	// counts: a link with another name may lead to a hidden file.
+	NoHidden bool
 
 	// IndexPages are the names of pages that are served for a directory. The first
 	// one that exists is used. nil means index.html, index.htm. Python: index_pages.
@@ -71,6 +77,11 @@ type SimpleHandler struct {
 	// DefaultContentType is the content type of files with an unknown suffix; ""
 	// means application/octet-stream.
 	DefaultContentType string
+
+	// Charset is added as a parameter to the content types of files that are text or
+	// JavaScript, unless they have that parameter. It is not added to JSON and XML,
+	// which say their encoding themselves. "" means that none is added.
+	Charset string
 
 	// ExtraResponseHeaders are added to responses 200, 206, 301 and 304, except for
 	// fields that the response already has. Python: extra_response_headers.
@@ -208,7 +219,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 		return nil, false
 	}
 	self := h.files()
-	sent := file.selection(ranges, self.GuessType(name))
+	sent := file.selection(ranges, withCharset(self.GuessType(name), h.Charset))
 	self.SendResponse(sent.code, "")
 	self.SendHeader("Content-type", sent.contentType)
 	if coding := contentCoding(name, sent.contentType); coding != "" {
@@ -310,9 +321,9 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		f.Close()
 		return nil, err
 	}
-	if info.Size() <= 0 {
+	if mayBeGenerated(info) {
 		content, err := readGenerated(f)
-		if err != nil || len(content) > 0 {
+		if err != nil || int64(len(content)) != info.Size() {
 			f.Close()
 			b.initGenerated(content)
 			return b, err
@@ -354,9 +365,9 @@ func (h *SimpleHandler) openError(name string, err error) error {
 	return fs.ErrNotExist
 }
 
-// stat describes a file or directory.
+// stat describes a file or directory. There is none with the name "".
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
-	if h.FS != nil {
+	if h.FS != nil && name != "" {
 		return fs.Stat(h.FS, fsName(name))
 	}
 	return os.Stat(name)
@@ -375,6 +386,9 @@ func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, e
 		pages = []string{"index.html", "index.htm"}
 	}
 	for _, page := range pages {
+		if h.NoHidden && hasHidden("/"+page) {
+			continue
+		}
 		name = strings.TrimSuffix(directory, "/") + "/" + page
 		if b, err = h.open(name); err != errIsDirectory && !errors.Is(err, fs.ErrNotExist) {
 			return b, name, err
@@ -385,11 +399,14 @@ func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, e
 
 // TranslatePath returns the name of the file for a request target: a name of the
 // system below Directory or, with FS, one of FS. It ends in a slash if the path of the
-// target does. TranslatePath returns "" for a target that cannot stand for a file.
-// Python: translate_path.
+// target does. TranslatePath returns "" for a target that cannot stand for a file, or
+// that NoHidden hides. Python: translate_path.
 func (h *SimpleHandler) TranslatePath(path string) string {
 	clean, ok := cleanPath(path)
 	if !ok {
+		return ""
+	}
+	if h.NoHidden && hasHidden(clean) {
 		return ""
 	}
 	if h.FS != nil {

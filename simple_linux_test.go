@@ -5,6 +5,7 @@ package httpserver_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,43 @@ func TestResumeFutureFile(t *testing.T) {
 		got := exchange(t, s.Addr(), "GET "+target+" HTTP/1.0\r\nRange: bytes=5-\r\nIf-Range: "+tag+"\r\n\r\n")
 		if !strings.HasPrefix(got, "HTTP/1.0 "+want) {
 			t.Errorf("%s with the tag %s: %s", target, tag, got)
+		}
+	}
+}
+
+// Files of /sys say that they are larger than they are.
+func TestShorterFiles(t *testing.T) {
+	t.Parallel()
+	const dir, name = "/sys/kernel/mm/transparent_hugepage", "/enabled"
+	content, err := os.ReadFile(dir + name)
+	if info, statErr := os.Stat(dir + name); err != nil || statErr != nil || info.Size() == int64(len(content)) {
+		t.Skip("no such file here: ", err)
+	}
+	for _, set := range []func(*httpserver.SimpleHandler){
+		func(h *httpserver.SimpleHandler) { h.Directory = dir },
+		func(h *httpserver.SimpleHandler) { h.FS = os.DirFS(dir) },
+	} {
+		head, body := get(t, serveFiles(t, set), name)
+		if !strings.Contains(head, fmt.Sprintf("\r\nContent-Length: %d\r\n", len(content))) || strings.Contains(head, "ETag") || body != string(content) {
+			t.Errorf("%s: %q, want %q", head, body, content)
+		}
+	}
+}
+
+// A file that consists of a hole is sent like any other.
+func TestHole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, size := range []int64{1000, 60_000, 100_000} {
+		name := filepath.Join(dir, "f")
+		if err := os.WriteFile(name, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		os.Truncate(name, size)
+		os.Chtimes(name, siteTime, siteTime)
+		head, body := get(t, serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir }), "/f")
+		if body != string(make([]byte, size)) || !strings.Contains(head, "\r\nAccept-Ranges: bytes\r\n") {
+			t.Errorf("%d bytes: %s, %d bytes", size, head, len(body))
 		}
 	}
 }

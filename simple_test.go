@@ -348,6 +348,85 @@ func TestExtraFieldsOfRedirect(t *testing.T) {
 	}
 }
 
+func TestCharset(t *testing.T) {
+	t.Parallel()
+	types := map[string]string{
+		"html": "text/html; charset=x", "txt": "text/plain; charset=x", "css": "text/css; charset=x", "js": "text/javascript; charset=x", "a": "Application/JavaScript; charset=x",
+		"b": "text/plain; format=flowed; charset=x", "c": "text/plain; Charset=y", "d": `text/plain;charset="y"`, "e": "text/plain; charset=x",
+		"json": "application/json", "xml": "text/xml", "svg": "image/svg+xml", "png": "image/png", "webmanifest": "application/manifest+json", "f": "text/x+xml", "g": "text/json", "xhtml": "application/xhtml+xml",
+	}
+	files := fstest.MapFS{}
+	for suffix := range types {
+		files["f."+suffix] = &fstest.MapFile{Data: []byte("0123456789"), ModTime: siteTime}
+	}
+	extensions := map[string]string{".a": "Application/JavaScript", ".b": "text/plain; format=flowed", ".c": "text/plain; Charset=y", ".d": `text/plain;charset="y"`, ".e": "text/plain;", ".f": "text/x+xml", ".g": "text/json"}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS, h.ExtensionsMap, h.Charset = files, extensions, "x" })
+	for suffix, want := range types {
+		for _, request := range []string{"GET /f.%s HTTP/1.0\r\n\r\n", "HEAD /f.%s HTTP/1.0\r\n\r\n", "GET /f.%s HTTP/1.0\r\nRange: bytes=1-\r\n\r\n"} {
+			if head := exchange(t, s.Addr(), fmt.Sprintf(request, suffix)); !strings.Contains(head, "\r\nContent-type: "+want+"\r\n") {
+				t.Errorf("%s: %s", suffix, head)
+			}
+		}
+	}
+	if _, page := get(t, s, "/"); !strings.Contains(page, `<meta charset="utf-8">`) {
+		t.Errorf("listing: %s", page)
+	}
+	if head, _ := get(t, s, "/"); !strings.Contains(head, "\r\nContent-type: text/html; charset=utf-8\r\n") {
+		t.Errorf("listing: %s", head)
+	}
+}
+
+// With NoHidden, names that begin with a dot are not found, and not listed.
+func TestNoHidden(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	for _, name := range []string{".env", ".git/config", "a/.b/c", "a/.b/d/e", "a/b.c", ".well-known/acme-challenge/token", ".well-known/.x", ".well-known2/x", "..x/y", "plain/.index.html", "...", "a/..."} {
+		files[name] = &fstest.MapFile{Data: []byte(name), ModTime: siteTime}
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, files); err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(h *httpserver.CGIHandler){
+		"FS":        func(h *httpserver.CGIHandler) { h.FS = files },
+		"directory": func(h *httpserver.CGIHandler) { h.Directory = dir },
+	} {
+		newHandler := func() httpserver.Handler {
+			h := new(httpserver.CGIHandler)
+			set(h)
+			h.NoHidden, h.CGIDirectories, h.IndexPages = true, []string{"/cgi-bin"}, []string{".index.html"}
+			return h
+		}
+		s, _ := start(t, newHandler, nil)
+		for target, want := range map[string]string{
+			"/.env": "404", "/%2eenv": "404", "/a/../.env": "404", "/.git": "404", "/.git/": "404", "/.git/config": "404", "/.git/nothing": "404",
+			"/a/.b/c": "404", "/a/.b/d/e": "404", "/a/.b/d/": "404", "/a/b.c": "200", "/a/./b.c": "200", "/.env/../a/b.c": "200",
+			"/.well-known/acme-challenge/token": "200", "/.well-known/.x": "404", "/.well-known2/x": "404", "/..x/y": "404", "/...": "404", "/a/...": "404",
+			"/cgi-bin/.script": "404", "/.cgi-bin": "404", "/.nothing": "404",
+		} {
+			for _, method := range []string{"GET", "HEAD"} {
+				if got := exchange(t, s.Addr(), method+" "+target+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 "+want) {
+					t.Errorf("%s: %s %s: %.100s", name, method, target, got)
+				}
+			}
+		}
+		for target, want := range map[string][][2]string{
+			"/":                      {{".well-known/", ".well-known/"}, {"a/", "a/"}, {"plain/", "plain/"}},
+			"/?sort=name&order=desc": {{"plain/", "plain/"}, {"a/", "a/"}, {".well-known/", ".well-known/"}},
+			"/a/":                    {{"b.c", "b.c"}},
+			"/plain/":                nil, // and not its index page
+		} {
+			if _, page := get(t, s, target); !slices.Equal(httpserver.Links(page), want) || strings.Contains(page, "...") {
+				t.Errorf("%s: %s: %q", name, target, httpserver.Links(page))
+			}
+		}
+		list := exchange(t, s.Addr(), "GET / HTTP/1.0\r\nAccept: application/json\r\n\r\n")
+		if strings.Contains(list, `".env"`) || !strings.Contains(list, `".well-known"`) || strings.Count(list, `"name"`) != 3 {
+			t.Errorf("%s: %s", name, list)
+		}
+	}
+}
+
 func TestGuessType(t *testing.T) {
 	t.Parallel()
 	h := new(httpserver.SimpleHandler)

@@ -33,6 +33,9 @@ type options struct {
 	contentType string
 
 	confine        bool
+	noHidden       bool
+	charset        string
+	hosts          []string
 	cors           bool
 	timeout        time.Duration
 	maxConnections int
@@ -45,7 +48,7 @@ type options struct {
 const usage = "usage: httpserver [-h] [options] [port]\n"
 
 // help is the output of -h. It fits a screen of 24 lines.
-var help = usage + "\nServe the files of a directory over HTTP or HTTPS. As in Python:\n" + helpText(pythonHelp) +
+var help = usage + "Serve the files of a directory over HTTP or HTTPS. As in Python:\n" + helpText(pythonHelp) +
 	"\nOther options:\n" + helpText(otherHelp)
 
 // The lines of the help about arguments.
@@ -118,9 +121,9 @@ var pythonOptions = []option{
 		set: (*options).setProtocol},
 	{names: []string{"--tls-cert"}, argument: "PATH", text: "serve HTTPS with this certificate chain, PEM",
 		set: func(o *options, v string) error { return setFile(&o.tlsCert, v) }},
-	{names: []string{"--tls-key"}, argument: "PATH", text: "its private key (default: in the same file)",
+	{names: []string{"--tls-key"}, argument: "PATH",
 		set: func(o *options, v string) error { return setFile(&o.tlsKey, v) }},
-	{names: []string{"--tls-password-file"}, argument: "PATH", text: "holds the password of the key",
+	{names: []string{"--tls-password-file"}, argument: "PATH", text: "its private key, the key's password",
 		set: func(o *options, v string) error { return setFile(&o.tlsPasswordFile, v) }},
 	{names: []string{"--header", "-H"}, argument: "NAME VALUE", text: "add this field to successful responses; repeatable",
 		setPair: (*options).addHeader},
@@ -132,11 +135,17 @@ var pythonOptions = []option{
 var otherOptions = []option{
 	{names: []string{"--confine"}, text: "follow no symbolic link out of the directory",
 		setFlag: func(o *options) { o.confine = true }},
+	{names: []string{"--no-hidden"}, text: "serve and list no names that begin with a dot",
+		setFlag: func(o *options) { o.noHidden = true }},
 	{names: []string{"--cors"}, text: "let pages of other sites read what is served",
 		setFlag: func(o *options) { o.cors = true }},
-	{names: []string{"--timeout"}, argument: "SECONDS", text: "end silent connections, 0 for never (default: 60)",
+	{names: []string{"--host"}, argument: "NAME", text: "refuse other names of this server; repeatable",
+		set: (*options).addHost},
+	{names: []string{"--charset"}, argument: "NAME", text: "encoding of text and JavaScript files, as utf-8",
+		set: (*options).setCharset},
+	{names: []string{"--timeout"}, argument: "SECONDS",
 		set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
-	{names: []string{"--max-connections"}, argument: "N", text: "serve so many at once, 0 for all (default: 1000)",
+	{names: []string{"--max-connections"}, argument: "N", text: "0 for no limit (default: 60, 1000)",
 		set: func(o *options, v string) error { return setNumber(&o.maxConnections, v, 0) }},
 	{names: []string{"--quiet", "-q"}, text: "do not log requests, nor errors of clients (4xx)",
 		setFlag: func(o *options) { o.quiet = true }},
@@ -210,6 +219,25 @@ func (o *options) setContentType(v string) error {
 		return fmt.Errorf("invalid content type, which is to be like text/plain: %q", v)
 	}
 	o.contentType = v
+	return nil
+}
+
+// setCharset sets the charset of text files, whose name is a token (RFC 9110 section
+// 8.3.2).
+func (o *options) setCharset(v string) error {
+	if !isToken(v) {
+		return fmt.Errorf("invalid name of an encoding, which is to be like utf-8: %q", v)
+	}
+	o.charset = v
+	return nil
+}
+
+// addHost adds a host name that requests may contain. A port would never match.
+func (o *options) addHost(v string) error {
+	if v == "" || strings.Trim(v, ".") == "" || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"#/:<>?@[\]^{|}`+"`", r) }) {
+		return fmt.Errorf("invalid name of a host, which is to be like files.example: %q", v)
+	}
+	o.hosts = append(o.hosts, strings.TrimSuffix(v, "."))
 	return nil
 }
 

@@ -58,7 +58,7 @@ var parseArgsTests = []struct {
 	{"--directoryx 80", "error: unrecognized arguments: --directoryx"},
 	{"--directoryx www", "error: argument port: invalid int value: 'www'"},
 	{"--t 5", "error: ambiguous option: --t could match --tls-cert, --tls-key, --tls-password-file, --timeout"},
-	{"--h", "error: ambiguous option: --h could match --help, --header"},
+	{"--h", "error: ambiguous option: --h could match --help, --header, --host"},
 	{"--x --y", "error: unrecognized arguments: --x --y"},
 	{"--x -b", "error: argument -b/--bind: expected one argument"},
 	{"--x -h", "help"},
@@ -105,6 +105,13 @@ var parseArgsTests = []struct {
 	{"--quiet=", "error: argument -q/--quiet: ignored explicit argument ''"},
 	{"--help=1", "error: argument -h/--help: ignored explicit argument '1'"},
 
+	{"--no-hidden", "no-hidden"},
+	{"--charset utf-8", "charset=utf-8"},
+	{"--charset a;b", `error: argument --charset: invalid name of an encoding, which is to be like utf-8: "a;b"`},
+	{"--charset=", `error: argument --charset: invalid name of an encoding, which is to be like utf-8: ""`},
+	{"--host a.example --host=b.example.", "host=[a.example b.example]"},
+	{"--host a.example:80", `error: argument --host: invalid name of a host, which is to be like files.example: "a.example:80"`},
+	{"--host=.", `error: argument --host: invalid name of a host, which is to be like files.example: "."`},
 	{"--cgi", "cgi"},
 	{"--cors -H access-control-allow-origin x", "error: argument --cors: not allowed with argument -H Access-Control-Allow-Origin"},
 	{"--cgi 80 -q", "port=80 quiet cgi"},
@@ -179,7 +186,7 @@ var parseArgsTests = []struct {
 	{"-x", "error: unrecognized arguments: -x"},
 	{"-xq", "error: unrecognized arguments: -xq"},
 	{"-Q", "error: unrecognized arguments: -Q"},
-	{"--c", "error: ambiguous option: --c could match --cgi, --content-type, --confine, --cors, --cgi-env, --cgi-timeout, --cgi-max"},
+	{"--c", "error: ambiguous option: --c could match --cgi, --content-type, --confine, --cors, --charset, --cgi-env, --cgi-timeout, --cgi-max"},
 	{"--con", "error: ambiguous option: --con could match --content-type, --confine"},
 	{"--port=80", "error: unrecognized arguments: --port=80"},
 	{"80 ---", "error: unrecognized arguments: ---"},
@@ -272,6 +279,9 @@ func describe(o *options) string {
 	add(o.tlsKey == "", "tls-key=%s", o.tlsKey)
 	add(o.tlsPasswordFile == "", "tls-password-file=%s", o.tlsPasswordFile)
 	add(!o.confine, "confine")
+	add(!o.noHidden, "no-hidden")
+	add(o.charset == "", "charset=%s", o.charset)
+	add(len(o.hosts) == 0, "host=%s", o.hosts)
 	add(!o.cors, "cors")
 	add(o.cgiMax == 64, "cgi-max=%d", o.cgiMax)
 	return strings.Join(differ, " ")

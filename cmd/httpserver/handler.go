@@ -48,6 +48,7 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		h.Timeout = o.timeout
 		h.DefaultContentType = o.contentType
 		h.ExtraResponseHeaders = o.headers
+		h.NoHidden, h.Charset = o.noHidden, o.charset
 		h.InheritEnv, h.Env, h.ScriptTimeout, h.Slots = inherited, set, o.cgiTimeout, slots
 		return h
 	}, nil

@@ -54,6 +54,51 @@ func TestHeaderOption(t *testing.T) {
 	}
 }
 
+func TestCharsetOption(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-q"}, {"-q", "--charset", "utf-8"}, {"-q", "--charset", "utf-8", "--confine"}} {
+		p := startServer(t, args...)
+		p.addFile(t, "page.html", []byte("<p>page"))
+		p.addFile(t, "data.json", []byte("{}"))
+		want := "text/html"
+		if len(args) > 1 {
+			want += "; charset=utf-8"
+		}
+		for target, want := range map[string]string{"/page.html": want, "/data.json": "application/json"} {
+			if got := p.ask(t, "HEAD", target).Header.Get("Content-Type"); got != want {
+				t.Errorf("%q: %s: %s, want %s", args, target, got, want)
+			}
+		}
+	}
+}
+
+// Requests for other names than those of --host are refused.
+func TestHostOption(t *testing.T) {
+	t.Parallel()
+	p := startServer(t, "-q", "-p", "HTTP/1.1", "--host", "a.example", "--host", "b.example")
+	for host, want := range map[string]int{"a.example": 200, "B.example:8000": 200, "127.0.0.1": 200, "localhost": 200, "c.example": 421, "a.example.c": 421} {
+		res := readHead(t, p.dial(t, "GET /hello.txt HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"))
+		if res.StatusCode != want {
+			t.Errorf("%s: %s", host, res.Status)
+		}
+	}
+}
+
+func TestNoHiddenOption(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-q"}, {"-q", "--no-hidden"}, {"-q", "--no-hidden", "--confine"}, {"-q", "--no-hidden", "--cgi"}} {
+		p := startServer(t, args...)
+		p.addFile(t, ".env", []byte("secret"))
+		shown := len(args) == 1
+		if got := p.get(t, "/.env"); strings.HasPrefix(got, "HTTP/1.0 404 ") == shown {
+			t.Errorf("%q: %s", args, got)
+		}
+		if got := p.get(t, "/"); strings.Contains(got, ".env") != shown {
+			t.Errorf("%q: %s", args, got)
+		}
+	}
+}
+
 func TestContentTypeOption(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "--content-type", "text/plain; charset=utf-8")

@@ -73,6 +73,7 @@ func (o *options) listenAndServe(stdout, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	server.Hosts = o.hosts
 	if o.servesKey() {
 		printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; move it out of the directory\n", o.keyFile()))
 	}
