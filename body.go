@@ -112,6 +112,13 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
 	}
+	n, err := b.read(p)
+	b.conn.fixture.receiveBody(p[:n], b)
+	return n, err
+}
+
+// read is Read before the end of the body.
+func (b *bodyReader) read(p []byte) (int, error) {
 	if b.chunked && b.remaining == 0 {
 		if b.err = b.nextChunk(); b.err != nil {
 			return 0, b.err

@@ -124,7 +124,7 @@ func readChunked(wire []byte) (body, rest []byte, err error) {
 // FuzzChunked decodes chunked bodies. What the standard library's writer makes of the
 // data comes back; raw input is never read beyond its end.
 func FuzzChunked(f *testing.F) {
-	addRequests(f, func(request string) {
+	AddRequests(f, func(request string) {
 		if _, body, ok := strings.Cut(request, "\r\n\r\n"); ok {
 			f.Add([]byte(body), 5)
 		}

@@ -25,12 +25,18 @@ type validators struct {
 // newValidators returns the validators of a file. They depend only on its size and
 // modification time, so that servers with copies of the same files agree. A file
 // without a modification time has none. They are weak until clockGrain after the
-// last change, and Last-Modified is never later than Date (section 8.8.2.1).
-func newValidators(size int64, modified, now time.Time) validators {
+// last change. If the modification time is yet to come, that is the time at which the
+// system recorded a change, which is the zero time if it is unknown. Last-Modified is
+// never later than Date (section 8.8.2.1).
+func newValidators(size int64, modified, changed, now time.Time) validators {
 	if isPlaceholder(modified) {
 		return validators{}
 	}
-	v := validators{modified: modified, strong: now.Sub(modified) >= clockGrain}
+	last := modified
+	if modified.After(now) && !changed.IsZero() {
+		last = changed
+	}
+	v := validators{modified: modified, strong: now.Sub(last) >= clockGrain}
 	var buf [64]byte
 	tag := buf[:0]
 	if !v.strong {
@@ -46,6 +52,9 @@ func newValidators(size int64, modified, now time.Time) validators {
 	v.tag = string(tag)
 	if modified.After(now) {
 		v.modified = now
+	}
+	if v.modified.UTC().Year() > 9999 {
+		v.modified = time.Time{} // an HTTP-date cannot say it
 	}
 	return v
 }

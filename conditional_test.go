@@ -55,7 +55,7 @@ func TestValidators(t *testing.T) {
 		{10, taggedTime.AddDate(1e6, 0, 0), longAfter, `W/"1cb3cd2a70bf-2faf0800-a"`},
 		{10, time.Time{}, longAfter, ""},
 	} {
-		v := newValidators(c.size, c.modified, c.now)
+		v := newValidators(c.size, c.modified, time.Time{}, c.now)
 		if v.tag != c.tag || v.strong != strings.HasPrefix(v.tag, `"`) {
 			t.Errorf("%d bytes of %v at %v: %s, strong: %v, want %s", c.size, c.modified, c.now, v.tag, v.strong, c.tag)
 		}
@@ -67,6 +67,33 @@ func TestValidators(t *testing.T) {
 		}
 		if v.modified.After(c.now) || !c.modified.After(c.now) && !v.modified.Equal(c.modified) {
 			t.Errorf("%v at %v: date %v", c.modified, c.now, v.modified)
+		}
+	}
+}
+
+// The tag of a file whose modification time is yet to come is strong if the file has not
+// changed for long. There is no date that HTTP cannot say.
+func TestValidatorsOfTimesToCome(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
+	soon, ever := now.Add(time.Hour), time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		modified, changed, now time.Time
+		strong                 bool
+		date                   time.Time
+	}{
+		{soon, time.Time{}, now, false, now},
+		{soon, now.Add(-clockGrain + 1), now, false, now},
+		{soon, now.Add(-clockGrain), now, true, now},
+		{soon, soon, now, false, now},
+		{ever, now.AddDate(-1, 0, 0), now, true, now},
+		{ever, now, ever.AddDate(1, 0, 0), true, time.Time{}},
+		{now, now.AddDate(-1, 0, 0), now, false, now}, // the clock was set back
+		{now, soon, now.Add(clockGrain), true, now},   // its mode changed
+	} {
+		v := newValidators(10, c.modified, c.changed, c.now)
+		if v.strong != c.strong || v.tag == "" || strings.HasPrefix(v.tag, "W/") == c.strong || !v.modified.Equal(c.date) {
+			t.Errorf("%v, changed %v, at %v: got %+v", c.modified, c.changed, c.now, v)
 		}
 	}
 }
@@ -167,7 +194,7 @@ func TestPreconditions(t *testing.T) {
 
 // precondition checks the preconditions for a file of 10 bytes.
 func precondition(fields Header, method string, modified, now time.Time) (code int) {
-	return checkPreconditions(fields, method, newValidators(10, modified, now), now)
+	return checkPreconditions(fields, method, newValidators(10, modified, time.Time{}, now), now)
 }
 
 func TestSelectRanges(t *testing.T) {
@@ -266,7 +293,7 @@ func TestSelectRanges(t *testing.T) {
 
 // selectOf selects ranges of a file that was changed at a time.
 func selectOf(fields Header, method string, size int64, modified, now time.Time) (code int, ranges []byteRange) {
-	return selectRanges(fields, method, newValidators(size, modified, now), size, now)
+	return selectRanges(fields, method, newValidators(size, modified, time.Time{}, now), size, now)
 }
 
 func TestIfRange(t *testing.T) {
@@ -334,7 +361,7 @@ func TestMultipart(t *testing.T) {
 // FuzzRange selects ranges. They lie within the file and do not overlap, and a body of
 // several is not longer than the file.
 func FuzzRange(f *testing.F) {
-	addRequests(f, func(request string) {
+	AddRequests(f, func(request string) {
 		for line := range strings.SplitSeq(request, "\r\n") {
 			if value, ok := strings.CutPrefix(line, "Range: "); ok {
 				f.Add(value, int64(13))
@@ -388,7 +415,7 @@ func entityTags(list string) (tags []string, ok bool) {
 // they were written and parsed again, and a tag matches the lists that contain it and
 // no others.
 func FuzzEntityTags(f *testing.F) {
-	addRequests(f, func(request string) {
+	AddRequests(f, func(request string) {
 		for scanner := bufio.NewScanner(strings.NewReader(request)); scanner.Scan(); {
 			if name, value, ok := strings.Cut(scanner.Text(), ": "); ok && strings.HasSuffix(name, "-Match") {
 				f.Add(value)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -37,20 +38,53 @@ type fileBody struct {
 	at       io.ReaderAt // reads file or the content; nil if file cannot seek
 	size     int64       // of the whole file
 	modified time.Time   // modification time of the file
-	opened   time.Time   // when size and modified were read
+	inode    inode       // of the file
+	opened   time.Time   // when size, modified and inode were read
 	cache    *fileCache  // for the content of file; nil for a file of an FS
 	several  bool        // other pieces are sent in the same response
 
+	handler *SimpleHandler // that opened the file
+	name    string         // by which it did so
+
 	start, tailStart, next, end int64 // Read continues at next
 
-	tail []byte        // read by Read; nil before that
+	tail []byte        // read by Read, or generated; nil before that
 	sum  *maphash.Hash // of what precedes the tail, if it was summed
 }
 
+// An inode is what the system says about a file of its own beside size and modification
+// time. It is zero for other files, and on systems other than Linux.
+type inode struct {
+	device, number uint64
+	attributes     [4]uint32 // number of links, mode, owner and group
+	changed        time.Time // when all this or the content last changed
+}
+
 // init makes b a whole file that was opened now, or content from a cache.
-func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Time) {
-	b.file, b.at, b.size, b.modified, b.opened = f, at, size, modified, time.Now()
+func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Time, inode inode) {
+	b.file, b.at, b.size, b.modified, b.inode, b.opened = f, at, size, modified, inode, time.Now()
 	b.cut(0, size)
+}
+
+// maxGenerated is the length, in bytes, up to which the content of a file is sent that
+// says its size is 0.
+const maxGenerated = 1 << 20
+
+// readGenerated reads a file that says its size is 0. Nevertheless, it may have content
+// that is generated while it is read, as in /proc.
+func readGenerated(f fs.File) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(f, maxGenerated+1))
+	if err == nil && len(content) > maxGenerated {
+		err = errors.New("httpserver: the file has no size and is too long")
+	}
+	return content, err
+}
+
+// initGenerated makes b content that was generated now. It has no modification time,
+// and another reading may find other content, so that there are no ranges of it.
+func (b *fileBody) initGenerated(content []byte) {
+	b.init(nil, nil, int64(len(content)), time.Time{}, inode{})
+	b.tail, b.tailStart = content, 0
 }
 
 // Close closes the file. Closing a closed body does nothing.
@@ -65,6 +99,17 @@ func (b *fileBody) Close() error {
 
 // age returns how long ago the file had been modified when it was opened.
 func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
+
+// isLeased reports whether err, of an open that does not wait, means that another process
+// has a lease on a regular file, as Samba has. That process is told to give it up, and an
+// open that waits succeeds then.
+func isLeased(name string, err error) bool {
+	if !errors.Is(err, syscall.EAGAIN) {
+		return false
+	}
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
 
 // readerAt returns an io.ReaderAt for f, or nil if f can only be read from start to
 // end.
@@ -223,9 +268,12 @@ func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
 // readFull fills p with the bytes that follow next. It returns errFileChanged if the
 // file ends before.
 func (b *fileBody) readFull(p []byte) (n int, err error) {
-	if b.at != nil {
+	switch {
+	case b.tail != nil:
+		return copy(p, b.tail[b.next-b.tailStart:]), nil
+	case b.at != nil:
 		n, err = b.at.ReadAt(p, b.next)
-	} else {
+	default:
 		n, err = io.ReadFull(b.file, p)
 	}
 	switch {
@@ -273,7 +321,7 @@ func (b *fileBody) check(tail []byte) error {
 	if err != nil {
 		return err
 	}
-	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified)
+	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) && !b.isOverwritten(inodeOf(info))
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil):
 		return nil
@@ -281,6 +329,22 @@ func (b *fileBody) check(tail []byte) error {
 		return errFileChanged
 	}
 	return b.compare(tail)
+}
+
+// isOverwritten reports whether a file whose size and modification time are the same may
+// have other content: a program can set the time back. The inode, which is now as given,
+// changes then. It also changes if the file is only removed, renamed or replaced, or gets
+// other permissions.
+func (b *fileBody) isOverwritten(now inode) bool {
+	if now.changed.Equal(b.inode.changed) || now.attributes != b.inode.attributes {
+		return false
+	}
+	info, err := b.handler.stat(b.name)
+	if err != nil {
+		return false
+	}
+	named := inodeOf(info)
+	return named.device == now.device && named.number == now.number
 }
 
 // compare reads the piece again and returns errFileChanged if it has another sum.

@@ -29,15 +29,23 @@ type systemFile struct {
 // open opens a file for reading, or a directory. It does not wait for the other end
 // of a FIFO. It may be called again after Close.
 func (f *systemFile) open(name string) (fs.File, error) {
-	err := ignoreEINTR(func() (err error) {
-		f.fd, err = syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
-		return err
-	})
 	f.info.name = name
+	err := f.openFor(syscall.O_NONBLOCK)
+	if isLeased(name, err) {
+		err = f.openFor(0)
+	}
 	if err != nil {
 		return nil, f.failed("open", err)
 	}
 	return f, nil
+}
+
+// openFor opens the file for reading, with a flag.
+func (f *systemFile) openFor(flag int) error {
+	return ignoreEINTR(func() (err error) {
+		f.fd, err = syscall.Open(f.info.name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
+		return err
+	})
 }
 
 // Stat returns an fs.FileInfo that is valid until the next call of Stat or open.
@@ -144,6 +152,15 @@ func (i *systemInfo) IsDir() bool { return i.Mode().IsDir() }
 
 // Sys implements [fs.FileInfo]. It returns a *syscall.Stat_t.
 func (i *systemInfo) Sys() any { return &i.stat }
+
+// inodeOf returns the inode of a file.
+func inodeOf(info fs.FileInfo) inode {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return inode{}
+	}
+	return inode{uint64(stat.Dev), stat.Ino, [4]uint32{uint32(stat.Nlink), stat.Mode, stat.Uid, stat.Gid}, time.Unix(stat.Ctim.Unix())}
+}
 
 // look sets size and time of e, the entry of the file called name. An fs.FileInfo
 // would take twice the memory.

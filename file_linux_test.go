@@ -150,7 +150,7 @@ func TestFileCacheServes(t *testing.T) {
 	var stat syscall.Stat_t
 	syscall.Stat(name, &stat)
 	shared[fileState](&s.HTTPServer).cache.put(name, newCachedFile(stat, cached))
-	etag := newValidators(int64(len(cached)), old, time.Now()).tag
+	etag := newValidators(int64(len(cached)), old, time.Time{}, time.Now()).tag
 	for _, tt := range []struct{ request, head, body string }{
 		{"GET /index.html HTTP/1.0", "HTTP/1.0 200 OK", string(cached)},
 		{"GET / HTTP/1.0", "HTTP/1.0 200 OK", string(cached)},

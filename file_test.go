@@ -302,7 +302,24 @@ func TestLargeFileChanges(t *testing.T) {
 		{"cut", func(t *testing.T, name string) { os.Truncate(name, size-1) }, false, false},
 		{"emptied", func(t *testing.T, name string) { os.Truncate(name, 0) }, false, false},
 		{"appended", func(t *testing.T, name string) { write(t, name, os.O_APPEND, []byte("more\n")) }, false, true},
+		{"overwritten, its time set back", func(t *testing.T, name string) {
+			if httpserver.Portable {
+				t.Skip("this is not noticed here")
+			}
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, name, 0, other(data))
+			os.Chtimes(name, info.ModTime(), info.ModTime())
+		}, false, false},
 		{"removed", func(t *testing.T, name string) { os.Remove(name) }, true, true},
+		{"renamed", func(t *testing.T, name string) { os.Rename(name, name+"2") }, true, true},
+		{"replaced", func(t *testing.T, name string) {
+			os.WriteFile(name+"2", other(data), 0o666)
+			os.Rename(name+"2", name)
+		}, true, true},
+		{"hidden", func(t *testing.T, name string) { os.Chmod(name, 0) }, true, true},
 	} {
 		for i, fields := range []string{"", "Range: bytes=5-\r\n", "Range: bytes=9000000-,0-8000000\r\n", "", "Range: bytes=5-\r\n"} {
 			watched := i >= 3
@@ -658,5 +675,51 @@ func TestKeptBody(t *testing.T) {
 	exchange(t, s.Addr(), "GET /hello.txt HTTP/1.1\r\nHost: x\r\n\r\nGET /list/a.txt HTTP/1.1\r\nHost: x\r\n\r\n")
 	if content := <-got; content != " <nil>" {
 		t.Errorf("the body of the first request is now %q", content)
+	}
+}
+
+// generatedFS has one file, which says that its size is 0.
+type generatedFS []byte
+
+func (g generatedFS) Open(name string) (fs.File, error) {
+	f, err := fstest.MapFS{"f": {ModTime: siteTime}}.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return &generatedFile{f, bytes.NewReader(g)}, nil
+}
+
+type generatedFile struct {
+	fs.File
+	content *bytes.Reader
+}
+
+func (f *generatedFile) Read(p []byte) (int, error) { return f.content.Read(p) }
+
+// Content of any length up to 1 MiB is sent from a file that says its size is 0. A file
+// that is empty has validators.
+func TestGeneratedContent(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, 1 << 20, 1<<20 + 1} {
+		data := numbered(size)
+		for _, slow := range []bool{false, true} {
+			s, _ := start(t, func() httpserver.Handler {
+				if slow {
+					h := new(slowCopy)
+					h.FS = generatedFS(data)
+					return h
+				}
+				return &httpserver.SimpleHandler{FS: generatedFS(data)}
+			}, nil)
+			head, body := get(t, s, "/f")
+			switch {
+			case size > 1<<20:
+				if !strings.HasPrefix(head, "HTTP/1.0 404 ") {
+					t.Errorf("%d bytes: %s", size, head)
+				}
+			case !strings.HasPrefix(head, "HTTP/1.0 200 ") || !strings.Contains(head, fmt.Sprintf("\r\nContent-Length: %d\r\n", size)) || strings.Contains(head, "\r\nETag: ") != (size == 0) || body != string(data):
+				t.Errorf("%d bytes, slow %v: %s, %d bytes", size, slow, head, len(body))
+			}
+		}
 	}
 }

@@ -175,7 +175,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
-	b.in.conn, b.in.timeout = conn, &b.Timeout
+	b.in.conn, b.in.timeout, b.in.fixture = conn, &b.Timeout, state.fixture
 	b.body.err = errNoRequest
 	b.out.conn, b.out.timeout, b.out.length = conn, &b.Timeout, -1
 }
@@ -261,9 +261,10 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	}
 	if h.line.simple() {
 		h.state.waited()
-		return true
+	} else if !h.parseHeader() {
+		return false
 	}
-	return h.parseHeader() && h.checkExpect()
+	return !h.in.fixture.answer() && h.checkExpect()
 }
 
 // HandleExpect100 responds to a request of HTTP/1.1 whose client waits for 100 Continue
@@ -296,6 +297,7 @@ func (h *BaseRequestHandler) endRequest() {
 		return
 	}
 	h.begun = false
+	defer h.in.fixture.finish()
 	if h.out.failure() == errHijacked {
 		h.CloseConnection = true
 		return

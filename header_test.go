@@ -172,7 +172,7 @@ func TestHasControl(t *testing.T) {
 // FuzzHead parses heads. What is accepted reads the same after it was written, and where
 // net/http accepts it too, both read the same fields.
 func FuzzHead(f *testing.F) {
-	addRequests(f, func(request string) { f.Add(request) })
+	AddRequests(f, func(request string) { f.Add(request) })
 	for _, tt := range requestLineTests {
 		f.Add(tt.line + "\r\n\r\n")
 	}

@@ -69,7 +69,7 @@ func TestQuoting(t *testing.T) {
 
 // FuzzPath cleans request targets. No path leaves the root, on any system.
 func FuzzPath(f *testing.F) {
-	addRequests(f, func(request string) {
+	AddRequests(f, func(request string) {
 		if words := strings.Fields(request); len(words) > 1 {
 			f.Add(words[1])
 		}

@@ -34,7 +34,7 @@ type difference struct {
 var differences = []difference{
 	// requests that are refused
 	{
-		reason: "A request line with a control in it, or with white space other than spaces and tabs between its words, is 400 (RFC 9112 section 3).",
+		reason: "A request line with a control, or with white space other than spaces and tabs, is 400 (RFC 9112 section 3).",
 		cases: []string{
 			"\x01 / HTTP/1.1", "\x1b[31m / HTTP/1.1", "\x7f / HTTP/1.1", "GET /hello.txt\x00 HTTP/1.1",
 			"GET /hello.txt\x01 HTTP/1.1", "GET /hello.txt HTTP/1.1\r",
@@ -43,37 +43,37 @@ var differences = []difference{
 		},
 	},
 	{
-		reason: "A request target that is no path and no absolute URI with a host is 400 (RFC 9112 section 3.2).",
+		reason: "A request target that is neither a path nor an absolute URI with a host is 400 (RFC 9112 section 3.2).",
 		cases:  []string{"hello.txt", "list", `\list`, "?x", "#x", "*", "x:hello.txt", "http:///hello.txt", "http://", "GET hello.txt"},
 	},
 	{
-		reason: "A target with %00 in its path is 404; Python closes the connection, or takes the NUL for part of a name.",
+		reason: "A path with %00 is 404; Python closes the connection or uses the NUL as part of a name.",
 		cases:  []string{"/hello.txt%00", "/%00", "/list/%00", "/%00/../hello.txt"},
 	},
 	{
-		reason: "A header line without a colon, with white space before the colon or the name, with a name that is no token, or with a control in its value is 400 (RFC 9112 section 5, RFC 9110 section 5.5).",
+		reason: "A header line that is not `name: value`, or whose value has a control, is 400 (RFC 9112 section 5, RFC 9110 section 5.5).",
 		cases:  []string{"no colon", "Accept : */*", "Accept: */*,\r\n b", " Host: x", ": x", "A B: x", "\u00e9: x", "X: a\x00b", "X: a\x01b", "X: a\rb"},
 	},
 	{
-		reason: "A request of HTTP/1.1 without Host, and any with two or with one that is no host and port, is 400 (RFC 9112 section 3.2).",
+		reason: "A Host that is missing on HTTP/1.1, comes twice, or is not a host and port is 400 (RFC 9112 section 3.2).",
 		cases:  []string{"Xhost: x", "Host: x\r\nHost: x", "Host: x\r\nHost: y", "Host: x y", "Host: x/"},
 	},
 	{
-		reason: "A request whose Content-Length is no number, differs from another one or comes with Transfer-Encoding is 400; an unknown transfer coding is 501 (RFC 9112 sections 6.1 and 6.3).",
+		reason: "A Content-Length that is not a number, differs from another one, or comes with Transfer-Encoding is 400; an unknown transfer coding is 501 (RFC 9112 section 6).",
 		cases:  []string{"Content-Length: x", "Content-Length: -1", "Content-Length: 1\r\nContent-Length: 2", "Transfer-Encoding: chunked\r\nContent-Length: 1", "Transfer-Encoding: gzip"},
 	},
 	{
-		reason: "A request that ends before its header does is 400; Python answers it as if it were whole (RFC 9112 section 8).",
+		reason: "A request that ends within its header is 400; Python answers it (RFC 9112 section 8).",
 		cases:  []string{"cut in the method", "cut in the target", "cut in the version", "cut after the request line", "cut in a field", "cut after a field"},
 	},
 
 	// requests that are understood
 	{
-		reason: "Empty lines before a request are passed over (RFC 9112 section 2.2).",
+		reason: "Empty lines before a request are skipped (RFC 9112 section 2.2).",
 		cases:  []string{"empty line first"},
 	},
 	{
-		reason: "A target that is an absolute URI stands for its path (RFC 9112 section 3.2.2).",
+		reason: "An absolute URI as the target stands for its path (RFC 9112 section 3.2.2).",
 		cases:  []string{"http://x/hello.txt", "http://x/list", "http://x//list", "http://x/", "http://x", "http://x?y", "HTTP://x:80/hello.txt"},
 	},
 	{
@@ -81,7 +81,7 @@ var differences = []difference{
 		cases:  []string{"HTTP/0.9 with a header"},
 	},
 	{
-		reason: "An If-Modified-Since that is no HTTP-date is ignored (RFC 9110 section 13.1.3); Python reads mail dates, such as those with a zone of +0000 or without one.",
+		reason: "An If-Modified-Since that is not an HTTP-date is ignored (RFC 9110 section 13.1.3); Python also reads the dates of mail.",
 		cases: []string{
 			"If-Modified-Since: Thu, 04 Mar 2021 05:06:07 +0000", "If-Modified-Since: Thu, 04 Mar 2021 05:06:07 -0000",
 			"If-Modified-Since: Thu, 04 Mar 2021 05:06:07 UTC", "If-Modified-Since: Thu, 04 Mar 2021 05:06:07",
@@ -91,11 +91,11 @@ var differences = []difference{
 		},
 	},
 	{
-		reason: "The 100 header fields that are allowed do not include the empty line; Python allows 99.",
+		reason: "A header may have 100 fields; Python allows 99.",
 		cases:  []string{strings.Repeat("X: y\r\n", 98) + "X: y"},
 	},
 	{
-		reason: "A byte that is not ASCII means in a target what it means percent-encoded; Python takes it for Latin-1 and finds no file.",
+		reason: "A byte outside of ASCII in a target means itself; Python decodes it as Latin-1 and finds no file.",
 		cases:  []string{"/list/\u00c4pfel", "/bytes/\xff\xfe.txt", "/dir%20\u00e9&"},
 	},
 
@@ -106,7 +106,7 @@ var differences = []difference{
 		cases:    []string{"Connection: close, x", "Connection: x, close", "Connection: keep-alive\r\nConnection: close"},
 	},
 	{
-		reason:   "A last response on HTTP/1.1 says Connection: close, one that is not the last to HTTP/1.0 says keep-alive (RFC 9112 sections 9.3 and 9.6).",
+		reason:   "The last response on HTTP/1.1 says `Connection: close`; one that is not the last to HTTP/1.0 says `keep-alive` (RFC 9112 section 9).",
 		protocol: "HTTP/1.1",
 		cases: []string{
 			"GET /hello.txt HTTP/1.0", "GET /hello.txt HTTP/0.0", "Connection: close", "Connection: Close",
@@ -129,14 +129,14 @@ var differences = []difference{
 		instead:  "$1",
 	},
 	{
-		reason:   "The body of a request is not taken for the next request (RFC 9112 section 6.3).",
+		reason:   "The body of a request is not read as the next request (RFC 9112 section 6.3).",
 		protocol: "HTTP/1.1",
 		cases:    []string{"GET with a body", "GET with chunks"},
 	},
 
 	// responses
 	{
-		reason: "Location is a URI: what may not stand in one is percent-encoded, a backslash too, which browsers take for a slash (RFC 9110 section 10.2.2).",
+		reason: "Location is a URI: other characters, backslashes included, are percent-encoded (RFC 9110 section 10.2.2).",
 		cases:  []string{"/list?x=<>\"'", "/dir<>", `/\list/..`},
 	},
 	{
@@ -144,12 +144,12 @@ var differences = []difference{
 		cases:  []string{"/future.txt"},
 	},
 	{
-		reason: "A file has an ETag, made of its size and modification time, and Accept-Ranges if parts of it can be asked for (RFC 9110 sections 8.8.3 and 14.3).",
+		reason: "A file has an ETag made of size and modification time, and Accept-Ranges (RFC 9110 sections 8.8.3 and 14.3).",
 		cases:  []string{"/hello.txt", "/empty", "/large.bin", "/to-file", "/index/"},
 		added:  regexp.MustCompile(`(?m)^ETag: .*\n(?:Accept-Ranges: bytes\\r\\n\n)?`),
 	},
 	{
-		reason: "A file whose time is a placeholder of a build tool, up to a second after 1970-01-01 or of 1980-01-01, has neither Last-Modified nor ETag (RFC 9110 section 8.8.1).",
+		reason: "A file dated up to a second after 1970-01-01, or 1980-01-01, has neither Last-Modified nor ETag: build tools set these dates (RFC 9110 section 8.8.1).",
 		cases:  []string{"/old.txt"},
 	},
 	{
@@ -164,11 +164,11 @@ var differences = []difference{
 		cases:  []string{"If-Modified-Since: Thu, 04 Mar 2021 05:06:07 GMT\r\nIf-Modified-Since: yesterday"},
 	},
 	{
-		reason: "Range is answered with 206, or with 416 where there is no such part (RFC 9110 section 14.2).",
+		reason: "Range is answered with 206, or with 416 if the file has no such part (RFC 9110 section 14.2).",
 		cases:  []string{"Range: bytes=0-3", "Range: bytes=-3", "Range: bytes=0-3,99-", "Range: bytes=99-"},
 	},
 	{
-		reason: "A file name that is not UTF-8 is linked by its bytes, percent-encoded (RFC 3986 section 2.1), and found by them; Python encodes surrogates.",
+		reason: "A file name that is not UTF-8 is linked by its percent-encoded bytes (RFC 3986 section 2.1); Python encodes surrogates.",
 		cases:  []string{"/bytes/", "/bytes/%FF%FE.txt", "/bytes/%ED%B3%BF%ED%B3%BE.txt"},
 	},
 	{
@@ -176,27 +176,27 @@ var differences = []difference{
 		cases:  []string{"/?", "/list/?x", "/list/?", "/list/#x"},
 	},
 	{
-		reason: "Messages and log lines show UTF-8 as such; Python takes it for Latin-1.",
+		reason: "Messages and log lines show UTF-8; Python decodes it as Latin-1.",
 		cases:  []string{"\u00e9 / HTTP/1.1", "\u20ac / HTTP/1.1", "\xe9 / HTTP/1.1", "GET / \u00e9", "GET / \xe9 HTTP/1.1", "caf\u00e9"},
 	},
 
 	{
-		reason: "A listing shows sizes and dates, sorts by `?sort=size&order=desc`, is JSON where Accept prefers that, and so has Vary (RFC 9110 section 12.5.5); it has Content-Security-Policy and X-Content-Type-Options, too.",
+		reason: "A listing shows sizes and dates, can be sorted, is JSON for clients that prefer that (Vary, RFC 9110 section 12.5.5), and has Content-Security-Policy and X-Content-Type-Options.",
 		cases:  []string{"/", "/list/"},
 		added:  regexp.MustCompile(`(?m)^(?:Content-Security-Policy: default-src 'none';.*|X-Content-Type-Options: nosniff|Vary: Accept)\\r\\n\n`),
 	},
 
 	// content types
 	{
-		reason: "A type is that of what is sent: .tgz is application/gzip as .tar.gz is, and .js.br is no JavaScript (RFC 9110 section 8.3).",
+		reason: "A type describes what is sent: .tgz is application/gzip like .tar.gz, and .js.br is not JavaScript (RFC 9110 section 8.3).",
 		cases:  []string{"/archive.tgz", "/script.js.br"},
 	},
 	{
-		reason: "A vCard is text/vcard (RFC 6350), Opus comes as audio/ogg (RFC 7845 section 9).",
+		reason: "A vCard is text/vcard (RFC 6350), Opus is audio/ogg (RFC 7845 section 9).",
 		cases:  []string{"/card.vcf", "/music.opus"},
 	},
 	{
-		reason: "The table of content types has more suffixes, and the system's tables are not asked.",
+		reason: "The table of content types knows more suffixes; the tables of the system are not used.",
 		cases:  []string{"/font.woff2"},
 	},
 
@@ -238,7 +238,7 @@ var differences = []difference{
 	},
 }
 
-const keptAfterError = "An error keeps a connection on which another request can follow, such as 404, 416 or 501 on HTTP/1.1 (RFC 9112 section 9.3); Python closes it."
+const keptAfterError = "An error such as 404, 416 or 501 keeps a connection of HTTP/1.1 (RFC 9112 section 9.3); Python closes it."
 
 // pythonsTried are the versions that the differences were found with. Others may have
 // more or fewer.

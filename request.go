@@ -27,6 +27,7 @@ type connReader struct {
 	r, w    int
 	full    bool // the last read filled its buffer, so there may be more to read
 	waiter  waiter
+	fixture *fixtureConn // is told what is read; nil without a Fixture
 }
 
 func (c *connReader) buffered() []byte { return c.buf[c.r:c.w] }
@@ -78,6 +79,7 @@ func (c *connReader) filled(n int, err error) error {
 	if n > 0 {
 		c.w += n
 		c.full = c.w == len(c.buf)
+		c.fixture.receive(c.buf[c.w-n : c.w])
 		return nil
 	}
 	return cmp.Or(err, io.ErrNoProgress)
@@ -167,6 +169,7 @@ func (c *connReader) read(p []byte) (int, error) {
 		if len(p) >= bufferSize {
 			n, err := c.conn.Read(p)
 			c.full = n == len(p)
+			c.fixture.receive(p[:n])
 			return n, err
 		}
 		if err := c.fill(); err != nil {
@@ -273,6 +276,7 @@ func (h *BaseRequestHandler) beginReading() {
 // refuse responds to a request after which nothing can be read. It returns false.
 func (h *BaseRequestHandler) refuse(e *statusError) bool {
 	h.broken = true
+	h.in.fixture.refuse(e)
 	h.Self().SendError(e.code, e.message, e.explain)
 	return false
 }
@@ -280,6 +284,9 @@ func (h *BaseRequestHandler) refuse(e *statusError) bool {
 // readFailed ends a request whose head did not arrive as a whole. It returns false.
 func (h *BaseRequestHandler) readFailed(err error) bool {
 	h.broken, h.CloseConnection = true, true
+	if err != io.EOF {
+		h.in.fixture.refuse(err)
+	}
 	switch {
 	case err == io.EOF:
 		h.refuse(&statusError{code: 400, message: "Incomplete request"})

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"httpserver"
 )
@@ -121,23 +122,50 @@ func TestHoldExpires(t *testing.T) {
 	}
 }
 
-// A client that is sending a body which nobody reads gets the response, however long
-// the body is.
+// A client that is sending a body which nobody reads gets the response, as long as it
+// keeps sending; one that stops is left after two seconds, and any after thirty.
 func TestRefusedUpload(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, httpserver.New[httpserver.SimpleHandler], nil)
-	conn := dial(t, s.Addr())
-	const size = 40 << 20
-	fmt.Fprintf(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
-	piece := make([]byte, 1<<20)
-	for range size / len(piece) {
-		if _, err := conn.Write(piece); err != nil {
-			t.Fatal(err)
-		}
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil || response.StatusCode != 501 {
-		t.Fatalf("got %v, %v", response, err)
+	for _, tt := range []struct {
+		name   string
+		pause  time.Duration // between the pieces of the body
+		pieces int           // of 1 KiB
+		taken  bool          // whether the server takes all of them
+	}{
+		{"slow", time.Second, 20, true},
+		{"stuck", 3 * time.Second, 2, false},
+		{"endless", time.Second, 40, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := new(httpserver.MemoryListener)
+				s := new(httpserver.ThreadingHTTPServer)
+				s.Listener, s.NewHandler, s.Stderr = l, httpserver.New[httpserver.SimpleHandler], io.Discard
+				served := make(chan error, 1)
+				go func() { served <- s.ServeForever() }()
+				defer func() { s.Close(); <-served }()
+				conn, err := l.DialContext(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				io.WriteString(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+				taken := true
+				for range tt.pieces {
+					_, err := conn.Write(make([]byte, 1024))
+					taken = taken && err == nil
+					<-time.Tick(tt.pause) // of the bubble
+				}
+				if taken != tt.taken {
+					t.Errorf("the server took all of it: %v", taken)
+				}
+				response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil || response.StatusCode != 501 {
+					t.Errorf("got %v, %v", response, err)
+				}
+			})
+		})
 	}
 }
 

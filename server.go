@@ -47,13 +47,26 @@
 // A request that two readers could understand as messages of different length is
 // refused with 400, and its connection closed (RFC 9112 section 11). A malformed chunk
 // is an error of RFile and closes the connection, too. A request line and each header
-// line may have 64 KiB, a header 100 fields, and both together 256 KiB. Up to 256 KiB of a body that
-// a handler has left unread are read, so that the connection can persist. Nothing is
-// limited in time unless the handler's Timeout is set.
+// line may have 64 KiB, a header 100 fields, and both together 256 KiB. Up to 256 KiB of
+// a body that a handler has left unread are read, so that the connection can persist.
+// Nothing is limited in time unless the handler's Timeout is set.
 //
 // SimpleHandler follows symbolic links, also out of its directory; with the FS of an
 // os.Root it does not. Everybody who can connect can read every file that the server
 // can. CGIHandler runs programs: its fields say with which user and environment.
+//
+// # Testing
+//
+// A [Fixture] takes the place of the server in the tests of an HTTP client. It sends
+// exactly the bytes that a test wants, when the test wants them, and records what it
+// receives:
+//
+//	f := httpserver.NewFixture(t)
+//	ok := httpserver.Response(200, "hello")
+//	f.Reply("GET /x", httpserver.Answer{}.Reset(), httpserver.Send(ok[:40]).Close(), httpserver.Send(ok))
+//
+// With a [MemoryListener], such a test can run inside testing/synctest, where pauses
+// take no time.
 //
 // # Differences from Python
 //
@@ -155,6 +168,8 @@ type HTTPServer struct {
 	hurry  context.CancelCauseFunc
 	work   sync.WaitGroup
 	shared sync.Map // of what the handlers have in common, by type
+
+	fixture *Fixture // nil if this is not the server of one
 }
 
 // A ThreadingHTTPServer is an [HTTPServer] that serves each connection in a
@@ -524,7 +539,9 @@ func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 	}()
 	defer s.catch(conn, h)
 	h.Setup()
-	h.Handle()
+	if state.fixture.accept(h.base()) {
+		h.Handle()
+	}
 	returned = true
 }
 
@@ -764,8 +781,9 @@ func (s *HTTPServer) end() {
 
 // A connState is what the server knows about a connection.
 type connState struct {
-	server *HTTPServer
-	conn   net.Conn
+	server  *HTTPServer
+	conn    net.Conn
+	fixture *fixtureConn // nil without a Fixture
 
 	linger   time.Duration // how long the client may still be sending; of the serving goroutine
 	unframed atomic.Bool   // a response is being sent that ends with the connection
@@ -786,7 +804,7 @@ func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
 	if isClosed(s.stopping) {
 		return nil
 	}
-	state := &connState{server: s, conn: conn, addr: addr, users: 1}
+	state := &connState{server: s, conn: conn, addr: addr, users: 1, fixture: s.fixture.connect(conn)}
 	s.conns[state] = struct{}{}
 	s.active++
 	s.taken.Add(1)
@@ -829,6 +847,7 @@ func (s *HTTPServer) unregister(state *connState) {
 // remove removes a connection. The caller holds s.mu.
 func (s *HTTPServer) remove(state *connState) {
 	delete(s.conns, state)
+	state.fixture.disconnect(state.hijacked)
 	if !state.hijacked {
 		s.active--
 		s.checkDrained()

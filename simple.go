@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // This file contains the handler that serves files: it translates the request target
@@ -35,8 +34,13 @@ type FileHandler interface {
 // disks in memory, up to 8 MiB, and checks at each request whether they have changed.
 //
 // Conditional requests and, for files that can seek, range requests are supported
-// (RFC 9110 sections 13 and 14). If the size or modification time of a file changes
-// while it is sent, the connection closes before the body is complete. A file that
+// (RFC 9110 sections 13 and 14). The ETag consists of the size and modification time of
+// the file, so that servers with copies of the same files agree. It does not show that
+// other content was written if the time was set back afterwards, or if it was written
+// through a memory map and the system has not recorded that yet.
+//
+// If a file is written to while it is sent, as its size and modification time and on
+// Linux its inode show, the connection closes before the body is complete. A file that
 // was modified in the last ten minutes, such as a log that grows, is then compared
 // with what was sent of it, and the body is completed if that is still the same,
 // unless it consists of several ranges.
@@ -49,7 +53,10 @@ type SimpleHandler struct {
 	Directory string
 
 	// FS is served instead of Directory unless it is nil. As package io/fs
-	// requires, only names in UTF-8 are opened.
+	// requires, only names in UTF-8 are opened. A file is examined before it is
+	// opened, and not opened unless it is regular. Nevertheless, if somebody
+	// replaces it by a FIFO in between, a request may wait forever, unless Open
+	// does not wait for the other end.
 	FS fs.FS
 
 	// IndexPages are the names of pages that are served for a directory. The first
@@ -65,7 +72,7 @@ type SimpleHandler struct {
 	// means application/octet-stream.
 	DefaultContentType string
 
-	// ExtraResponseHeaders are added to responses 200, 206 and 304, except for
+	// ExtraResponseHeaders are added to responses 200, 206, 301 and 304, except for
 	// fields that the response already has. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
 
@@ -81,6 +88,9 @@ type SimpleHandler struct {
 	}
 	shared *fileState // nil before the first use
 }
+
+// maxLast is the length of a path, in bytes, up to which an idle connection keeps it.
+const maxLast = 1 << 10
 
 // A fileState is what the SimpleHandlers of a server have in common.
 type fileState struct {
@@ -137,7 +147,7 @@ func (h *SimpleHandler) EndHeaders() {
 	if h.unsatisfied != "" && h.out.code == 416 {
 		h.files().SendHeader("Content-Range", h.unsatisfied)
 	}
-	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 304) {
+	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 301 || code == 304) {
 		ended := len(*h.out.head)
 		for _, field := range h.ExtraResponseHeaders {
 			if !hasField(string((*h.out.head)[:ended]), field.Name) {
@@ -186,7 +196,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser, bool) {
 	h.opened = file
 	now := file.opened
-	v := h.validators(file.size, file.modified, now)
+	v := h.validators(file)
 	code := checkPreconditions(h.Headers, h.Command, v, now)
 	var ranges []byteRange
 	if code == 200 && file.at != nil {
@@ -201,6 +211,9 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 	sent := file.selection(ranges, self.GuessType(name))
 	self.SendResponse(sent.code, "")
 	self.SendHeader("Content-type", sent.contentType)
+	if coding := contentCoding(name, sent.contentType); coding != "" {
+		self.SendHeader("Content-Encoding", coding)
+	}
 	if sent.length == file.size {
 		self.SendHeader("Content-Length", h.last.length)
 	} else {
@@ -209,8 +222,10 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 	if sent.contentRange != "" {
 		self.SendHeader("Content-Range", sent.contentRange)
 	}
-	if v.tag != "" {
+	if !v.modified.IsZero() {
 		self.SendHeader("Last-Modified", self.DateTimeString(v.modified))
+	}
+	if v.tag != "" {
 		self.SendHeader("ETag", v.tag)
 	}
 	if file.at != nil {
@@ -221,11 +236,11 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 }
 
 // validators returns the validators of a file, which may be those of the last request.
-func (h *SimpleHandler) validators(size int64, modified, now time.Time) validators {
+func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
-	if !last.validators.strong || last.size != size || !last.validators.modified.Equal(modified) {
-		last.validators = newValidators(size, modified, now)
-		last.size, last.length = size, strconv.FormatInt(size, 10)
+	if !last.validators.strong || last.size != file.size || !last.validators.modified.Equal(file.modified) {
+		last.validators = newValidators(file.size, file.modified, file.inode.changed, file.opened)
+		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
 	}
 	return last.validators
 }
@@ -271,12 +286,12 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if name == "" {
 		return nil, fs.ErrNotExist
 	}
-	b := new(fileBody)
+	b := &fileBody{handler: h, name: name}
 	var cache *fileCache
 	if h.FS == nil {
 		cache = &h.fileState().cache
 		if content, modified := cache.get(name); content != nil {
-			b.init(nil, content, content.Size(), modified)
+			b.init(nil, content, content.Size(), modified, inode{})
 			return b, nil
 		}
 	}
@@ -295,7 +310,15 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		f.Close()
 		return nil, err
 	}
-	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime())
+	if info.Size() <= 0 {
+		content, err := readGenerated(f)
+		if err != nil || len(content) > 0 {
+			f.Close()
+			b.initGenerated(content)
+			return b, err
+		}
+	}
+	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime(), inodeOf(info))
 	b.cache = cache
 	return b, nil
 }
@@ -372,11 +395,15 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 	if h.FS != nil {
 		return cmp.Or(clean[1:], "./")
 	}
-	if last := &h.last; last.path != clean || last.directory != h.Directory {
-		last.path, last.directory = clean, h.Directory
-		last.name, _ = localPath(h.Directory, clean, runtime.GOOS == "windows")
+	last := &h.last
+	if last.path == clean && last.directory == h.Directory {
+		return last.name
 	}
-	return h.last.name
+	name, _ := localPath(h.Directory, clean, runtime.GOOS == "windows")
+	if len(clean) <= maxLast { // which is a part of the request
+		last.directory, last.path, last.name = h.Directory, strings.Clone(clean), name
+	}
+	return name
 }
 
 // GuessType returns the content type for a file name. It looks for the suffix, as it

@@ -315,7 +315,7 @@ func TestFields(t *testing.T) {
 			t.Errorf("%s: doubled field in %q", target, head)
 		}
 	}
-	for _, target := range []string{"/list", "/nope"} {
+	for _, target := range []string{"/nope", "/hello.txt/"} {
 		if head, _ := get(t, s, target); strings.Contains(head, "X-One") {
 			t.Errorf("%s: %s", target, head)
 		}
@@ -329,6 +329,22 @@ func TestFields(t *testing.T) {
 	})
 	if _, body := get(t, s, "/"); !strings.Contains(body, "Directory listing for /<") {
 		t.Errorf("no index pages: %s", body)
+	}
+}
+
+// A redirect, which browsers keep, has the fields that say how long.
+func TestExtraFieldsOfRedirect(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.Directory = site
+		h.ExtraResponseHeaders = []httpserver.Field{{Name: "Cache-Control", Value: "no-store"}, {Name: "location", Value: "/"}}
+	})
+	for _, method := range []string{"GET", "HEAD"} {
+		head := exchange(t, s.Addr(), method+" /list HTTP/1.0\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.0 301 ") || !strings.HasSuffix(head, "\r\nLocation: /list/\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n") {
+			t.Errorf("%s: %s", method, head)
+		}
 	}
 }
 
@@ -356,6 +372,40 @@ func TestGuessType(t *testing.T) {
 	}
 }
 
+// An SVG image in gzip is an image, but an archive is not what is in it.
+func TestContentEncoding(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	for _, name := range []string{"p.svgz", "P.SVGZ", "x.tar.gz", "x.svg.gz", "p.svg", ".svgz"} {
+		files[name] = &fstest.MapFile{Data: []byte("0123456789"), ModTime: siteTime}
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = files })
+	other := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.FS, h.ExtensionsMap = files, map[string]string{".svgz": "application/gzip"}
+	})
+	for _, tt := range []struct {
+		s              *httpserver.ThreadingHTTPServer
+		request        string
+		code, mimeType string
+		coding         bool
+	}{
+		{s, "GET /p.svgz", "200", "image/svg+xml", true},
+		{s, "HEAD /P.SVGZ", "200", "image/svg+xml", true},
+		{s, "GET /p.svgz HTTP/1.0\r\nRange: bytes=2-", "206", "image/svg+xml", true},
+		{s, "GET /x.tar.gz", "200", "application/gzip", false},
+		{s, "GET /x.svg.gz", "200", "application/gzip", false},
+		{s, "GET /p.svg", "200", "image/svg+xml", false},
+		{s, "GET /.svgz", "200", "application/octet-stream", false},
+		{other, "GET /p.svgz", "200", "application/gzip", false},
+	} {
+		request, fields, _ := strings.Cut(tt.request, " HTTP/1.0")
+		head := exchange(t, tt.s.Addr(), request+" HTTP/1.0"+fields+"\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.0 "+tt.code) || !strings.Contains(head, "\r\nContent-type: "+tt.mimeType+"\r\n") || strings.Contains(head, "\r\nContent-Encoding: gzip\r\n") != tt.coding {
+			t.Errorf("%s: %s", tt.request, head)
+		}
+	}
+}
+
 func TestTranslatePath(t *testing.T) {
 	t.Parallel()
 	h := &httpserver.SimpleHandler{Directory: "/d"}
@@ -366,6 +416,34 @@ func TestTranslatePath(t *testing.T) {
 	for target, want := range map[string]string{"/": "./", "/a": "a", "/a/": "a/", "/%00": ""} {
 		if got := h.TranslatePath(target); got != want {
 			t.Errorf("TranslatePath(%q) = %q with FS", target, got)
+		}
+	}
+}
+
+// An idle connection keeps nothing of the request for a file.
+func TestIdleFilesKeepNothing(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	site := makeSite(t)
+	s, _ := start(t, newUnloggedFiles(site, "HTTP/1.1"), nil)
+	rest := " HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a: "+strings.Repeat("b", 2000)+"\r\n", 90) + "\r\n"
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	for _, target := range []string{"/hello.txt", "/" + strings.Repeat("p/", 30_000) + "hello.txt"} {
+		const connections = 100
+		before := heap()
+		for range connections {
+			_, r := send(t, s.Addr(), "GET "+target+rest)
+			readResponse(t, r)
+		}
+		if each := (heap() - before) / connections; each > 50_000 {
+			t.Errorf("%.20s: %d bytes are kept for each connection", target, each)
 		}
 	}
 }

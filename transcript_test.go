@@ -127,8 +127,8 @@ func Collapse(s string) string {
 	return b.String()
 }
 
-// addRequests calls add with the requests of all transcripts that are not large.
-func addRequests(f *testing.F, add func(request string)) {
+// AddRequests calls add with the requests of all transcripts that are not large.
+func AddRequests(f *testing.F, add func(request string)) {
 	f.Helper()
 	files, _ := filepath.Glob("testdata/*.txt")
 	if len(files) == 0 {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 
 	"httpserver"
 )
@@ -64,28 +66,63 @@ type confinedDirectory struct {
 
 // Open implements [fs.FS].
 func (d *confinedDirectory) Open(name string) (fs.File, error) {
-	return callRoot(d, fs.FS.Open, name)
+	f, err := callRoot(d, openRegular, name)
+	if err != nil {
+		return nil, err // a nil *os.File is not a nil fs.File
+	}
+	return f, nil
 }
 
 // Stat implements [fs.StatFS].
 func (d *confinedDirectory) Stat(name string) (fs.FileInfo, error) {
-	return callRoot(d, fs.Stat, name)
+	return callRoot(d, func(root *os.Root, name string) (fs.FileInfo, error) { return fs.Stat(root.FS(), name) }, name)
 }
 
 // ReadDir implements [fs.ReadDirFS].
 func (d *confinedDirectory) ReadDir(name string) ([]fs.DirEntry, error) {
-	return callRoot(d, fs.ReadDir, name)
+	return callRoot(d, func(root *os.Root, name string) ([]fs.DirEntry, error) { return fs.ReadDir(root.FS(), name) }, name)
+}
+
+// openRegular opens a regular file or a directory of root. It does not wait for the
+// other end of a FIFO, which may have replaced what the server looked at before, but
+// for another process that has a lease on a regular file.
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, fs.ErrInvalid
+	}
+	flag := os.O_RDONLY
+	if runtime.GOOS != "windows" {
+		flag |= syscall.O_NONBLOCK
+	}
+	f, err := root.OpenFile(name, flag, 0)
+	if errors.Is(err, syscall.EAGAIN) {
+		if info, statErr := root.Stat(name); statErr == nil && info.Mode().IsRegular() {
+			f, err = root.Open(name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // callRoot calls f with the current root, and calls it again if another goroutine
 // replaced and closed that root before.
-func callRoot[T any](d *confinedDirectory, f func(root fs.FS, name string) (T, error), name string) (result T, err error) {
+func callRoot[T any](d *confinedDirectory, f func(root *os.Root, name string) (T, error), name string) (result T, err error) {
 	for {
 		root, err := d.current()
 		if err != nil {
 			return result, err
 		}
-		if result, err = f(root.FS(), name); !errors.Is(err, fs.ErrClosed) {
+		if result, err = f(root, name); !errors.Is(err, fs.ErrClosed) {
 			return result, err
 		}
 	}

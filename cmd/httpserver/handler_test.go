@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +26,9 @@ func (p *process) ask(t *testing.T, method, target string, extra ...string) *htt
 func TestHeaderOption(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "-H", "X-A", "1", "--header", "X-A", "2", "-H", "Cache-Control", "no-cache, max-age=0")
+	if err := os.Mkdir(filepath.Join(p.Dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		method, target string
 		field          string
@@ -33,6 +38,8 @@ func TestHeaderOption(t *testing.T) {
 		{"HEAD", "/hello.txt", "", 200, 2},
 		{"GET", "/", "", 200, 2},
 		{"GET", "/hello.txt", "If-Modified-Since: Fri, 31 Dec 2100 23:59:59 GMT", 304, 2},
+		{"GET", "/hello.txt", "Range: bytes=1-", 206, 2},
+		{"GET", "/folder", "", 301, 2},
 		{"GET", "/missing", "", 404, 0},
 		{"POST", "/hello.txt", "", 501, 0},
 	} {
@@ -235,6 +242,28 @@ func TestConfine(t *testing.T) {
 			default:
 				t.Errorf("%s, confine %v: want %q, got %q", tt.target, confine, want, got)
 			}
+		}
+	}
+}
+
+// A FIFO that has replaced a file after the server looked at it is not waited for.
+func TestConfinedFIFO(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := exec.Command("mkfifo", filepath.Join(dir, "fifo")).Run(); err != nil {
+		t.Skip("no FIFO here: ", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(hello), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d := &confinedDirectory{name: dir}
+	for name, want := range map[string]error{"fifo": fs.ErrNotExist, "missing": fs.ErrNotExist, "../x": fs.ErrInvalid, "caf\xe9": fs.ErrInvalid, "file": nil, ".": nil} {
+		f, err := d.Open(name)
+		if !errors.Is(err, want) || (f == nil) != (want != nil) {
+			t.Errorf("%q: %v, %v, want %v", name, f, err, want)
+		}
+		if err == nil {
+			f.Close()
 		}
 	}
 }
