@@ -748,7 +748,7 @@ func TestFixtureStuck(t *testing.T) {
 		synctest.Wait()
 		f.Accept(httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { <-release }))
 		dialFixture(t, f)
-		time.Sleep(time.Minute) // of the bubble
+		pass(time.Minute)
 		begin := time.Now()
 		record.cleanups[0]()
 		if took := time.Since(begin); took != 5*time.Second {
@@ -820,7 +820,7 @@ func TestFixtureNext(t *testing.T) {
 		for _, request := range []string{"", getText("/"), getText("/slow"), getText("/slow"), "GET /\x1b HT", "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n0123", getText("/end")} {
 			io.WriteString(dialFixture(t, f), request)
 			synctest.Wait()
-			time.Sleep(time.Millisecond)
+			pass(time.Millisecond)
 		}
 		for range 4 {
 			next(t, f)
