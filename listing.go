@@ -281,7 +281,7 @@ func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
 	if h.FS != nil {
 		return fs.ReadDir(h.FS, fsName(name))
 	}
-	d, err := os.Open(name)
+	d, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0) // it may be a FIFO by now
 	if err != nil {
 		return nil, err
 	}

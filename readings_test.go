@@ -3,6 +3,8 @@ package httpserver
 import (
 	"errors"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -116,4 +118,16 @@ func TestReadingsAge(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A FIFO that has replaced a directory is not waited for.
+func TestReadFIFO(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "fifo")
+	if err := exec.Command("mkfifo", name).Run(); err != nil {
+		t.Skip("no FIFO here: ", err)
+	}
+	if entries, err := new(SimpleHandler).readDirectory(name); err == nil {
+		t.Errorf("a FIFO has the entries %v", entries)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -81,7 +82,16 @@ func (d *confinedDirectory) Stat(name string) (fs.FileInfo, error) {
 
 // ReadDir implements [fs.ReadDirFS].
 func (d *confinedDirectory) ReadDir(name string) ([]fs.DirEntry, error) {
-	return callRoot(d, func(root *os.Root, name string) ([]fs.DirEntry, error) { return fs.ReadDir(root.FS(), name) }, name)
+	return callRoot(d, func(root *os.Root, name string) ([]fs.DirEntry, error) {
+		f, err := openRegular(root, name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		entries, err := f.ReadDir(-1)
+		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+		return entries, err
+	}, name)
 }
 
 // openRegular opens a regular file or a directory of root. It does not wait for the
@@ -143,9 +153,11 @@ func (d *confinedDirectory) current() (*os.Root, error) {
 		return d.root, nil
 	}
 	if !info.IsDir() {
-		return nil, fs.ErrNotExist // to open a FIFO would take forever
+		return nil, fs.ErrNotExist
 	}
-	root, err := os.OpenRoot(d.name)
+	// With a slash, the name of a FIFO, which may have replaced the directory, is not
+	// opened: that would take forever.
+	root, err := os.OpenRoot(strings.TrimSuffix(d.name, "/") + "/")
 	if err != nil {
 		return nil, err
 	}

@@ -311,6 +311,12 @@ func TestConfinedFIFO(t *testing.T) {
 			f.Close()
 		}
 	}
+	if entries, err := d.ReadDir("fifo"); err == nil {
+		t.Errorf("a FIFO has the entries %v", entries)
+	}
+	if entries, err := d.ReadDir("."); err != nil || len(entries) != 2 || entries[0].Name() != "fifo" || entries[1].Name() != "file" {
+		t.Errorf("ReadDir: %v, %v", entries, err)
+	}
 }
 
 // The listing of a confined server includes files that it does not send, and the
