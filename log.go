@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,11 +22,12 @@ const (
 )
 
 // A logWriter writes the log lines of a server, one at a time. Nobody waits for long
-// for a log that is not read: a line that cannot be written within logPatience is
-// dropped, and the number of such lines logged when lines are written again.
+// for the reader of a pipe or for a terminal that was stopped: a line that cannot be
+// written within logPatience is dropped, and the number of such lines logged when lines
+// are written again.
 type logWriter struct {
 	once    sync.Once
-	direct  bool          // the log is a regular file, for which nobody has to wait
+	direct  bool          // the log is neither a pipe nor a terminal nor the like
 	turn    chan struct{} // holds a token while a line is written
 	dropped atomic.Int64  // lines that were not written
 }
@@ -36,10 +37,10 @@ const logPatience = 100 * time.Millisecond
 // write writes a line to w, which is always the same.
 func (l *logWriter) write(w io.Writer, line []byte) {
 	l.once.Do(func() {
-		l.turn = make(chan struct{}, 1)
-		if f, ok := w.(*os.File); ok {
+		l.turn, l.direct = make(chan struct{}, 1), true
+		if f, ok := w.(interface{ Stat() (fs.FileInfo, error) }); ok {
 			info, err := f.Stat()
-			l.direct = err == nil && info.Mode().IsRegular()
+			l.direct = err != nil || info.Mode().IsRegular()
 		}
 	})
 	if l.direct {

@@ -25,7 +25,7 @@ func init() {
 		"nph-killed": func() { say("HTTP/1.1 200 OK\r\n\r\n"); scripts["killed"]() },
 		"reset":      says("Status: 205 Reset\nContent-Type: text/plain\nContent-Length: 4\n\nbody"),
 		"pause":      func() { <-time.After(2 * time.Second); say(plainText + "late") },
-		"cleansup": func() { // has something left to do after SIGTERM
+		"tidies": func() { // has something left to do after SIGTERM
 			ended := make(chan os.Signal, 1)
 			signal.Notify(ended, syscall.SIGTERM)
 			say(plainText)
@@ -33,7 +33,7 @@ func init() {
 			os.WriteFile(filepath.Join(os.Getenv("CLEANED_IN"), "cleaned"), nil, 0o666)
 		},
 		"family": func() { // leaves two children in its process group
-			for _, name := range []string{"cleansup", "stubborn"} {
+			for _, name := range []string{"tidies", "stubborn"} {
 				child := exec.Command(os.Args[0])
 				child.Env = append(os.Environ(), "SCRIPT_NAME="+name)
 				out, err := child.StdoutPipe()

@@ -123,8 +123,8 @@ type HTTPServer struct {
 	MaxConnections int           // ThreadingHTTPServer: further connections wait in the listener's queue; 0 means no limit
 
 	// Stderr gets the log, one line a Write, never two at once; nil means os.Stderr.
-	// A line that cannot be written within 100 ms is dropped; the number of dropped
-	// lines is logged later.
+	// A line that cannot be written to a pipe or a terminal within 100 ms is dropped;
+	// the number of dropped lines is logged later.
 	Stderr io.Writer
 
 	// VerifyRequest reports whether to serve a connection; nil means all of them. This

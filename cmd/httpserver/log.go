@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -60,6 +62,14 @@ func isTerminal(w io.Writer) bool {
 
 // A colorWriter colors log lines and writes them to another writer.
 type colorWriter struct{ io.Writer }
+
+// Stat describes the file that is written to. The server does not wait for a terminal.
+func (c colorWriter) Stat() (fs.FileInfo, error) {
+	if f, ok := c.Writer.(*os.File); ok {
+		return f.Stat()
+	}
+	return nil, errors.ErrUnsupported
+}
 
 // Write implements [io.Writer]. The text consists of whole lines.
 func (c colorWriter) Write(text []byte) (int, error) {
