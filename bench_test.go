@@ -16,10 +16,9 @@ import (
 	"httpserver"
 )
 
-// BenchmarkBeside does the same with this package and with net/http, in turns,
-// and reports how many times as many requests this package answers in the same
-// time. Client and server share the processors, so that is less than what the
-// servers differ by.
+// BenchmarkBeside sends the same requests to this package and to net/http in turns,
+// and reports how many times as many this package answers in the same time. Client and
+// server share the processors, so the servers themselves differ by more.
 func BenchmarkBeside(b *testing.B) {
 	site := benchSite(b)
 	files := newUnloggedFiles(site, "HTTP/1.1")
@@ -93,7 +92,7 @@ func benchSite(b *testing.B) string {
 	return site
 }
 
-// benchListener listens on a network, which may be tls.
+// benchListener listens on a network, or with TLS if that is "tls".
 func benchListener(b *testing.B, network string, certificate tls.Certificate) net.Listener {
 	b.Helper()
 	var l net.Listener
@@ -112,7 +111,7 @@ func benchListener(b *testing.B, network string, certificate tls.Certificate) ne
 	return l
 }
 
-// benchCertificate is the one that httptest has.
+// benchCertificate returns the certificate of httptest.
 func benchCertificate(b *testing.B) tls.Certificate {
 	b.Helper()
 	s := httptest.NewTLSServer(nil)
@@ -120,31 +119,29 @@ func benchCertificate(b *testing.B) tls.Certificate {
 	return s.TLS.Certificates[0]
 }
 
-// BenchmarkOverride does the same with and without an override, in turns, and
-// reports how many times as many requests are answered with it.
+// BenchmarkOverride sends requests to a server with an override and to one without, in
+// turns, and reports how many times as many requests the first one answers.
 func BenchmarkOverride(b *testing.B) {
 	site := benchSite(b)
 	quiet := func(s *httpserver.HTTPServer) { s.Stderr = io.Discard }
-	for name, newHandler := range map[string]func() httpserver.FileHandler{
-		"GuessType":  func() httpserver.FileHandler { return new(guesses) },
-		"SendHead":   func() httpserver.FileHandler { return new(sendsHead) },
-		"CopyFile":   func() httpserver.FileHandler { return new(copies) },
-		"EndHeaders": func() httpserver.FileHandler { return new(endsHeaders) },
-		"LogRequest": func() httpserver.FileHandler { return new(unloggedFiles) },
+	for name, newHandler := range map[string]func() benchHandler{
+		"GuessType":  func() benchHandler { return new(guesses) },
+		"SendHead":   func() benchHandler { return new(sendsHead) },
+		"CopyFile":   func() benchHandler { return new(copies) },
+		"EndHeaders": func() benchHandler { return new(endsHeaders) },
+		"LogRequest": func() benchHandler { return new(logsNothing) },
 	} {
 		for _, target := range []string{"/small", "/large"} {
 			b.Run(name+target, func(b *testing.B) {
-				set := func(h *httpserver.SimpleHandler) { h.Directory, h.ProtocolVersion = site, "HTTP/1.1" }
-				with, _ := start(b, func() httpserver.Handler {
-					h := newHandler()
-					set(httpserver.SimpleOf(h))
-					return h
-				}, quiet)
-				without, _ := start(b, func() httpserver.Handler {
-					h := new(httpserver.SimpleHandler)
-					set(h)
-					return h
-				}, quiet)
+				serve := func(newHandler func() benchHandler) *httpserver.ThreadingHTTPServer {
+					s, _ := start(b, func() httpserver.Handler {
+						h := newHandler()
+						h.serve(site)
+						return h
+					}, quiet)
+					return s
+				}
+				with, without := serve(newHandler), serve(func() benchHandler { return new(benchFiles) })
 				request := "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n"
 				beside(b, "x-plain", newAsker(b, "", with.Addr(), request), newAsker(b, "", without.Addr(), request))
 			})
@@ -152,30 +149,44 @@ func BenchmarkOverride(b *testing.B) {
 	}
 }
 
-type guesses struct{ httpserver.SimpleHandler }
+// A benchHandler serves the files of a site. Most of them override a method.
+type benchHandler interface {
+	httpserver.Handler
+	serve(site string)
+}
+
+type benchFiles struct{ httpserver.SimpleHandler }
+
+func (h *benchFiles) serve(site string) { h.Directory, h.ProtocolVersion = site, "HTTP/1.1" }
+
+type guesses struct{ benchFiles }
 
 func (h *guesses) GuessType(name string) string { return h.SimpleHandler.GuessType(name) }
 
-type sendsHead struct{ httpserver.SimpleHandler }
+type sendsHead struct{ benchFiles }
 
 func (h *sendsHead) SendHead() (io.ReadCloser, bool) { return h.SimpleHandler.SendHead() }
 
-type copies struct{ httpserver.SimpleHandler }
+type copies struct{ benchFiles }
 
 func (h *copies) CopyFile(dst io.Writer, src io.Reader) error {
 	_, err := io.Copy(dst, src)
 	return err
 }
 
-type endsHeaders struct{ httpserver.SimpleHandler }
+type endsHeaders struct{ benchFiles }
 
 func (h *endsHeaders) EndHeaders() {
 	h.SendHeader("X-Content-Type-Options", "nosniff")
 	h.SimpleHandler.EndHeaders()
 }
 
-// writeOld makes a file that was last changed long ago. It is a hole, which is read
-// as any other file.
+type logsNothing struct{ benchFiles }
+
+func (h *logsNothing) LogRequest(int, int64) {}
+
+// writeOld makes a file that was last changed long ago. It consists of a hole, which
+// is read like any other file.
 func writeOld(b *testing.B, name string, size int64) {
 	b.Helper()
 	os.Mkdir(filepath.Dir(name), 0o777)
@@ -192,9 +203,10 @@ func writeOld(b *testing.B, name string, size int64) {
 	}
 }
 
-// beside asks both in turns, and reports how many times as many answers ours
-// gives in the same time.
+// beside sends requests to both in turns, and reports how many times as many ours
+// answers in the same time.
 func beside(b *testing.B, unit string, ours, theirs *asker) {
+	b.Helper()
 	var oursTook, theirsTook time.Duration
 	for b.Loop() {
 		oursTook += ours.ask(b)
@@ -203,17 +215,18 @@ func beside(b *testing.B, unit string, ours, theirs *asker) {
 	b.ReportMetric(float64(theirsTook)/float64(oursTook), unit)
 }
 
-// An asker repeats a request on a connection of its own, or on a new one where
-// the server closes that.
+// An asker repeats a request on a connection of its own, or on a new one if the server
+// has closed that.
 type asker struct {
-	network string // tls or, by addr, another one
+	network string // "tls"; else that of addr counts
 	addr    net.Addr
-	conn    net.Conn // nil before the first request and after the last answer on it
+	conn    net.Conn // nil before the first request and after the last response on it
 	r       *bufio.Reader
 	request []byte
 }
 
 func newAsker(b *testing.B, network string, addr net.Addr, request string) *asker {
+	b.Helper()
 	a := &asker{network: network, addr: addr, r: bufio.NewReaderSize(nil, 64<<10), request: []byte(request)}
 	b.Cleanup(a.close)
 	return a
@@ -233,7 +246,7 @@ func (a *asker) close() {
 	}
 }
 
-// ask tells how long it takes until the whole answer is there.
+// ask returns how long it takes until the whole response has arrived.
 func (a *asker) ask(b *testing.B) time.Duration {
 	begin := time.Now()
 	a.send(b)

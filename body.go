@@ -65,13 +65,13 @@ func parseFraming(fields Header, r *requestLine) (framing int64, err *statusErro
 // "chunked". It refuses others with 501, or with 400 if they are malformed or apply
 // a coding after chunked.
 func checkCoding(coding string) *statusError {
-	if strings.EqualFold(coding, "chunked") {
+	if equalFold(coding, "chunked") {
 		return nil
 	}
 	items := strings.Split(coding, ",")
 	for i, item := range items {
 		item = trimSpace(item)
-		if !isToken(item) || strings.EqualFold(item, "chunked") && i < len(items)-1 {
+		if !isToken(item) || equalFold(item, "chunked") && i < len(items)-1 {
 			return badRequest("Bad Transfer-Encoding", coding)
 		}
 	}
@@ -112,6 +112,13 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
 	}
+	n, err := b.read(p)
+	b.conn.fixture.receiveBody(p[:n], b)
+	return n, err
+}
+
+// read is Read before the end of the body.
+func (b *bodyReader) read(p []byte) (int, error) {
 	if b.chunked && b.remaining == 0 {
 		if b.err = b.nextChunk(); b.err != nil {
 			return 0, b.err

@@ -42,8 +42,8 @@ type devtoolsMessage struct {
 	Error  json.RawMessage
 }
 
-// startBrowser starts Chromium to the end of the test. Whatever is waited for
-// comes within half a minute, or the test fails.
+// startBrowser starts Chromium, which runs until the end of the test. The test fails
+// if it waits for anything for half a minute.
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -91,7 +91,7 @@ func startBrowser(t *testing.T) *browser {
 	})
 	fmt.Fprint(to, `{"id":0,"method":"Browser.getVersion"}`+"\x00")
 	if _, err := b.from.ReadBytes(0); err != nil {
-		t.Skip("Chromium does not start: ", err) // as where it is a stub that asks for a snap
+		t.Skip("Chromium does not start: ", err) // it may be a stub that asks for a snap
 	}
 	var target struct{ TargetID, SessionID string }
 	b.call("Target.createTarget", `{"url":"about:blank"}`, &target)
@@ -145,7 +145,7 @@ func (b *browser) read() (m devtoolsMessage) {
 	return m
 }
 
-// loaded waits until a page has loaded, after what makes it load.
+// loaded calls act, and waits until the page that act opens has loaded.
 func (b *browser) loaded(act func()) {
 	b.t.Helper()
 	b.noComplaint()
@@ -157,8 +157,8 @@ func (b *browser) loaded(act func()) {
 	b.noComplaint()
 }
 
-// noComplaint looks through the events so far for what a console would show.
-// That a page is 404 is one of them, and no complaint.
+// noComplaint fails the test if the console of the browser would show an error or a
+// warning. A 404 does not count.
 func (b *browser) noComplaint() {
 	b.t.Helper()
 	for _, m := range b.events {
@@ -197,7 +197,7 @@ func (b *browser) click(selector string) {
 	})
 }
 
-// eval gives the value of an expression in the page.
+// eval evaluates an expression in the page, and stores its value.
 func (b *browser) eval(expression string, value any) {
 	b.t.Helper()
 	quoted, err := json.Marshal(expression)
@@ -239,7 +239,7 @@ func (b *browser) picture(name string) {
 	}
 }
 
-// browserSite makes what a listing has to show well.
+// browserSite makes a directory with names that are hard to show in a listing.
 func browserSite(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -284,8 +284,8 @@ func browserSite(t *testing.T) string {
 	return dir
 }
 
-// TestBrowser opens the pages in Chromium as a phone and as a desktop computer
-// show them, by day and by night, and uses their links.
+// TestBrowser opens the pages in Chromium as on a phone and on a desktop computer, in
+// light and in dark colors, and follows their links.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	b := startBrowser(t)
@@ -322,7 +322,7 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
-// browseLinks goes down and up, and sees where the links of odd names lead.
+// browseLinks goes down and up, and checks where the links of odd names lead.
 func (b *browser) browseLinks(s *httpserver.ThreadingHTTPServer) {
 	b.t.Helper()
 	at := func(want string) {
@@ -365,7 +365,7 @@ func (b *browser) browseLinks(s *httpserver.ThreadingHTTPServer) {
 	}
 }
 
-// sortBySize clicks on the head of the column, and once more.
+// sortBySize clicks on the head of the column twice.
 func (b *browser) sortBySize(s *httpserver.ThreadingHTTPServer) {
 	b.t.Helper()
 	b.open(s.URL() + "/many/")

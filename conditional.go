@@ -25,12 +25,18 @@ type validators struct {
 // newValidators returns the validators of a file. They depend only on its size and
 // modification time, so that servers with copies of the same files agree. A file
 // without a modification time has none. They are weak until clockGrain after the
-// last change, and Last-Modified is never later than Date (section 8.8.2.1).
-func newValidators(size int64, modified, now time.Time) validators {
-	if modified.IsZero() {
+// last change. If the modification time is yet to come, that is the time at which the
+// system recorded a change, which is the zero time if it is unknown. Last-Modified is
+// never later than Date (section 8.8.2.1).
+func newValidators(size int64, modified, changed, now time.Time) validators {
+	if isPlaceholder(modified) {
 		return validators{}
 	}
-	v := validators{modified: modified, strong: now.Sub(modified) >= clockGrain}
+	last := modified
+	if modified.After(now) && !changed.IsZero() {
+		last = changed
+	}
+	v := validators{modified: modified, strong: now.Sub(last) >= clockGrain}
 	var buf [64]byte
 	tag := buf[:0]
 	if !v.strong {
@@ -47,7 +53,21 @@ func newValidators(size int64, modified, now time.Time) validators {
 	if modified.After(now) {
 		v.modified = now
 	}
+	if v.modified.UTC().Year() > 9999 {
+		v.modified = time.Time{} // an HTTP-date cannot say it
+	}
 	return v
+}
+
+// isPlaceholder reports whether a modification time is one that tools set for the sake
+// of reproducible builds: such a time stays when the content changes. These are times
+// up to a second after the Unix epoch, and the day with which the dates of zip archives
+// begin, 1 January 1980 in any time zone. io/fs has the zero time for no time.
+func isPlaceholder(t time.Time) bool {
+	const zone = 14 * 60 * 60 // the largest offset from UTC, in seconds
+	const zipEpoch, day = 315532800, 24 * 60 * 60
+	unix := t.Unix()
+	return unix <= 1 || zipEpoch-zone <= unix && unix < zipEpoch+day+zone
 }
 
 // A byteRange is a part of a file, in bytes. It is not empty.
@@ -215,14 +235,14 @@ func nextTag(list string) (tag, rest string, ok bool) {
 
 // maxRanges is how many ranges a request may ask for. If there are more, Range is
 // ignored.
-const maxRanges = 16
+const maxRanges = 256
 
 // parseRange parses the value of Range (RFC 9110 section 14.1.2) for a file that is
 // not empty. It returns the ranges that the file has. ok is false if the field must
 // be ignored: it is malformed, uses another unit, or asks for too many ranges.
 func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 	unit, set, _ := strings.Cut(value, "=")
-	if !strings.EqualFold(unit, "bytes") {
+	if !equalFold(unit, "bytes") {
 		return nil, false
 	}
 	n := 0

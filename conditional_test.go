@@ -1,18 +1,17 @@
-package httpserver_test
+package httpserver
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"httpserver"
 )
 
-// taggedTime is when a file was changed whose tag is fileTag if it has 10 bytes.
+// A file of 10 bytes that was changed at taggedTime has the tag fileTag.
 var (
 	taggedTime = time.Date(2021, 3, 4, 5, 6, 7, 800_000_000, time.UTC)
 	longAfter  = taggedTime.AddDate(1, 0, 0)
@@ -35,9 +34,19 @@ func TestValidators(t *testing.T) {
 		{math.MaxInt64, taggedTime, longAfter, `"60406abf-2faf0800-7fffffffffffffff"`},
 		{10, taggedTime.Add(1), longAfter, `"60406abf-2faf0801-a"`},
 		{10, taggedTime.In(time.FixedZone("x", 3600)), longAfter, fileTag},
-		{10, time.Unix(0, 0), longAfter, `"0-0-a"`},
-		{10, time.Unix(-1, 0), longAfter, `"-1-0-a"`},
-		{10, time.Time{}.Add(1), longAfter, `"-e7791f700-1-a"`},
+
+		// Placeholders, which stay the same when the content changes.
+		{10, time.Unix(0, 0), longAfter, ""},
+		{10, time.Unix(-1, 0), longAfter, ""},
+		{10, time.Unix(1, 999), longAfter, ""},
+		{10, time.Time{}.Add(1), longAfter, ""},
+		{10, time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), longAfter, ""},
+		{10, time.Date(1980, 1, 1, 23, 59, 59, 0, time.FixedZone("west", -12*3600)), longAfter, ""},
+		{10, time.Date(1980, 1, 1, 0, 0, 0, 0, time.FixedZone("east", 14*3600)), longAfter, ""},
+		{10, time.Unix(2, 0), longAfter, `"2-0-a"`},
+		{10, time.Date(1979, 12, 31, 0, 0, 0, 0, time.UTC), longAfter, `"12cd5480-0-a"`},
+		{10, time.Date(1980, 1, 3, 0, 0, 0, 0, time.UTC), longAfter, `"12d14900-0-a"`},
+
 		{10, time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(3001, 1, 1, 0, 0, 0, 0, time.UTC), `"7915ecc00-0-a"`},
 		{10, taggedTime, taggedTime.Add(2 * time.Second), fileTag},
 		{10, taggedTime, taggedTime.Add(2*time.Second - 1), weakTag},
@@ -46,25 +55,58 @@ func TestValidators(t *testing.T) {
 		{10, taggedTime.AddDate(1e6, 0, 0), longAfter, `W/"1cb3cd2a70bf-2faf0800-a"`},
 		{10, time.Time{}, longAfter, ""},
 	} {
-		tag, date, strong := httpserver.NewValidators(c.size, c.modified, c.now)
-		if tag != c.tag || strong != strings.HasPrefix(tag, `"`) {
-			t.Errorf("%d bytes of %v at %v: %s, strong: %v, want %s", c.size, c.modified, c.now, tag, strong, c.tag)
+		v := newValidators(c.size, c.modified, time.Time{}, c.now)
+		if v.tag != c.tag || v.strong != strings.HasPrefix(v.tag, `"`) {
+			t.Errorf("%d bytes of %v at %v: %s, strong: %v, want %s", c.size, c.modified, c.now, v.tag, v.strong, c.tag)
 		}
-		if date.After(c.now) || !c.modified.After(c.now) && !date.Equal(c.modified) {
-			t.Errorf("%v at %v: date %v", c.modified, c.now, date)
+		if c.tag == "" {
+			if !v.modified.IsZero() {
+				t.Errorf("%v at %v: date %v", c.modified, c.now, v.modified)
+			}
+			continue
+		}
+		if v.modified.After(c.now) || !c.modified.After(c.now) && !v.modified.Equal(c.modified) {
+			t.Errorf("%v at %v: date %v", c.modified, c.now, v.modified)
 		}
 	}
 }
 
-// parseHeader reads fields that are separated by "|".
-func parseHeader(t testing.TB, fields string) httpserver.Header {
+// The tag of a file whose modification time is yet to come is strong if the file has not
+// changed for long. There is no date that HTTP cannot say.
+func TestValidatorsOfTimesToCome(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
+	soon, ever := now.Add(time.Hour), time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		modified, changed, now time.Time
+		strong                 bool
+		date                   time.Time
+	}{
+		{soon, time.Time{}, now, false, now},
+		{soon, now.Add(-clockGrain + 1), now, false, now},
+		{soon, now.Add(-clockGrain), now, true, now},
+		{soon, soon, now, false, now},
+		{ever, now.AddDate(-1, 0, 0), now, true, now},
+		{ever, now, ever.AddDate(1, 0, 0), true, time.Time{}},
+		{now, now.AddDate(-1, 0, 0), now, false, now}, // the clock was set back
+		{now, soon, now.Add(clockGrain), true, now},   // its mode changed
+	} {
+		v := newValidators(10, c.modified, c.changed, c.now)
+		if v.strong != c.strong || v.tag == "" || strings.HasPrefix(v.tag, "W/") == c.strong || !v.modified.Equal(c.date) {
+			t.Errorf("%v, changed %v, at %v: got %+v", c.modified, c.changed, c.now, v)
+		}
+	}
+}
+
+// parseHeader parses fields that are separated by "|".
+func parseHeader(t testing.TB, fields string) Header {
 	t.Helper()
 	if fields == "" {
 		return nil
 	}
-	header, code := httpserver.ParseFields(strings.ReplaceAll(fields, "|", "\r\n") + "\r\n\r\n")
-	if code != 0 {
-		t.Fatalf("%q: %d", fields, code)
+	header, err := parseFields(nil, strings.ReplaceAll(fields, "|", "\r\n")+"\r\n\r\n")
+	if err != nil {
+		t.Fatalf("%q: %v", fields, err)
 	}
 	return header
 }
@@ -129,14 +171,14 @@ func TestPreconditions(t *testing.T) {
 	} {
 		fields := parseHeader(t, c.fields)
 		for _, method := range []string{"GET", "HEAD"} {
-			old := httpserver.CheckPreconditions(fields, method, 10, taggedTime, longAfter)
-			young := httpserver.CheckPreconditions(fields, method, 10, taggedTime, taggedTime.Add(time.Second))
-			none := httpserver.CheckPreconditions(fields, method, 10, time.Time{}, longAfter)
+			old := precondition(fields, method, taggedTime, longAfter)
+			young := precondition(fields, method, taggedTime, taggedTime.Add(time.Second))
+			none := precondition(fields, method, time.Time{}, longAfter)
 			if old != c.old || young != c.young || none != c.none {
 				t.Errorf("%s %s: %d, %d, %d, want %d, %d, %d", method, c.fields, old, young, none, c.old, c.young, c.none)
 			}
 		}
-		other := httpserver.CheckPreconditions(fields, "PUT", 10, taggedTime, longAfter)
+		other := precondition(fields, "PUT", taggedTime, longAfter)
 		want := c.old
 		if want == 304 {
 			want = 412
@@ -150,12 +192,18 @@ func TestPreconditions(t *testing.T) {
 	}
 }
 
+// precondition checks the preconditions for a file of 10 bytes.
+func precondition(fields Header, method string, modified, now time.Time) (code int) {
+	return checkPreconditions(fields, method, newValidators(10, modified, time.Time{}, now), now)
+}
+
 func TestSelectRanges(t *testing.T) {
 	t.Parallel()
-	seventeen := "0-0" + strings.Repeat(",0-0", 16)
-	var sixteen strings.Builder
-	for i := range 16 {
-		fmt.Fprintf(&sixteen, "%d-%d,", i*10, i*10+5)
+	tooMany := "0-0" + strings.Repeat(",0-0", maxRanges)
+	var most, mostSelected strings.Builder
+	for i := range maxRanges {
+		fmt.Fprintf(&most, "%d-%d,", i*10, i*10+5)
+		fmt.Fprintf(&mostSelected, " %d+6", i*10)
 	}
 	for _, c := range []struct {
 		value string
@@ -185,7 +233,7 @@ func TestSelectRanges(t *testing.T) {
 		{"bytes=0-9223372036854775807", math.MaxInt64, "206 0+9223372036854775807"},
 		{"bytes=9223372036854775806-", math.MaxInt64, "206 9223372036854775806+1"},
 		{"bytes=9223372036854775807-", math.MaxInt64, "416"},
-		{"bytes=" + sixteen.String(), 1000, "206 0+6 10+6 20+6 30+6 40+6 50+6 60+6 70+6 80+6 90+6 100+6 110+6 120+6 130+6 140+6 150+6"},
+		{"bytes=" + most.String(), 10000, "206" + mostSelected.String()},
 
 		{"bytes=10-", 10, "416"},
 		{"bytes=10-20", 10, "416"},
@@ -197,8 +245,8 @@ func TestSelectRanges(t *testing.T) {
 		{"bytes=0-1,1-2", 10, "200"},
 		{"bytes=0-1,0-1", 10, "200"},
 		{"bytes=0-,-1", 10, "200"},
-		{"bytes=" + seventeen, 10, "200"},
-		{"bytes=" + sixteen.String() + "999-", 1000, "200"},
+		{"bytes=" + tooMany, 10, "200"},
+		{"bytes=" + most.String() + "9999-", 10000, "200"},
 		{"bytes=0-", 0, "200"},
 		{"bytes=5-", 0, "200"},
 		{"bytes=-5", 0, "200"},
@@ -226,21 +274,26 @@ func TestSelectRanges(t *testing.T) {
 		{"0-1", 10, "200"},
 	} {
 		fields := parseHeader(t, "Range: "+c.value)
-		code, ranges := httpserver.SelectRanges(fields, "GET", c.size, taggedTime, longAfter)
+		code, ranges := selectOf(fields, "GET", c.size, taggedTime, longAfter)
 		got := fmt.Sprint(code)
 		for _, r := range ranges {
-			got += fmt.Sprintf(" %d+%d", r[0], r[1])
+			got += fmt.Sprintf(" %d+%d", r.start, r.size)
 		}
 		if got != c.want {
 			t.Errorf("%q of %d: %s, want %s", c.value, c.size, got, c.want)
 		}
-		if code, _ := httpserver.SelectRanges(fields, "HEAD", c.size, taggedTime, longAfter); code != 200 {
+		if code, _ := selectOf(fields, "HEAD", c.size, taggedTime, longAfter); code != 200 {
 			t.Errorf("%q of %d: HEAD is %d", c.value, c.size, code)
 		}
-		if code, _ := httpserver.SelectRanges(slices.Concat(fields, fields), "GET", c.size, taggedTime, longAfter); code != 200 {
+		if code, _ := selectOf(slices.Concat(fields, fields), "GET", c.size, taggedTime, longAfter); code != 200 {
 			t.Errorf("%q of %d, twice: %d", c.value, c.size, code)
 		}
 	}
+}
+
+// selectOf selects ranges of a file that was changed at a time.
+func selectOf(fields Header, method string, size int64, modified, now time.Time) (code int, ranges []byteRange) {
+	return selectRanges(fields, method, newValidators(size, modified, time.Time{}, now), size, now)
 }
 
 func TestIfRange(t *testing.T) {
@@ -265,9 +318,9 @@ func TestIfRange(t *testing.T) {
 		{"X: y", 206, 206, 206},
 	} {
 		fields := parseHeader(t, "Range: bytes=0-1|"+c.fields)
-		old, _ := httpserver.SelectRanges(fields, "GET", 10, taggedTime, longAfter)
-		young, _ := httpserver.SelectRanges(fields, "GET", 10, taggedTime, taggedTime.Add(time.Second))
-		none, _ := httpserver.SelectRanges(fields, "GET", 10, time.Time{}, longAfter)
+		old, _ := selectOf(fields, "GET", 10, taggedTime, longAfter)
+		young, _ := selectOf(fields, "GET", 10, taggedTime, taggedTime.Add(time.Second))
+		none, _ := selectOf(fields, "GET", 10, time.Time{}, longAfter)
 		if old != c.old || young != c.young || none != c.none {
 			t.Errorf("%s: %d, %d, %d, want %d, %d, %d", c.fields, old, young, none, c.old, c.young, c.none)
 		}
@@ -276,42 +329,39 @@ func TestIfRange(t *testing.T) {
 
 func TestMultipart(t *testing.T) {
 	t.Parallel()
-	two := [][2]int64{{0, 1}, {99, 1}}
-	length, _, _, ok := httpserver.Multipart(two, "text/plain", "b", 1000)
-	if !ok || length != 143 {
-		t.Errorf("two ranges of 1000 bytes: %d, %v", length, ok)
+	two := []byteRange{{0, 1}, {99, 1}}
+	whole := newMultipart(two, "text/plain", "b", 1000)
+	if !whole.worthwhile(two, 1000) || whole.length != 143 {
+		t.Errorf("two ranges of 1000 bytes: %d", whole.length)
 	}
-	var tiny, larger [][2]int64
+	var tiny, larger []byteRange
 	for i := range int64(5) {
-		tiny = append(tiny, [2]int64{i * 100, 10})
-		larger = append(larger, [2]int64{i * 100, 90})
+		tiny = append(tiny, byteRange{i * 100, 10})
+		larger = append(larger, byteRange{i * 100, 90})
 	}
 	for _, c := range []struct {
 		name   string
-		ranges [][2]int64
+		ranges []byteRange
 		size   int64
 		want   bool
 	}{
-		{"as long as the file", two, length - 2, true}, // Content-Range is two digits shorter
-		{"longer than the file", two, length - 3, false},
+		{"as long as the file", two, whole.length - 2, true}, // Content-Range is two digits shorter
+		{"longer than the file", two, whole.length - 3, false},
 		{"four tiny ones", tiny[:4], 1 << 20, true},
 		{"five tiny ones", tiny, 1 << 20, false},
 		{"five larger ones", larger, 1 << 20, true},
 	} {
-		got, _, _, ok := httpserver.Multipart(c.ranges, "text/plain", "b", c.size)
-		if ok != c.want || ok && got > c.size {
-			t.Errorf("%s: %v with %d bytes of %d", c.name, ok, got, c.size)
+		m := newMultipart(c.ranges, "text/plain", "b", c.size)
+		if ok := m.worthwhile(c.ranges, c.size); ok != c.want || ok && m.length > c.size {
+			t.Errorf("%s: %v with %d bytes of %d", c.name, ok, m.length, c.size)
 		}
-	}
-	if a, b := httpserver.NewBoundary(), httpserver.NewBoundary(); a == b || len(a) != 32 || len(b) != 32 {
-		t.Errorf("boundaries %s, %s", a, b)
 	}
 }
 
-// FuzzRange chooses ranges. What is chosen lies in the file, no byte of it twice,
-// and a body of several is no longer than the file.
+// FuzzRange selects ranges. They lie within the file and do not overlap, and a body of
+// several is not longer than the file.
 func FuzzRange(f *testing.F) {
-	seeds(f, func(request string) {
+	AddRequests(f, func(request string) {
 		for line := range strings.SplitSeq(request, "\r\n") {
 			if value, ok := strings.CutPrefix(line, "Range: "); ok {
 				f.Add(value, int64(13))
@@ -325,35 +375,47 @@ func FuzzRange(f *testing.F) {
 		if size < 0 {
 			return
 		}
-		code, ranges := httpserver.SelectRanges(httpserver.Header{{Name: "Range", Value: value}}, "GET", size, taggedTime, longAfter)
-		if (code == 206) != (len(ranges) > 0) || code != 206 && code != 200 && code != 416 || len(ranges) > 16 {
+		code, ranges := selectOf(Header{{Name: "Range", Value: value}}, "GET", size, taggedTime, longAfter)
+		if (code == 206) != (len(ranges) > 0) || code != 206 && code != 200 && code != 416 || len(ranges) > maxRanges {
 			t.Fatalf("%q of %d: %d with %v", value, size, code, ranges)
 		}
 		left := size
 		for _, r := range ranges {
-			if r[0] < 0 || r[1] <= 0 || r[0] > size-r[1] || r[1] > left {
+			if r.start < 0 || r.size <= 0 || r.start > size-r.size || r.size > left {
 				t.Fatalf("%q of %d: %v", value, size, ranges)
 			}
-			left -= r[1]
+			left -= r.size
 		}
-		slices.SortFunc(ranges, func(a, b [2]int64) int { return int(min(max(a[0]-b[0], -1), 1)) })
+		slices.SortFunc(ranges, func(a, b byteRange) int { return cmp.Compare(a.start, b.start) })
 		for i := 1; i < len(ranges); i++ {
-			if ranges[i-1][0]+ranges[i-1][1] > ranges[i][0] {
+			if ranges[i-1].start+ranges[i-1].size > ranges[i].start {
 				t.Fatalf("%q of %d: %v overlap", value, size, ranges)
 			}
 		}
-		length, heads, end, worthwhile := httpserver.Multipart(ranges, "text/plain", "boundary", size)
-		body := size - left + int64(len(end)+len(strings.Join(heads, "")))
-		if worthwhile && (length != body || length > size) {
-			t.Errorf("%q of %d: %d bytes of parts in a body of %d", value, size, body, length)
+		m := newMultipart(ranges, "text/plain", "boundary", size)
+		body := size - left + int64(len(m.end)+len(strings.Join(m.heads, "")))
+		if m.worthwhile(ranges, size) && (m.length != body || m.length > size) {
+			t.Errorf("%q of %d: %d bytes of parts in a body of %d", value, size, body, m.length)
 		}
 	})
 }
 
-// FuzzEntityTags reads lists of entity tags. What is read reads the same after it
-// was written, and a tag is found in the list that has it, and in no other.
+// entityTags returns the tags of a list, and whether all of it is well-formed.
+func entityTags(list string) (tags []string, ok bool) {
+	for {
+		var tag string
+		if tag, list, ok = nextTag(list); tag == "" {
+			return tags, ok
+		}
+		tags = append(tags, tag)
+	}
+}
+
+// FuzzEntityTags parses lists of entity tags. The tags of a list are the same after
+// they were written and parsed again, and a tag matches the lists that contain it and
+// no others.
 func FuzzEntityTags(f *testing.F) {
-	seeds(f, func(request string) {
+	AddRequests(f, func(request string) {
 		for scanner := bufio.NewScanner(strings.NewReader(request)); scanner.Scan(); {
 			if name, value, ok := strings.Cut(scanner.Text(), ": "); ok && strings.HasSuffix(name, "-Match") {
 				f.Add(value)
@@ -362,13 +424,13 @@ func FuzzEntityTags(f *testing.F) {
 	})
 	f.Add(`W/"a",	"b,c" ,, "` + "\xe4" + `"`)
 	f.Fuzz(func(t *testing.T, list string) {
-		tags, ok := httpserver.EntityTags(list)
+		tags, ok := entityTags(list)
 		for _, tag := range tags {
 			if opaque := strings.TrimPrefix(tag, "W/"); len(opaque) < 2 || strings.Trim(opaque, `"`) != opaque[1:len(opaque)-1] || !strings.Contains(list, tag) {
 				t.Errorf("%q has tag %q", list, tag)
 			}
 		}
-		again, sound := httpserver.EntityTags(strings.Join(tags, ", "))
+		again, sound := entityTags(strings.Join(tags, ", "))
 		if !sound || !slices.Equal(again, tags) {
 			t.Errorf("%q reads as %q", tags, again)
 		}
@@ -376,8 +438,8 @@ func FuzzEntityTags(f *testing.F) {
 			return
 		}
 		code := func(list string) int {
-			fields := httpserver.Header{{Name: "If-None-Match", Value: list}}
-			return httpserver.CheckPreconditions(fields, "GET", 10, taggedTime, longAfter)
+			fields := Header{{Name: "If-None-Match", Value: list}}
+			return precondition(fields, "GET", taggedTime, longAfter)
 		}
 		want := 200
 		if ok && (slices.Contains(tags, fileTag) || slices.Contains(tags, weakTag)) {

@@ -17,6 +17,7 @@ import (
 var ErrServerClosed = errors.New("httpserver: server closed")
 
 var (
+	errNoRequest  = errors.New("httpserver: there is no request whose body could be read")
 	errHijacked   = errors.New("httpserver: the connection was hijacked")
 	errBadChunk   = errors.New("httpserver: malformed chunked body")
 	errUnlisted   = errors.New("httpserver: the directory was not read")

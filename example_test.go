@@ -74,7 +74,7 @@ func ExampleSimpleHandler_EndHeaders() {
 //go:embed LICENSE
 var site embed.FS
 
-// A program carries its files along.
+// The files are part of the program.
 func ExampleSimpleHandler() {
 	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", func() httpserver.Handler {
 		return &httpserver.SimpleHandler{FS: site, DefaultContentType: "text/plain"}
@@ -96,7 +96,7 @@ func ExampleSimpleHandler() {
 	// Output: text/plain BSD 3-Clause License
 }
 
-// spam answers a method that HTTP does not have.
+// spam has a method that HTTP does not have.
 type spam struct{ httpserver.BaseRequestHandler }
 
 func (h *spam) Method(name string) func() {
@@ -129,7 +129,7 @@ func ExampleBaseRequestHandler_Method() {
 	// Output: 204 Spam, spam, spam
 }
 
-// On an interrupt, requests under way are finished.
+// On an interrupt, requests in progress are completed.
 func ExampleHTTPServer_Shutdown() {
 	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[greeter])
 	if err != nil {
@@ -141,7 +141,7 @@ func ExampleHTTPServer_Shutdown() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		server.Shutdown(ctx)
-		server.Close() // what Shutdown has not seen end
+		server.Close() // ends what Shutdown left
 	}()
 	stop() // as an interrupt would
 	fmt.Println(server.ServeForever())
@@ -157,7 +157,7 @@ func (h *broken) DoGET() {
 	io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort")
 }
 
-// A test suite sees how its client takes a body that is cut short.
+// A test suite checks how its client handles a body that is cut short.
 func ExampleBaseRequestHandler_Hijack() {
 	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[broken])
 	if err != nil {

@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -9,62 +8,111 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// This file holds the sending of a file or of pieces of it, and the watch for
-// changes meanwhile: if the file changed, what has left may be of one state and
-// what follows of another. Then the last bytes are kept back and the connection
-// closes, so that the client sees by the length that the body is not whole.
+// This file contains the body of a response that consists of a file or of ranges
+// of it. The last bytes of each piece, its tail, are read last and are not sent if
+// the file may have changed since the response began: the client then sees by the
+// length that the body is incomplete, and never takes a mixture for the file.
 
 var errFileChanged = errors.New("httpserver: the file changed while it was sent")
 
 const (
-	// keptBack is how many bytes of a piece that does not leave in one write are
-	// kept back until it is known whether the file has changed. With 2 KiB a MiB
-	// costs 10 % more on loopback, with 8 KiB 64 KiB do.
-	keptBack = 4 << 10
+	// tailSize is the length of the tail of a piece that is not sent in one write.
+	// On loopback, 2 KiB slow down a file of 1 MiB by 10 %, 8 KiB one of 64 KiB.
+	tailSize = 4 << 10
 
-	// recent is how long ago a file was changed last that is likely to change
-	// while it is sent, such as a log that grows.
+	// recent is the age below which a file is likely to change while it is sent,
+	// as a log does that grows.
 	recent = 10 * time.Minute
 )
 
-// A fileBody reads a piece of an open file: the bytes from start to end.
+// A fileBody is a piece of a file: its bytes from start to end.
 type fileBody struct {
-	fs.File
-	at       io.ReaderAt   // the same file; nil if it can only be read from start to end
-	size     int64         // of the file when it was opened
-	modified time.Time     // when it had last been changed then
-	age      time.Duration // since then
-	several  bool          // other pieces are sent with this one
+	system   systemFile  // the file, unless it is of an FS
+	file     fs.File     // nil if the content is from a cache
+	at       io.ReaderAt // reads file or the content; nil if file cannot seek
+	size     int64       // of the whole file
+	modified time.Time   // modification time of the file
+	inode    inode       // of the file
+	opened   time.Time   // when size, modified and inode were read
+	cache    *fileCache  // for the content of file; nil for a file of an FS
+	several  bool        // other pieces are sent in the same response
 
-	start, next, end int64         // next is what Read gives next
-	kept             []byte        // the last bytes of the piece; nil before the first Read
-	sum              *maphash.Hash // of those before that Read gave, if the file is recent
-	checked          bool          // what is kept may go
-	unchanged        bool          // check saw no change
+	handler *SimpleHandler // that opened the file
+	name    string         // by which it did so
+
+	start, tailStart, next, end int64 // Read continues at next
+
+	tail []byte        // read by Read, or generated; nil before that
+	sum  *maphash.Hash // of what precedes the tail, if it was summed
 }
 
-// init makes the whole file the piece.
-func (b *fileBody) init(f fs.File, info fs.FileInfo, now time.Time) {
-	size, modified := max(info.Size(), 0), info.ModTime()
-	*b = fileBody{File: f, at: readerAt(f), size: size, modified: modified, age: now.Sub(modified), end: size}
+// An inode is what the system says about a file of its own beside size and modification
+// time. It is zero for other files, and on systems other than Linux.
+type inode struct {
+	device, number uint64
+	attributes     [4]uint32 // number of links, mode, owner and group
+	changed        time.Time // when all this or the content last changed
 }
 
-// Close ends the use of the body, once and for all.
+// init makes b a whole file that was opened now, or content from a cache.
+func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Time, inode inode) {
+	b.file, b.at, b.size, b.modified, b.inode, b.opened = f, at, size, modified, inode, time.Now()
+	b.cut(0, size)
+}
+
+// maxGenerated is the length, in bytes, up to which the content of a file is sent that
+// says its size is 0.
+const maxGenerated = 1 << 20
+
+// readGenerated reads a file that says its size is 0. Nevertheless, it may have content
+// that is generated while it is read, as in /proc.
+func readGenerated(f fs.File) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(f, maxGenerated+1))
+	if err == nil && len(content) > maxGenerated {
+		err = errors.New("httpserver: the file has no size and is too long")
+	}
+	return content, err
+}
+
+// initGenerated makes b content that was generated now. It has no modification time,
+// and another reading may find other content, so that there are no ranges of it.
+func (b *fileBody) initGenerated(content []byte) {
+	b.init(nil, nil, int64(len(content)), time.Time{}, inode{})
+	b.tail, b.tailStart = content, 0
+}
+
+// Close closes the file. Closing a closed body does nothing.
 func (b *fileBody) Close() error {
-	f := b.File
+	f := b.file
+	b.file, b.at, b.next, b.end = nil, nil, 0, 0
 	if f == nil {
 		return nil
 	}
-	b.File, b.kept, b.next = nil, nil, b.end
 	return f.Close()
 }
 
-// readerAt gives access to any part of a file, nil if there is none.
+// age returns how long ago the file had been modified when it was opened.
+func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
+
+// isLeased reports whether err, of an open that does not wait, means that another process
+// has a lease on a regular file, as Samba has. That process is told to give it up, and an
+// open that waits succeeds then.
+func isLeased(name string, err error) bool {
+	if !errors.Is(err, syscall.EAGAIN) {
+		return false
+	}
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// readerAt returns an io.ReaderAt for f, or nil if f can only be read from start to
+// end.
 func readerAt(f fs.File) io.ReaderAt {
 	switch f := f.(type) {
 	case io.ReaderAt:
@@ -80,7 +128,7 @@ func readerAt(f fs.File) io.ReaderAt {
 // A seekingReader is an io.ReaderAt for one goroutine.
 type seekingReader struct{ io.ReadSeeker }
 
-// ReadAt is that of io.ReaderAt.
+// ReadAt implements [io.ReaderAt].
 func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 	if _, err := r.Seek(off, io.SeekStart); err != nil {
 		return 0, err
@@ -88,25 +136,29 @@ func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 	return io.ReadFull(r, p)
 }
 
-// cut makes a range of the file the piece.
-func (b *fileBody) cut(r byteRange) {
-	b.start, b.next, b.end = r.start, r.start, r.start+r.size
+// cut makes b the piece of the file that begins at start.
+func (b *fileBody) cut(start, size int64) {
+	b.start, b.tailStart, b.next, b.end = start, start, start, start+size
+	if size > smallBody {
+		b.tailStart = b.end - tailSize
+	}
 }
 
-// A selection is what is sent of a file, and what the head says about it.
+// A selection is the part of a file that a response consists of, and what its head
+// says about that part.
 type selection struct {
 	body         io.ReadCloser
 	code         int // 200 or 206
 	contentType  string
-	contentRange string // "" without one
+	contentRange string // "" if there is no such field
 	length       int64
 }
 
-// selection gives what is sent for the ranges: the whole file for none, and for
-// several that are not worth it.
+// selection returns what is sent for a request for the ranges: the whole file if
+// there are none, or if several are not worth it.
 func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
 	if len(ranges) == 1 {
-		b.cut(ranges[0])
+		b.cut(ranges[0].start, ranges[0].size)
 		return selection{b, 206, contentType, ranges[0].contentRange(b.size), ranges[0].size}
 	}
 	if len(ranges) > 1 {
@@ -119,148 +171,110 @@ func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
 	return selection{b, 200, contentType, "", b.size}
 }
 
-// pieces gives several ranges, with what surrounds them.
+// pieces returns the body of a multipart response.
 func (b *fileBody) pieces(ranges []byteRange, m *multipart) io.ReadCloser {
-	b.several = true
 	var readers []io.Reader
 	for i, r := range ranges {
 		piece := *b
-		piece.cut(r)
+		piece.several = true
+		piece.cut(r.start, r.size)
 		readers = append(readers, strings.NewReader(m.heads[i]), &piece)
 	}
 	return multipartBody{io.MultiReader(append(readers, strings.NewReader(m.end))...), b}
 }
 
+// A multipartBody reads several pieces of a file, and closes the file.
 type multipartBody struct {
 	io.Reader
 	io.Closer
 }
 
-// WriteTo lets each piece find its fastest way.
+// WriteTo implements [io.WriterTo], so that the WriteTo of each piece is used.
 func (b multipartBody) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, b.Reader) }
 
-// newBoundary makes a boundary that nobody can foresee, and so put into a file.
-// Its length is always the same.
+// newBoundary returns a boundary that cannot be predicted, so that no file contains
+// it. Its length is always the same.
 func newBoundary() string { return fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()) }
 
-// Read reads the piece. It fails before the end if the file changed.
+// Read implements [io.Reader]. It fails before the tail if the file changed.
 func (b *fileBody) Read(p []byte) (n int, err error) {
-	if b.next >= b.end {
+	switch {
+	case b.next == b.end:
 		return 0, io.EOF
-	}
-	if err := b.keepBack(); err != nil {
-		return 0, err
-	}
-	if bulk := b.bulk(); bulk > 0 {
-		n, err = b.readSome(p[:min(int64(len(p)), bulk)])
-		if b.sum != nil {
-			b.sum.Write(p[:n])
+	case b.next < b.tailStart:
+		n, err = b.readFull(p[:min(int64(len(p)), b.tailStart-b.next)])
+		b.addSum(p[:n])
+	default:
+		if b.tail == nil {
+			tail := make([]byte, b.end-b.next)
+			if _, err := b.readTail(tail); err != nil {
+				return 0, err
+			}
+			b.tail = tail
 		}
-	} else if err = b.release(); err == nil {
-		n = copy(p, b.kept)
-		b.kept = b.kept[n:]
+		n = copy(p, b.tail[b.next-b.tailStart:])
 	}
 	b.next += int64(n)
 	return n, err
 }
 
-// WriteTo is what io.Copy calls. A small piece leaves in one write with the
-// head, a large one of a file of the system by the system's own copying where
-// the connection has that and the bytes need not be looked at.
+// WriteTo implements [io.WriterTo] for io.Copy. It sends a small piece in one write
+// with the head of the response.
 func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	out, ok := w.(*responseWriter)
-	if !ok || b.next > b.start || b.kept != nil {
+	if !ok || b.next > b.start {
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
-	size := b.end - b.start
-	if size == 0 || out.noBody || out.failure() != nil {
+	if b.next == b.end || out.noBody || out.failure() != nil {
 		return 0, out.failure()
 	}
-	file := b.systemCopier(out)
-	if size <= copyLimit || file == nil && size <= smallBody {
-		return out.fill(int(size), b.readSmall)
-	}
-	if file == nil {
-		return io.Copy(w, struct{ io.Reader }{b})
-	}
-	n, err = b.sendBySystem(out, file)
-	return n, err
-}
-
-// sendBySystem lets the system copy the piece but for its end, which is read and
-// goes if the file has not changed by then.
-func (b *fileBody) sendBySystem(out *responseWriter, file io.ReadSeeker) (n int64, err error) {
-	bulk := b.end - b.start - keptBack
-	n, err = out.copyFrom(file, b.start, bulk)
-	b.next += n
-	if err == nil && n < bulk {
-		err = errFileChanged // it has become shorter
-	}
-	if err != nil {
+	if n, err = b.copyBySystem(out); err != nil {
 		return n, err
 	}
-	m, err := out.fill(keptBack, b.readEnd)
+	if b.next < b.tailStart {
+		return io.Copy(w, struct{ io.Reader }{b})
+	}
+	m, err := out.fill(int(b.end-b.next), b.readTail)
 	b.next += m
 	return n + m, err
 }
 
-// readEnd reads on into p, and gives nothing if the file has changed by then.
-func (b *fileBody) readEnd(p []byte) (int, error) {
-	if _, err := b.readFull(p, b.next); err != nil {
-		return 0, err
+// copyBySystem has the system copy the piece except for its tail to a TCP
+// connection. It does nothing if reading and writing is faster, if the system
+// cannot copy the file, or if the file is recent and so has to be summed.
+func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
+	if b.end-b.start <= copyLimit || b.age() < recent {
+		return 0, nil
 	}
-	same, err := b.same()
-	if err == nil && !same {
-		err = errFileChanged
-	}
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// systemCopier gives the file as the system can copy it to a connection, if it
-// can, and if its bytes need not be looked at.
-func (b *fileBody) systemCopier(out *responseWriter) io.ReadSeeker {
-	if _, ok := out.conn.(*net.TCPConn); !ok || b.age < recent {
-		return nil
-	}
-	file, _ := b.File.(interface {
+	src, ok := b.file.(interface {
 		io.ReadSeeker
 		syscall.Conn
 	})
-	if file == nil {
-		return nil
+	if !ok {
+		return 0, nil
 	}
-	return file
+	if _, ok := out.conn.(*net.TCPConn); !ok {
+		return 0, nil
+	}
+	b.tailStart = b.end - tailSize
+	n, err = out.copyFrom(src, b.start, b.tailStart-b.start)
+	b.next += n
+	if err == nil && b.next < b.tailStart {
+		err = errFileChanged // the file has become shorter
+	}
+	return n, err
 }
 
-// bulk is how many bytes can be given before those that are kept back.
-func (b *fileBody) bulk() int64 { return b.end - b.next - int64(len(b.kept)) }
-
-// readSome reads on before what is kept back.
-func (b *fileBody) readSome(p []byte) (n int, err error) {
-	if b.at != nil {
-		n, err = b.at.ReadAt(p, b.next)
-	} else {
-		n, err = b.File.Read(p)
-	}
+// readFull fills p with the bytes that follow next. It returns errFileChanged if the
+// file ends before.
+func (b *fileBody) readFull(p []byte) (n int, err error) {
 	switch {
-	case n > 0:
-		return n, nil
-	case err == io.EOF, err == io.ErrUnexpectedEOF:
-		return 0, errFileChanged
-	}
-	return 0, err
-}
-
-// readFull fills p with what is at off, or with what comes next where the file
-// can only be read on.
-func (b *fileBody) readFull(p []byte, off int64) (n int, err error) {
-	if b.at != nil {
-		n, err = b.at.ReadAt(p, off)
-	} else {
-		n, err = io.ReadFull(b.File, p)
+	case b.tail != nil:
+		return copy(p, b.tail[b.next-b.tailStart:]), nil
+	case b.at != nil:
+		n, err = b.at.ReadAt(p, b.next)
+	default:
+		n, err = io.ReadFull(b.file, p)
 	}
 	switch {
 	case n == len(p):
@@ -271,113 +285,79 @@ func (b *fileBody) readFull(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// readSmall reads the whole of a small piece into p. Of a file that has become
-// shorter it gives what is there, with an error.
-func (b *fileBody) readSmall(p []byte) (n int, err error) {
-	n, err = b.readFull(p, b.start)
-	if err == nil {
-		if err = b.check(p); err != nil {
-			return 0, err
-		}
-		if f, ok := b.File.(interface{ keep(content []byte) }); ok && int64(n) == b.size && b.unchanged {
-			f.keep(p)
-		}
+// addSum adds bytes to the sum if the file is recent.
+func (b *fileBody) addSum(p []byte) {
+	if b.age() >= recent {
+		return
 	}
-	b.next += int64(n)
-	return n, err
-}
-
-// keepBack reads the last bytes of the piece, before any other, if it can; of a
-// small piece all.
-func (b *fileBody) keepBack() (err error) {
-	if b.kept != nil {
-		return nil
-	}
-	size := b.end - b.start
-	if size > smallBody {
-		size = keptBack
-	}
-	kept := make([]byte, size)
-	if b.at != nil {
-		if _, err := b.readFull(kept, b.end-size); err != nil {
-			return err
-		}
-	}
-	b.kept = kept
-	if b.at != nil && size < b.end-b.start && b.age < recent {
+	if b.sum == nil {
 		b.sum = new(maphash.Hash)
 	}
-	return nil
+	b.sum.Write(p)
 }
 
-// release tells whether what is kept back may go.
-func (b *fileBody) release() (err error) {
-	if b.checked {
-		return nil
+// readTail fills p with the tail, unless the file may have changed since it was
+// opened. If the file ends before, readTail returns how much it read.
+func (b *fileBody) readTail(p []byte) (n int, err error) {
+	if n, err = b.readFull(p); err != nil || b.file == nil {
+		return n, err
 	}
-	if b.at == nil {
-		_, err = b.readFull(b.kept, b.end-int64(len(b.kept)))
+	if err = b.check(p); err != nil {
+		return 0, err
 	}
-	if err == nil {
-		err = b.check(b.kept)
+	if int64(n) == b.size {
+		b.cache.add(b.file, p)
 	}
-	b.checked = err == nil
-	return err
+	return n, nil
 }
 
-// check fails if the piece, of which last was read before all else, may be mixed
-// of two states of the file. That is so if size or time have changed, or may
-// change without a trace; but for a piece that reads the same again, as that of a
-// file that was touched or appended to. Of several pieces those before can no
-// more be compared.
-func (b *fileBody) check(last []byte) error {
-	same, err := b.same()
+// check returns an error if the piece, which ends with tail, may be a mixture of
+// several states of the file. A change of size or time, or an age at which a change
+// has no trace, does not matter if the piece was summed and is still the same, as
+// in a file that is appended to. Several pieces cannot be compared: the earlier ones
+// were sent.
+func (b *fileBody) check(tail []byte) error {
+	info, err := b.file.Stat()
 	if err != nil {
 		return err
 	}
-	if b.unchanged = same && b.age >= clockGrain; b.unchanged {
-		return nil
-	}
-	whole := int64(len(last)) == b.end-b.start
+	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) && !b.isOverwritten(inodeOf(info))
 	switch {
-	case same && b.at == nil:
+	case unchanged && (b.age() >= clockGrain || b.at == nil):
 		return nil
-	case b.at == nil, b.several && !same, !whole && b.sum == nil:
-		return errFileChanged
-	case whole:
-		return b.compare(last)
-	}
-	return b.compareSum()
-}
-
-// same tells whether size and time of the file are what they were.
-func (b *fileBody) same() (bool, error) {
-	info, err := b.File.Stat()
-	return err == nil && info.Size() == b.size && info.ModTime().Equal(b.modified), err
-}
-
-// compare fails if the end of the piece is not last any more.
-func (b *fileBody) compare(last []byte) error {
-	again := make([]byte, len(last))
-	if _, err := b.readFull(again, b.end-int64(len(last))); err != nil {
-		return err
-	}
-	if !bytes.Equal(last, again) {
+	case b.at == nil, b.several && !unchanged, b.sum == nil && b.start < b.tailStart:
 		return errFileChanged
 	}
-	return nil
+	return b.compare(tail)
 }
 
-// compareSum fails if the piece is not what Read gave of it, and has yet to give.
-func (b *fileBody) compareSum() error {
+// isOverwritten reports whether a file whose size and modification time are the same may
+// have other content: a program can set the time back. The inode, which is now as given,
+// changes then. It also changes if the file is only removed, renamed or replaced, or gets
+// other permissions.
+func (b *fileBody) isOverwritten(now inode) bool {
+	if now.changed.Equal(b.inode.changed) || now.attributes != b.inode.attributes {
+		return false
+	}
+	info, err := b.handler.stat(b.name)
+	if err != nil {
+		return false
+	}
+	named := inodeOf(info)
+	return named.device == now.device && named.number == now.number
+}
+
+// compare reads the piece again and returns errFileChanged if it has another sum.
+func (b *fileBody) compare(tail []byte) error {
+	if b.sum == nil {
+		b.sum = new(maphash.Hash) // the tail is the whole piece
+	}
+	b.sum.Write(tail)
 	var again maphash.Hash
 	again.SetSeed(b.sum.Seed())
-	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start-int64(len(b.kept))))
-	switch {
-	case err != nil:
-		return err
-	case n < b.end-b.start-int64(len(b.kept)) || again.Sum64() != b.sum.Sum64():
-		return errFileChanged
+	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))
+	if err == nil && (n < b.end-b.start || again.Sum64() != b.sum.Sum64()) {
+		err = errFileChanged
 	}
-	return b.compare(b.kept)
+	return err
 }

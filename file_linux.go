@@ -3,68 +3,64 @@
 package httpserver
 
 import (
-	"bytes"
 	"io"
 	"io/fs"
 	"path"
-	"sync"
 	"syscall"
 	"time"
 )
 
-// This file holds files as system calls of Linux give them. An *os.File is
-// offered to the runtime's poller, which cannot poll it; without that a small
-// file takes half the time. Its twin for other systems is file_other.go.
+// This file contains files and directories as the system calls of Linux return them.
+// An *os.File is first offered to the runtime's poller, which cannot poll it;
+// without that a small file takes half the time. file_other.go is its counterpart
+// for other systems.
 
-// A systemFile is an open file or directory.
+// copyLimit is the size, in bytes, up to which reading and writing a file is faster
+// than having the system copy it.
+const copyLimit = 32 << 10
+
+// A systemFile is an open file or directory. It is made ready by open.
 type systemFile struct {
-	systemInfo
-	isOpen bool
-	fd     int
-	cache  *fileCache
+	fd   int // -1 after Close
+	info systemInfo
 }
 
-// open opens a file to be read, or a directory, unless its content is at hand. It
-// makes f that file, or another one if f is open.
-func (f *systemFile) open(name string, cache *fileCache) (fs.File, error) {
-	if kept := cache.open(name); kept != nil {
-		return kept, nil
+// open opens a file for reading, or a directory. It does not wait for the other end
+// of a FIFO. It may be called again after Close.
+func (f *systemFile) open(name string) (fs.File, error) {
+	f.info.name = name
+	err := f.openFor(syscall.O_NONBLOCK)
+	if isLeased(name, err) {
+		err = f.openFor(0)
 	}
-	var fd int
-	err := ignoreEINTR(func() (err error) {
-		fd, err = syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
-		return err
-	})
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		return nil, f.failed("open", err)
 	}
-	if f.isOpen {
-		f = new(systemFile)
-	}
-	f.name, f.isOpen, f.fd, f.cache = name, true, fd, cache
 	return f, nil
 }
 
-// Stat gives what is valid until the next Stat.
+// openFor opens the file for reading, with a flag.
+func (f *systemFile) openFor(flag int) error {
+	return ignoreEINTR(func() (err error) {
+		f.fd, err = syscall.Open(f.info.name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
+		return err
+	})
+}
+
+// Stat returns an fs.FileInfo that is valid until the next call of Stat or open.
 func (f *systemFile) Stat() (fs.FileInfo, error) {
-	if !f.isOpen {
-		return nil, fs.ErrClosed
-	}
-	if err := syscall.Fstat(f.fd, &f.stat); err != nil {
+	if err := syscall.Fstat(f.fd, &f.info.stat); err != nil {
 		return nil, f.failed("stat", err)
 	}
-	return &f.systemInfo, nil
+	return &f.info, nil
 }
 
 func (f *systemFile) failed(op string, err error) error {
-	return &fs.PathError{Op: op, Path: f.name, Err: err}
+	return &fs.PathError{Op: op, Path: f.info.name, Err: err}
 }
 
 // Read implements [io.Reader].
 func (f *systemFile) Read(p []byte) (n int, err error) {
-	if !f.isOpen {
-		return 0, f.failed("read", fs.ErrClosed)
-	}
 	err = ignoreEINTR(func() error { n, err = syscall.Read(f.fd, p); return err })
 	switch {
 	case err != nil:
@@ -75,11 +71,24 @@ func (f *systemFile) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// ReadAt implements [io.ReaderAt].
+func (f *systemFile) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		var m int
+		err = ignoreEINTR(func() error { m, err = syscall.Pread(f.fd, p[n:], off+int64(n)); return err })
+		switch {
+		case err != nil:
+			return n, f.failed("read", err)
+		case m == 0:
+			return n, io.EOF
+		}
+		n += m
+	}
+	return n, nil
+}
+
 // Seek implements [io.Seeker].
 func (f *systemFile) Seek(offset int64, whence int) (int64, error) {
-	if !f.isOpen {
-		return 0, f.failed("seek", fs.ErrClosed)
-	}
 	position, err := syscall.Seek(f.fd, offset, whence)
 	if err != nil {
 		return 0, f.failed("seek", err)
@@ -87,54 +96,27 @@ func (f *systemFile) Seek(offset int64, whence int) (int64, error) {
 	return position, nil
 }
 
-// SyscallConn implements [syscall.Conn], so that package net can have the system
+// SyscallConn implements [syscall.Conn], which package net needs to have the system
 // copy the file.
-func (f *systemFile) SyscallConn() (syscall.RawConn, error) {
-	if !f.isOpen {
-		return nil, f.failed("read", fs.ErrClosed)
-	}
-	return rawFile(f.fd), nil
-}
+func (f *systemFile) SyscallConn() (syscall.RawConn, error) { return rawFile(f.fd), nil }
 
 // A rawFile is the descriptor of a file, which is always ready.
 type rawFile uintptr
 
-// Control implements [syscall.RawConn], as the other two do.
+// Control implements [syscall.RawConn].
 func (f rawFile) Control(call func(fd uintptr)) error { call(uintptr(f)); return nil }
 
-// Read calls once.
+// Read implements [syscall.RawConn].
 func (f rawFile) Read(call func(fd uintptr) bool) error { call(uintptr(f)); return nil }
 
-// Write calls once.
+// Write implements [syscall.RawConn].
 func (f rawFile) Write(call func(fd uintptr) bool) error { call(uintptr(f)); return nil }
 
-// ReadAt is that of io.ReaderAt.
-func (f *systemFile) ReadAt(p []byte, off int64) (n int, err error) {
-	if !f.isOpen {
-		return 0, fs.ErrClosed
-	}
-	for n < len(p) {
-		m, err := syscall.Pread(f.fd, p[n:], off+int64(n))
-		switch {
-		case err == syscall.EINTR:
-		case err != nil:
-			return n, f.failed("read", err)
-		case m == 0:
-			return n, io.EOF
-		default:
-			n += m
-		}
-	}
-	return n, nil
-}
-
-// Close may be called twice.
+// Close implements [fs.File]. After it, all methods but open fail.
 func (f *systemFile) Close() error {
-	if !f.isOpen {
-		return nil
-	}
-	f.isOpen = false
-	return syscall.Close(f.fd)
+	fd := f.fd
+	f.fd = -1
+	return syscall.Close(fd)
 }
 
 // A systemInfo is the fs.FileInfo of a systemFile.
@@ -143,22 +125,13 @@ type systemInfo struct {
 	stat syscall.Stat_t
 }
 
-// Name is that of fs.FileInfo, as are the others.
+// Name implements [fs.FileInfo].
 func (i *systemInfo) Name() string { return path.Base(i.name) }
 
-// Size gives bytes.
+// Size implements [fs.FileInfo].
 func (i *systemInfo) Size() int64 { return i.stat.Size }
 
-// IsDir tells directories.
-func (i *systemInfo) IsDir() bool { return i.stat.Mode&syscall.S_IFMT == syscall.S_IFDIR }
-
-// ModTime is when the content last changed.
-func (i *systemInfo) ModTime() time.Time { return time.Unix(i.stat.Mtim.Unix()) }
-
-// Sys gives a *syscall.Stat_t.
-func (i *systemInfo) Sys() any { return &i.stat }
-
-// Mode tells regular files, directories and others apart.
+// Mode implements [fs.FileInfo]. What is neither a file nor a directory is irregular.
 func (i *systemInfo) Mode() fs.FileMode {
 	mode := fs.FileMode(i.stat.Mode & 0o777)
 	switch i.stat.Mode & syscall.S_IFMT {
@@ -170,134 +143,26 @@ func (i *systemInfo) Mode() fs.FileMode {
 	return mode | fs.ModeIrregular
 }
 
-// A fileCache keeps the content of small files that have not changed for a
-// while. Each use asks the system whether the name still leads to the same file
-// in the same state. The zero value is ready.
-type fileCache struct {
-	mu    sync.RWMutex
-	files map[string]*cachedFile
-	size  int // bytes of content
+// ModTime implements [fs.FileInfo].
+func (i *systemInfo) ModTime() time.Time { return time.Unix(i.stat.Mtim.Unix()) }
+
+// IsDir implements [fs.FileInfo].
+func (i *systemInfo) IsDir() bool { return i.Mode().IsDir() }
+
+// Sys implements [fs.FileInfo]. It returns a *syscall.Stat_t.
+func (i *systemInfo) Sys() any { return &i.stat }
+
+// inodeOf returns the inode of a file.
+func inodeOf(info fs.FileInfo) inode {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return inode{}
+	}
+	return inode{uint64(stat.Dev), stat.Ino, [4]uint32{uint32(stat.Nlink), stat.Mode, stat.Uid, stat.Gid}, time.Unix(stat.Ctim.Unix())}
 }
 
-// copyLimit is up to how many bytes of a file reading and writing is cheaper than
-// the system's own copying.
-const copyLimit = 32 << 10
-
-const (
-	maxCache = 8 << 20 // bytes of content
-
-	// stableFor is for how long a file must not have changed. By then what a
-	// program wrote through a memory map is on the disk, and the next such write
-	// changes the times of the file; until then it might not.
-	stableFor = time.Minute
-)
-
-// A cachedFile is a file that is open for ever, as far as its users see.
-type cachedFile struct {
-	systemInfo
-	content []byte
-}
-
-// open gives the file if it is kept and has not changed.
-func (c *fileCache) open(name string) *cachedFile {
-	c.mu.RLock()
-	f := c.files[name]
-	c.mu.RUnlock()
-	if f == nil {
-		return nil
-	}
-	var now syscall.Stat_t
-	if syscall.Stat(name, &now) == nil && sameState(&now, &f.stat) {
-		return f
-	}
-	c.drop(name, f)
-	return nil
-}
-
-// sameState tells whether it is the same file, in which nothing has changed: the
-// time of the last change of the inode, unlike the other, cannot be set back.
-func sameState(a, b *syscall.Stat_t) bool {
-	return a.Dev == b.Dev && a.Ino == b.Ino && a.Mode == b.Mode && a.Size == b.Size && a.Mtim == b.Mtim && a.Ctim == b.Ctim
-}
-
-func (c *fileCache) drop(name string, f *cachedFile) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.files[name] == f {
-		delete(c.files, name)
-		c.size -= len(f.content)
-	}
-}
-
-// keep keeps the content of f, in the state that its last Stat told, if it can be
-// known when that changes.
-func (f *systemFile) keep(content []byte) {
-	changed := time.Unix(int64(max(f.stat.Mtim.Sec, f.stat.Ctim.Sec)), 0)
-	if time.Since(changed) >= stableFor && f.tellsChanges() {
-		f.cache.add(&cachedFile{f.systemInfo, bytes.Clone(content)})
-	}
-}
-
-// add keeps a file, and drops others, whichever they are, where that is too much.
-func (c *fileCache) add(f *cachedFile) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.files == nil {
-		c.files = make(map[string]*cachedFile)
-	}
-	if old := c.files[f.name]; old != nil {
-		c.size -= len(old.content)
-	}
-	c.files[f.name] = f
-	c.size += len(f.content)
-	for name, other := range c.files {
-		if c.size <= maxCache {
-			break
-		}
-		delete(c.files, name)
-		c.size -= len(other.content)
-	}
-}
-
-// tellsChanges tells whether the file is on a disk of this machine. Elsewhere
-// the times may be those that the system has last heard of, and files in memory
-// do not have them changed by writes through a memory map.
-func (f *systemFile) tellsChanges() bool {
-	const ext4, xfs, btrfs, f2fs = 0xef53, 0x58465342, 0x9123683e, 0xf2f52010
-	var st syscall.Statfs_t
-	if syscall.Fstatfs(f.fd, &st) != nil {
-		return false
-	}
-	switch uint32(st.Type) {
-	case ext4, xfs, btrfs, f2fs:
-		return true
-	}
-	return false
-}
-
-// Stat gives the state in which the file was kept.
-func (f *cachedFile) Stat() (fs.FileInfo, error) { return &f.systemInfo, nil }
-
-// Close does nothing.
-func (f *cachedFile) Close() error { return nil }
-
-// Read is not used: there is ReadAt.
-func (f *cachedFile) Read([]byte) (int, error) { return 0, fs.ErrInvalid }
-
-// ReadAt is that of io.ReaderAt.
-func (f *cachedFile) ReadAt(p []byte, off int64) (int, error) {
-	if off >= int64(len(f.content)) {
-		return 0, io.EOF
-	}
-	n := copy(p, f.content[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// look finds size and time of the file called name, which e is the entry of.
-// Without an fs.FileInfo that takes half the memory.
+// look sets size and time of e, the entry of the file called name. An fs.FileInfo
+// would take twice the memory.
 func (e *listingEntry) look(name string) {
 	var st syscall.Stat_t
 	var err error
@@ -316,8 +181,8 @@ func (e *listingEntry) look(name string) {
 	e.setTime(int64(st.Mtim.Sec))
 }
 
-// ignoreEINTR calls again what a signal has interrupted, as some file systems
-// let it.
+// ignoreEINTR calls a function until it returns another error than EINTR: on some
+// file systems, signals interrupt system calls.
 func ignoreEINTR(call func() error) error {
 	for {
 		if err := call(); err != syscall.EINTR {

@@ -4,6 +4,9 @@ package httpserver
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,9 +14,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
-// A file that is kept is given as long as it is the same in every respect.
+// A file is in the cache as long as it is the same in every respect.
 func TestFileCache(t *testing.T) {
 	t.Parallel()
 	// write writes until that can be seen, as clocks of file systems tick.
@@ -58,17 +62,20 @@ func TestFileCache(t *testing.T) {
 			os.Chtimes(name, old, old)
 			var cache fileCache
 			var opened systemFile
-			f, err := opened.open(name, &cache)
+			f, err := opened.open(name)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer f.Close()
 			f.Stat()
-			cache.add(&cachedFile{opened.systemInfo, []byte("abcde")})
+			cache.put(name, newCachedFile(opened.info.stat, []byte("abcde")))
 			c.change(t, name)
-			kept := cache.open(name)
+			kept, modified := cache.get(name)
 			if (kept != nil) != c.same {
 				t.Errorf("kept: %v", kept != nil)
+			}
+			if c.same && !modified.Equal(old) {
+				t.Errorf("modified: %v", modified)
 			}
 			if !c.same && (len(cache.files) > 0 || cache.size != 0) {
 				t.Error("it is still kept")
@@ -77,24 +84,98 @@ func TestFileCache(t *testing.T) {
 	}
 }
 
-// No more is kept than is allowed.
+// The size of the cache includes names and what each file needs besides.
 func TestFileCacheBound(t *testing.T) {
 	t.Parallel()
-	var cache fileCache
-	for i := range 3 * maxCache / smallBody {
-		cache.add(&cachedFile{systemInfo{name: string(rune(i))}, make([]byte, smallBody)})
-	}
-	sum := 0
-	for _, f := range cache.files {
-		sum += len(f.content)
-	}
-	if sum != cache.size || sum > maxCache || sum < maxCache/2 {
-		t.Errorf("%d bytes are kept, %d counted", sum, cache.size)
+	for _, size := range []int{1, smallBody} {
+		var cache fileCache
+		cost := size + 500 + entryCost
+		for i := range 2 * maxCache / cost {
+			cache.put(fmt.Sprintf("%0500d", i), newCachedFile(syscall.Stat_t{}, make([]byte, size)))
+		}
+		if sum := len(cache.files) * cost; sum != cache.size || sum > maxCache || sum < maxCache/2 {
+			t.Errorf("%d files of %d bytes are kept, which cost %d bytes, %d counted", len(cache.files), size, sum, cache.size)
+		}
 	}
 }
 
-// A file that changes again and again, or has just changed, is not kept; one
-// that has been the same for long is, if its file system tells of changes.
+// A name in the cache does not keep the memory alive that it was cut from, such as the
+// head of a request.
+func TestFileCacheName(t *testing.T) {
+	t.Parallel()
+	var cache fileCache
+	head := strings.Repeat("x", 1<<20)
+	cache.put(head[:10], newCachedFile(syscall.Stat_t{}, nil))
+	for name := range cache.files {
+		if name != head[:10] || unsafe.StringData(name) == unsafe.StringData(head) {
+			t.Errorf("%q is a part of the head", name)
+		}
+	}
+}
+
+// Responses from the cache are those for a file. The content in the cache differs from
+// that of the file here, to tell the two apart.
+func TestFileCacheServes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := filepath.Join(dir, "index.html")
+	cached := bytes.Repeat([]byte("cached\n"), 7000)
+	old := time.Date(2020, 2, 29, 12, 34, 56, 0, time.UTC)
+	if err := os.WriteFile(name, make([]byte, len(cached)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	os.Chtimes(name, old, old)
+	s, err := NewThreadingHTTPServer("127.0.0.1:0", func() Handler { return &SimpleHandler{Directory: dir} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Stderr = io.Discard
+	go s.ServeForever()
+	defer s.Close()
+	exchange := func(request string) (head, body string) {
+		t.Helper()
+		conn, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, request+"\r\n\r\n")
+		response, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, body, _ = strings.Cut(string(response), "\r\n\r\n")
+		return head[:strings.Index(head, "\r\n")], body
+	}
+	var stat syscall.Stat_t
+	syscall.Stat(name, &stat)
+	shared[fileState](&s.HTTPServer).cache.put(name, newCachedFile(stat, cached))
+	etag := newValidators(int64(len(cached)), old, time.Time{}, time.Now()).tag
+	for _, tt := range []struct{ request, head, body string }{
+		{"GET /index.html HTTP/1.0", "HTTP/1.0 200 OK", string(cached)},
+		{"GET / HTTP/1.0", "HTTP/1.0 200 OK", string(cached)},
+		{"GET / HTTP/1.0\r\nRange: bytes=10000-45000", "HTTP/1.0 206 Partial Content", string(cached[10000:45001])},
+		{"GET / HTTP/1.0\r\nRange: bytes=99999-", "HTTP/1.0 416 Range Not Satisfiable", ""},
+		{"GET / HTTP/1.0\r\nIf-None-Match: " + etag, "HTTP/1.0 304 Not Modified", ""},
+		{"HEAD / HTTP/1.0", "HTTP/1.0 200 OK", ""},
+	} {
+		head, body := exchange(tt.request)
+		if head != tt.head || body != tt.body && !strings.Contains(head, "416") {
+			t.Errorf("%s: got %s, %.20q (%d bytes), want %s, %.20q (%d bytes)", tt.request, head, body, len(body), tt.head, tt.body, len(tt.body))
+		}
+	}
+	_, parts := exchange("GET / HTTP/1.0\r\nRange: bytes=7-12,21-26")
+	if strings.Count(parts, "\r\n\r\ncached\r\n") != 2 {
+		t.Errorf("parts: %q", parts)
+	}
+	os.WriteFile(name, []byte("new"), 0o666)
+	if _, body := exchange("GET / HTTP/1.0"); body != "new" {
+		t.Errorf("after a change: %.20q", body)
+	}
+}
+
+// A file that changes again and again, or has just changed, is not put into the cache;
+// one that has been the same for long is, if its file system records changes.
 func TestFileCacheKeeps(t *testing.T) {
 	t.Parallel()
 	exe, err := os.Executable() // just built
@@ -108,24 +189,27 @@ func TestFileCacheKeeps(t *testing.T) {
 	for name, settledFile := range map[string]bool{exe: false, filepath.Join(strings.TrimSpace(string(root)), "VERSION"): true} {
 		var cache fileCache
 		var opened systemFile
-		f, err := opened.open(name, &cache)
+		f, err := opened.open(name)
 		if err != nil {
 			t.Skip("no file to try it with: ", err)
 		}
 		defer f.Close()
 		f.Stat()
-		changed := time.Unix(int64(max(opened.stat.Mtim.Sec, opened.stat.Ctim.Sec)), 0)
-		if settledFile != (time.Since(changed) > stableFor) || settledFile && !opened.tellsChanges() {
+		changed := time.Unix(int64(max(opened.info.stat.Mtim.Sec, opened.info.stat.Ctim.Sec)), 0)
+		if settledFile != (time.Since(changed) > stableFor) || settledFile && !opened.recordsChanges() {
 			t.Logf("%s is of no use for this test", name)
 			continue
 		}
-		opened.keep([]byte("content"))
-		kept := cache.open(name)
+		cache.add(f, []byte("content"))
+		kept, _ := cache.get(name)
 		if (kept != nil) != settledFile {
 			t.Errorf("%s is kept: %v", name, kept != nil)
 		}
-		if kept != nil && !bytes.Equal(kept.content, []byte("content")) {
-			t.Errorf("%q is kept", kept.content)
+		if kept != nil {
+			content, err := io.ReadAll(io.NewSectionReader(kept, 0, kept.Size()))
+			if string(content) != "content" || err != nil {
+				t.Errorf("%q is kept, %v", content, err)
+			}
 		}
 	}
 }

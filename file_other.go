@@ -3,26 +3,48 @@
 package httpserver
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
+	"time"
 )
 
-// A systemFile opens files.
+// This file is the counterpart of file_linux.go and filecache_linux.go for other
+// systems, which open files by package os and do not cache them.
+
+// copyLimit is the size, in bytes, up to which reading and writing a file is faster
+// than having the system copy it.
+const copyLimit = smallBody
+
+// A systemFile opens files and directories.
 type systemFile struct{}
 
-// open opens a file to be read, or a directory.
-func (*systemFile) open(name string, _ *fileCache) (fs.File, error) {
+// open opens a file for reading, or a directory. It does not wait for the other end
+// of a FIFO.
+func (*systemFile) open(name string) (fs.File, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0)
+	if isLeased(name, err) {
+		f, err = os.Open(name)
+	}
 	if err != nil {
-		return nil, err // a nil *os.File would be no nil fs.File
+		return nil, err // a nil *os.File is not a nil fs.File
 	}
 	return f, nil
 }
 
-// A fileCache keeps nothing here.
+// A fileCache is always empty.
 type fileCache struct{}
 
-// look finds size and time of the file called name, which e is the entry of.
+func (*fileCache) get(name string) (content *bytes.Reader, modified time.Time) {
+	return nil, time.Time{}
+}
+
+func (*fileCache) add(f fs.File, content []byte) {}
+
+// inodeOf returns no inode.
+func inodeOf(fs.FileInfo) inode { return inode{} }
+
+// look sets size and time of e, the entry of the file called name.
 func (e *listingEntry) look(name string) {
 	stat := os.Lstat
 	if e.link {
@@ -32,7 +54,3 @@ func (e *listingEntry) look(name string) {
 		e.describe(info)
 	}
 }
-
-// copyLimit is up to how many bytes of a file reading and writing is cheaper than
-// the system's own copying.
-const copyLimit = smallBody

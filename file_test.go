@@ -28,7 +28,7 @@ import (
 type stateFS struct {
 	data     []byte
 	modified time.Time
-	access   string // "at" for io.ReaderAt, "seek" for io.Seeker, else reads on only
+	access   string // "at" for io.ReaderAt, "seek" for io.Seeker, else it has only Read
 	reads    int
 	at       int // the read in which change is called
 	change   func(*stateFS)
@@ -92,7 +92,7 @@ func (f *stateFile) ReadAt(p []byte, off int64) (int, error) {
 	return half + n, err
 }
 
-// numbered gives content in which no two pieces are alike.
+// numbered returns n bytes in which no two pieces are alike.
 func numbered(n int) []byte {
 	var b bytes.Buffer
 	for i := 0; b.Len() < n; i++ {
@@ -101,7 +101,7 @@ func numbered(n int) []byte {
 	return b.Bytes()[:n]
 }
 
-// other gives content of the same length that differs in every line.
+// other returns content of the same length that differs in every line.
 func other(data []byte) []byte { return append(bytes.Clone(data[64:]), data[:64]...) }
 
 // A slowCopy copies by Read alone.
@@ -112,9 +112,9 @@ func (h *slowCopy) CopyFile(dst io.Writer, src io.Reader) error {
 	return err
 }
 
-// What leaves of a file that changes is of one state, or it is not whole. One
-// that is only appended to, or touched, can be sent if that can be found out: if
-// the piece is small, or was watched, as the file is restless.
+// The body is one state of a file that changes, or it is not complete. A file that is
+// only appended to, or touched, can be sent if that can be found out: if the piece is
+// small, or if the file is recent, so that it was summed.
 func TestFileChanges(t *testing.T) {
 	t.Parallel()
 	later := time.Now().Add(time.Hour)
@@ -166,6 +166,24 @@ func TestFileChanges(t *testing.T) {
 						checkChange(t, name, s, data, r.fields, slow, whole)
 					}
 				}
+			}
+		}
+	}
+}
+
+// A change that leaves the same size and time, as in a new file, is found by the sum.
+func TestFileChangesUnseen(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1000, 200_000} {
+		data := numbered(size)
+		for _, slow := range []bool{false, true} {
+			for kind, change := range map[string]func(*stateFS){
+				"none":        func(s *stateFS) {},
+				"overwritten": func(s *stateFS) { s.data = other(s.data) },
+			} {
+				name := fmt.Sprintf("%d bytes, %s, slow %v", size, kind, slow)
+				s := &stateFS{data: bytes.Clone(data), modified: time.Now().Add(time.Hour), access: "at", at: 1, change: change}
+				checkChange(t, name, s, data, "", slow, kind == "none")
 			}
 		}
 	}
@@ -243,8 +261,8 @@ func checkContent(t *testing.T, name string, response *http.Response, body, file
 	}
 }
 
-// A file that the system copies changes while the client, who has the head, does
-// not read: the buffers between them do not hold it.
+// A large file changes while the client, which has read the head, does not read on:
+// the buffers between client and server do not hold the file.
 func TestLargeFileChanges(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
@@ -284,7 +302,24 @@ func TestLargeFileChanges(t *testing.T) {
 		{"cut", func(t *testing.T, name string) { os.Truncate(name, size-1) }, false, false},
 		{"emptied", func(t *testing.T, name string) { os.Truncate(name, 0) }, false, false},
 		{"appended", func(t *testing.T, name string) { write(t, name, os.O_APPEND, []byte("more\n")) }, false, true},
+		{"overwritten, its time set back", func(t *testing.T, name string) {
+			if httpserver.Portable {
+				t.Skip("this is not noticed here")
+			}
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, name, 0, other(data))
+			os.Chtimes(name, info.ModTime(), info.ModTime())
+		}, false, false},
 		{"removed", func(t *testing.T, name string) { os.Remove(name) }, true, true},
+		{"renamed", func(t *testing.T, name string) { os.Rename(name, name+"2") }, true, true},
+		{"replaced", func(t *testing.T, name string) {
+			os.WriteFile(name+"2", other(data), 0o666)
+			os.Rename(name+"2", name)
+		}, true, true},
+		{"hidden", func(t *testing.T, name string) { os.Chmod(name, 0) }, true, true},
 	} {
 		for i, fields := range []string{"", "Range: bytes=5-\r\n", "Range: bytes=9000000-,0-8000000\r\n", "", "Range: bytes=5-\r\n"} {
 			watched := i >= 3
@@ -333,7 +368,7 @@ func TestLargeFileChanges(t *testing.T) {
 	}
 }
 
-// Parts of a file come alike from all that can hold one, over all connections.
+// Ranges of a file are the same whatever holds the file, on all kinds of connections.
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	data := numbered(300_000)
@@ -421,7 +456,7 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// A file without a modification time has no validators, and parts none the less.
+// A file without a modification time has no validators, but ranges.
 func TestRangeWithoutTime(t *testing.T) {
 	t.Parallel()
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = embedded })
@@ -433,7 +468,7 @@ func TestRangeWithoutTime(t *testing.T) {
 	}
 }
 
-// rejecting answers errors in its own way.
+// rejecting overrides SendError.
 type rejecting struct{ httpserver.SimpleHandler }
 
 func (h *rejecting) SendError(code int, message, explain string) {
@@ -448,7 +483,7 @@ func (h *rejecting) GuessType(name string) string {
 	return map[bool]string{true: "text/x\r\nX: y", false: "text/x"}[strings.HasSuffix(name, "bad")]
 }
 
-// What is overridden keeps its say, and no other 416 has the Content-Range.
+// Overrides are called, and no other 416 has the Content-Range.
 func TestRangeOverrides(t *testing.T) {
 	t.Parallel()
 	data := numbered(1000)
@@ -476,8 +511,8 @@ func TestRangeOverrides(t *testing.T) {
 	}
 }
 
-// The end of a file is of the state that the rest is of, also if the file changes
-// just after it was found unchanged.
+// The tail of a file is that of the state that the rest is of, even if the file changes
+// just after the last look at its size and time.
 func TestFileEndChanges(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "f")
@@ -491,7 +526,7 @@ func TestFileEndChanges(t *testing.T) {
 	})
 }
 
-// A lateFile changes after its second Stat, the one at the end.
+// A lateFile changes after its second Stat, which is the last.
 type lateFile struct {
 	*os.File
 	stats  int
@@ -511,7 +546,7 @@ type uncopyableFile struct{ *os.File }
 
 func (uncopyableFile) SyscallConn() (syscall.RawConn, error) { return nil, errors.ErrUnsupported }
 
-// Where the system turns out not to copy a file, it is read and written.
+// A file that the system cannot copy is read and written.
 func TestUncopyable(t *testing.T) {
 	t.Parallel()
 	checkSystemFile(t, filepath.Join(t.TempDir(), "f"), numbered(100_000), func(f *os.File) fs.File {
@@ -519,7 +554,8 @@ func TestUncopyable(t *testing.T) {
 	})
 }
 
-// checkSystemFile writes an old file and asks for it as what wrap makes of it.
+// checkSystemFile writes an old file and requests it from an FS that opens it as what
+// wrap returns.
 func checkSystemFile(t *testing.T, name string, data []byte, wrap func(*os.File) fs.File) {
 	t.Helper()
 	if err := os.WriteFile(name, data, 0o666); err != nil {
@@ -543,4 +579,147 @@ func (w wrapFS) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	return w.wrap(f.(*os.File)), nil
+}
+
+// Delta downloads, as of zsync, ask for many small parts.
+func TestManyRanges(t *testing.T) {
+	t.Parallel()
+	data := numbered(1 << 20)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = fstest.MapFS{"f": {Data: data, ModTime: siteTime}} })
+	var specs []string
+	for i := range 20 {
+		specs = append(specs, fmt.Sprintf("%d-%d", i*50_000, i*50_000+4095))
+	}
+	response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(exchange(t, s.Addr(), "GET /f HTTP/1.1\r\nHost: x\r\nRange: bytes="+strings.Join(specs, ", ")+"\r\n\r\n"))), nil)
+	if err != nil || response.StatusCode != 206 {
+		t.Fatalf("got %v, %v", response, err)
+	}
+	_, params, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	r := mimemultipart.NewReader(response.Body, params["boundary"])
+	for i := range 20 {
+		part, err := r.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(part); !bytes.Equal(got, data[i*50_000:i*50_000+4096]) {
+			t.Errorf("part %d has %d bytes, %v", i, len(got), err)
+		}
+	}
+}
+
+// sendsTwice has two bodies open at once.
+type sendsTwice struct {
+	httpserver.SimpleHandler
+	got [2]string
+}
+
+func (h *sendsTwice) DoGET() {
+	var bodies [2]io.ReadCloser
+	for i := range bodies {
+		h.Path = "/" + strconv.Itoa(i)
+		bodies[i], _ = h.SendHead()
+	}
+	for i, body := range bodies {
+		content, err := io.ReadAll(body)
+		h.got[i] = fmt.Sprint(string(content), err, body.Close(), body.Close())
+	}
+}
+
+// A body that was not closed is not the one of the next SendHead.
+func TestTwoBodies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"0", "1"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("body "+name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := new(sendsTwice)
+	h.Directory = dir
+	s, _ := start(t, func() httpserver.Handler { return h }, nil)
+	exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+	s.Shutdown(t.Context())
+	if want := [2]string{"body 0<nil> <nil> <nil>", "body 1<nil> <nil> <nil>"}; h.got != want {
+		t.Errorf("got %q, want %q", h.got, want)
+	}
+}
+
+// hoarder keeps the body of one request until the next.
+type hoarder struct {
+	httpserver.SimpleHandler
+	kept io.Reader
+	got  chan string
+}
+
+func (h *hoarder) DoGET() {
+	if h.kept != nil {
+		content, err := io.ReadAll(h.kept)
+		h.got <- fmt.Sprintf("%s %v", content, err)
+	}
+	body, _ := h.SendHead()
+	h.kept = body
+	io.Copy(h.WFile, body)
+	body.Close()
+}
+
+// The body of a request has nothing of the next one's, whoever keeps it.
+func TestKeptBody(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 1)
+	s, _ := start(t, func() httpserver.Handler {
+		h := &hoarder{got: got}
+		h.ProtocolVersion = "HTTP/1.1"
+		h.Directory = makeSite(t)
+		return h
+	}, nil)
+	exchange(t, s.Addr(), "GET /hello.txt HTTP/1.1\r\nHost: x\r\n\r\nGET /list/a.txt HTTP/1.1\r\nHost: x\r\n\r\n")
+	if content := <-got; content != " <nil>" {
+		t.Errorf("the body of the first request is now %q", content)
+	}
+}
+
+// generatedFS has one file, which says that its size is 0.
+type generatedFS []byte
+
+func (g generatedFS) Open(name string) (fs.File, error) {
+	f, err := fstest.MapFS{"f": {ModTime: siteTime}}.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return &generatedFile{f, bytes.NewReader(g)}, nil
+}
+
+type generatedFile struct {
+	fs.File
+	content *bytes.Reader
+}
+
+func (f *generatedFile) Read(p []byte) (int, error) { return f.content.Read(p) }
+
+// Content of any length up to 1 MiB is sent from a file that says its size is 0. A file
+// that is empty has validators.
+func TestGeneratedContent(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, 1 << 20, 1<<20 + 1} {
+		data := numbered(size)
+		for _, slow := range []bool{false, true} {
+			s, _ := start(t, func() httpserver.Handler {
+				if slow {
+					h := new(slowCopy)
+					h.FS = generatedFS(data)
+					return h
+				}
+				return &httpserver.SimpleHandler{FS: generatedFS(data)}
+			}, nil)
+			head, body := get(t, s, "/f")
+			switch {
+			case size > 1<<20:
+				if !strings.HasPrefix(head, "HTTP/1.0 404 ") {
+					t.Errorf("%d bytes: %s", size, head)
+				}
+			case !strings.HasPrefix(head, "HTTP/1.0 200 ") || !strings.Contains(head, fmt.Sprintf("\r\nContent-Length: %d\r\n", size)) || strings.Contains(head, "\r\nETag: ") != (size == 0) || body != string(data):
+				t.Errorf("%d bytes, slow %v: %s, %d bytes", size, slow, head, len(body))
+			}
+		}
+	}
 }

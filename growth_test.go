@@ -24,9 +24,9 @@ import (
 
 var plot = flag.String("plot", "", "file for what BenchmarkGrowth measures, as SVG")
 
-// BenchmarkGrowth measures how the time for an answer grows with the number of
-// connections, with the size of a file, with the number of entries of a folder,
-// and with the depth of a path, beside net/http and in turns with it.
+// BenchmarkGrowth measures how the time for a response grows with the number of
+// connections, the size of a file, the number of entries of a folder, and the depth of
+// a path, in turns with net/http.
 func BenchmarkGrowth(b *testing.B) {
 	site := b.TempDir()
 	var charts []*chart
@@ -83,9 +83,10 @@ func BenchmarkGrowth(b *testing.B) {
 	}
 }
 
-// growthPair gives how long an answer takes each of the servers, if so many
-// connections ask for it at once: the median of all rounds.
+// growthPair returns how long each of the servers takes for a response that so many
+// connections request at once: the median of all rounds.
 func growthPair(b *testing.B, site, target string, connections int) (ours, theirs time.Duration) {
+	b.Helper()
 	request := "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n"
 	var askers [2][]*asker
 	for i, server := range []string{"httpserver", "net/http"} {
@@ -104,7 +105,7 @@ func growthPair(b *testing.B, site, target string, connections int) (ours, their
 		}
 		return time.Since(begin) / time.Duration(connections)
 	}
-	round(askers[0]) // to have the file in memory
+	round(askers[0]) // brings the file into memory
 	round(askers[1])
 	var took [2][]time.Duration
 	for b.Loop() {
@@ -115,7 +116,8 @@ func growthPair(b *testing.B, site, target string, connections int) (ours, their
 	return median(took[0]), median(took[1])
 }
 
-// startSite serves a directory from a process of its own, to the end of the benchmark.
+// startSite serves a directory from a process of its own until the end of the
+// benchmark.
 func startSite(b *testing.B, server, site string) net.Addr {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -146,7 +148,7 @@ func startSite(b *testing.B, server, site string) net.Addr {
 	return addr
 }
 
-// serveSite is that process: it says where it listens, and ends with its standard input.
+// serveSite is that process. It prints its address, and ends with its standard input.
 func serveSite(server, site string) {
 	s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", newUnloggedFiles(site, "HTTP/1.1"))
 	if err != nil {
@@ -166,7 +168,7 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// A chart shows times for an answer, on a logarithmic scale.
+// A chart shows times for a response on a logarithmic scale.
 type chart struct {
 	title  string
 	values []int64
@@ -236,7 +238,8 @@ func (c *chart) draw(svg *bytes.Buffer) {
 		(chartLeft+chartWidth-chartRight)/2, chartTop-12, c.title)
 }
 
-// short writes a number with a binary prefix where that is exact, else a decimal one.
+// short formats a number with a binary prefix if that is exact, else with a decimal
+// one.
 func short(n int64) string {
 	for _, unit := range []struct {
 		size int64

@@ -42,6 +42,7 @@ type Handler interface {
 	Finish()
 	HandleOneRequest()
 	ParseRequest() bool
+	Dispatch()
 	HandleExpect100() bool
 
 	SendError(code int, message, explain string)
@@ -137,13 +138,13 @@ type BaseRequestHandler struct {
 	body      bodyReader
 	out       responseWriter
 	line      requestLine
-	rawLine   string    // the request line that ParseRequest parses
-	rawHeader string    // the header that came with it; "" if it has to be read
+	rawHeader string    // the header that came with the request line; "" if it has to be read
 	address   string    // AddressString of addressOf
 	addressOf net.Addr  //
 	version   string    // cache of versionString
 	date      string    // DateTimeString of dateOf
 	dateOf    int64     // in seconds since 1970
+	begun     bool      // a request was begun and is not ended
 	broken    bool      // nothing that follows can be read as a request
 	cut       bool      // the response must not look complete
 	expects   bool      // the client waits for 100 Continue
@@ -174,7 +175,8 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
-	b.in.conn, b.in.timeout = conn, &b.Timeout
+	b.in.conn, b.in.timeout, b.in.fixture = conn, &b.Timeout, state.fixture
+	b.body.err = errNoRequest
 	b.out.conn, b.out.timeout, b.out.length = conn, &b.Timeout, -1
 }
 
@@ -198,9 +200,7 @@ func (h *BaseRequestHandler) Setup() {
 // Finish is called once, after the last request, also after a panic. It sends a head
 // that is held. Python: StreamRequestHandler.finish.
 func (h *BaseRequestHandler) Finish() {
-	if h.out.ended {
-		h.out.flush()
-	}
+	h.endRequest()
 	h.out.dropHead()
 	h.in.release()
 }
@@ -214,32 +214,43 @@ func (h *BaseRequestHandler) Handle() {
 	}
 }
 
-// HandleOneRequest reads a request, calls the method for it, and makes the connection
-// ready for the next one. Python: handle_one_request.
+// HandleOneRequest calls ReadRequestLine, ParseRequest and Dispatch, and makes the
+// connection ready for the next request. Python: handle_one_request.
 func (h *BaseRequestHandler) HandleOneRequest() {
-	if !h.awaitRequest() {
-		h.CloseConnection = true
-		return
-	}
-	h.out.begin()
-	h.out.badFraming = false
-	h.body.reset(&h.in, 0)
-	h.cut, h.expects = false, false
-	if h.readRequestLine() && h.Self().ParseRequest() {
-		h.dispatch()
+	if h.ReadRequestLine() && h.Self().ParseRequest() {
+		h.Self().Dispatch()
 	}
 	h.endRequest()
 }
 
-// ParseRequest parses the request line, and reads and parses the header. It reports
-// whether there is a request to handle; if not, the client got an error response. An
-// override calls this method first. Python: parse_request.
+// ReadRequestLine waits for a request and reads its first line, without the line end,
+// into RequestLine. It reports whether there is one for ParseRequest. Overrides of
+// Handle and HandleOneRequest that do not call the embedded method call this one:
+// RFile has the body of a request, and is empty until ParseRequest has returned true.
+// Python: handle_one_request, which sets raw_requestline.
+func (h *BaseRequestHandler) ReadRequestLine() bool {
+	h.endRequest()
+	if !h.awaitRequest() {
+		h.CloseConnection = true
+		return false
+	}
+	h.begun = true
+	h.out.begin()
+	h.out.badFraming = false
+	h.body.reset(&h.in, 0)
+	h.cut, h.expects = false, false
+	return h.readRequestLine()
+}
+
+// ParseRequest parses RequestLine, and reads and parses the header. It reports whether
+// there is a request to handle; if not, the client got an error response. An override
+// calls this method first. Python: parse_request.
 func (h *BaseRequestHandler) ParseRequest() bool {
-	h.RequestLine, h.Path, h.Headers = h.rawLine, "", h.Headers[:0]
+	h.Path, h.Headers = "", h.Headers[:0]
 	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
 	h.CloseConnection = true
 	var err *statusError
-	h.line, err = parseRequestLine(h.rawLine)
+	h.line, err = parseRequestLine(h.RequestLine)
 	h.RequestVersion = cmp.Or(h.line.version, h.RequestVersion)
 	if err != nil {
 		return h.refuse(err)
@@ -250,9 +261,10 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	}
 	if h.line.simple() {
 		h.state.waited()
-		return true
+	} else if !h.parseHeader() {
+		return false
 	}
-	return h.parseHeader() && h.checkExpect()
+	return !h.in.fixture.answer() && h.checkExpect()
 }
 
 // HandleExpect100 responds to a request of HTTP/1.1 whose client waits for 100 Continue
@@ -265,8 +277,9 @@ func (h *BaseRequestHandler) HandleExpect100() bool {
 	return true
 }
 
-// dispatch calls the method for the request.
-func (h *BaseRequestHandler) dispatch() {
+// Dispatch calls the method for Command: DoGET for GET and so on, for others what
+// Method returns. An override handles all requests in one place.
+func (h *BaseRequestHandler) Dispatch() {
 	if method := methods[h.Command]; method != nil {
 		method(h.Self())
 	} else if method := h.Self().Method(h.Command); method != nil {
@@ -276,10 +289,15 @@ func (h *BaseRequestHandler) dispatch() {
 	}
 }
 
-// endRequest sends a head that is held, and decides whether another request can
-// follow.
+// endRequest ends a request that was begun: it sends a head that is held, and decides
+// whether another request can follow.
 func (h *BaseRequestHandler) endRequest() {
 	h.closeOpened()
+	if !h.begun {
+		return
+	}
+	h.begun = false
+	defer h.in.fixture.finish()
 	if h.out.failure() == errHijacked {
 		h.CloseConnection = true
 		return
@@ -295,7 +313,7 @@ func (h *BaseRequestHandler) endRequest() {
 	}
 	h.logIncomplete()
 	if h.CloseConnection && (h.broken || h.body.err != io.EOF || len(h.in.buffered()) > 0 || h.in.full) {
-		h.state.linger = lingerTime
+		h.state.linger = max(h.state.linger, lingerTime)
 	}
 }
 
@@ -364,14 +382,50 @@ func (h *BaseRequestHandler) DoCONNECT() { h.unsupported() }
 func (h *BaseRequestHandler) DoTRACE() { h.unsupported() }
 
 // Method returns the function that handles a request method other than the nine
-// above, or nil for a 501, as here. Method names are case-sensitive. An override
-// contains something like
+// above, or nil for a 501, as here. Names are case-sensitive. A method called DoSPAM is
+// not called by itself: an override of Method contains something like
 //
 //	case "SPAM": return h.DoSPAM
 func (h *BaseRequestHandler) Method(name string) func() { return nil }
 
 func (h *BaseRequestHandler) unsupported() {
+	if name := misspelledMethod(h.Self(), h.Command); name != "" {
+		h.Self().LogError("%T has a method %s, but the one for %s is Do%[3]s", h.Self(), name, h.Command)
+	}
 	h.Self().SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
+}
+
+// misspelledMethod returns the name of a method of h that looks like the one for a
+// request method, but is never called; "" if there is none.
+func misspelledMethod(h Handler, command string) string {
+	name, found := "", false
+	switch command {
+	case "GET":
+		name = "DoGet"
+		_, found = h.(interface{ DoGet() })
+	case "HEAD":
+		name = "DoHead"
+		_, found = h.(interface{ DoHead() })
+	case "POST":
+		name = "DoPost"
+		_, found = h.(interface{ DoPost() })
+	case "PUT":
+		name = "DoPut"
+		_, found = h.(interface{ DoPut() })
+	case "PATCH":
+		name = "DoPatch"
+		_, found = h.(interface{ DoPatch() })
+	case "DELETE":
+		name = "DoDelete"
+		_, found = h.(interface{ DoDelete() })
+	case "OPTIONS":
+		name = "DoOptions"
+		_, found = h.(interface{ DoOptions() })
+	}
+	if !found {
+		return ""
+	}
+	return name
 }
 
 // SendError logs an error, by LogError in the format "code %d, message %s", and sends a complete response for it. An empty message or
@@ -435,16 +489,21 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 
 // SendHeader adds a header field to the response. A Connection field of close or
 // keep-alive sets CloseConnection. CR, LF or NUL in name or value is a bug of the
-// program: SendHeader panics. Python: send_header.
+// program: SendHeader panics.
+//
+// After EndHeaders, SendHeader and EndHeaders write a header into the body, as
+// multipart/x-mixed-replace needs it, if the response has no length; if it has one,
+// that is an error and closes the connection. Python: send_header.
 func (h *BaseRequestHandler) SendHeader(name, value string) {
 	checkField(name, value)
 	if h.out.ended {
-		h.tooLate("SendHeader")
+		h.continueBody("SendHeader", name, ": ", value, "\r\n")
 		return
 	}
 	h.out.field(name, value)
 	if h.RequestVersion == "HTTP/0.9" {
 		h.out.dropHead()
+		return
 	}
 	if f := (&Field{Name: name}); !f.is("Connection") {
 		return
@@ -481,7 +540,9 @@ func splitsField(s string) bool {
 func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
 	if w.ended {
-		h.tooLate("EndHeaders")
+		if h.continueBody("EndHeaders", "\r\n") {
+			h.Self().FlushHeaders()
+		}
 		return
 	}
 	w.noBody = h.Command == "HEAD" || w.code == 204 || w.code == 304
@@ -510,11 +571,17 @@ func (h *BaseRequestHandler) EndHeaders() {
 	}
 }
 
-// tooLate ends a connection on which a head was continued after its end. That
-// would be read as the body, so it is not sent.
-func (h *BaseRequestHandler) tooLate(what string) {
-	h.CloseConnection, h.out.badFraming = true, true
-	h.Self().LogError("%s called after EndHeaders", what)
+// continueBody adds to a body of unknown length, which FlushHeaders or a Write to WFile
+// sends. It returns false, and lets the connection close, if the body has a length.
+func (h *BaseRequestHandler) continueBody(caller string, text ...string) bool {
+	w := &h.out
+	if w.unframed() || h.Command == "HEAD" && w.length < 0 && !w.chunked {
+		w.appendBody(text...)
+		return true
+	}
+	h.CloseConnection, w.badFraming = true, true
+	h.Self().LogError("%s called after EndHeaders", caller)
+	return false
 }
 
 // FlushHeaders sends the head, or as much of it as there is. Called by EndHeaders,

@@ -1,6 +1,8 @@
 package httpserver
 
 import (
+	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,7 +27,7 @@ type Field struct{ Name, Value string }
 
 // is reports whether the field's name is name, ignoring case.
 func (f *Field) is(name string) bool {
-	return len(f.Name) == len(name) && strings.EqualFold(f.Name, name) // comparing lengths is faster
+	return equalFold(f.Name, name)
 }
 
 // Get returns the value of the first field with the given name, ignoring case.
@@ -63,11 +65,33 @@ func hasToken(list, token string) bool {
 	for list != "" {
 		var item string
 		item, list, _ = strings.Cut(list, ",")
-		if strings.EqualFold(trimSpace(item), token) {
+		if equalFold(trimSpace(item), token) {
 			return true
 		}
 	}
 	return false
+}
+
+// equalFold reports whether two strings are equal if the case of ASCII letters is
+// ignored. The elements of the protocol are ASCII: unlike strings.EqualFold, it does
+// not take a Kelvin sign for a k, which another reader would not do either.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c |= 0x20
+	}
+	return c
 }
 
 // A requestLine is a parsed request line.
@@ -352,4 +376,15 @@ func checkHost(fields Header, r *requestLine) *statusError {
 // atLeast reports whether the request's version is major.minor or later.
 func (r *requestLine) atLeast(major, minor int64) bool {
 	return r.major > major || r.major == major && r.minor >= minor
+}
+
+// allowsHost reports whether Hosts, which is set, allows a request for an authority,
+// host[:port].
+func (s *HTTPServer) allowsHost(authority string) bool {
+	host, _, _ := cutPort(authority)
+	host = strings.TrimSuffix(host, ".")
+	if host == "" || host[0] == '[' || equalFold(host, "localhost") || net.ParseIP(host) != nil {
+		return true
+	}
+	return slices.ContainsFunc(s.Hosts, func(name string) bool { return equalFold(name, host) })
 }

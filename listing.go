@@ -1,9 +1,12 @@
 package httpserver
 
 import (
+	"bytes"
 	"cmp"
+	"io"
 	"io/fs"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -13,22 +16,191 @@ import (
 	"unicode/utf8"
 )
 
-// This file holds the listing of a directory: its order, and the page or the
-// JSON that shows it. Names, links, marks and order are those of Python's page.
+// This file contains the listing of a directory: reading it, sharing that with other
+// requests, the order of the entries, and the page in HTML or JSON. Names, links,
+// marks and the default order are those of Python.
+
+// ListDirectory sends the head of a listing and returns the page, which the caller
+// closes. The page shows the directory in the order that the query asks for with
+// sort=name, size or date and order=asc or desc. If Accept prefers application/json,
+// it is an array of objects with name, type ("file", "directory" or "other"; a link is
+// what it leads to), size in bytes, mtime in the format of RFC 3339, and href; size
+// and mtime may be null. If the directory cannot be read, ListDirectory sends a 404.
+// Python: list_directory.
+func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
+	self := h.files()
+	entries, err := h.listDirectory(name)
+	switch {
+	case outOfResources(err):
+		self.SendError(503, "", "")
+		return nil, false
+	case err != nil:
+		self.SendError(404, "No permission to list directory", "")
+		return nil, false
+	}
+	order := parseListingOrder(targetQuery(h.Path))
+	entries = order.apply(entries)
+	json := prefersJSON(h.Headers)
+	page, contentType := pages.Get().(*[]byte), "text/html; charset=utf-8"
+	if json {
+		*page, contentType = appendListingJSON((*page)[:0], entries), "application/json"
+	} else {
+		*page = appendListingPage((*page)[:0], targetPath(h.Path), entries, order)
+	}
+	self.SendResponse(200, "")
+	self.SendHeader("Content-type", contentType)
+	self.SendHeader("Content-Length", strconv.Itoa(len(*page)))
+	if !json {
+		self.SendHeader("Content-Security-Policy", listingPolicy)
+	}
+	self.SendHeader("X-Content-Type-Options", "nosniff")
+	self.SendHeader("Vary", "Accept")
+	self.EndHeaders()
+	b := &listingBody{page: page}
+	b.Reset(*page)
+	return b, true
+}
+
+// pages holds the memory of pages that were sent.
+var pages = sync.Pool{New: func() any { return new([]byte) }}
+
+// A listingBody reads a page, whose memory is used again after Close.
+type listingBody struct {
+	bytes.Reader
+	page *[]byte // nil after Close
+}
+
+// Close implements [io.Closer]. Closing a closed body does nothing.
+func (b *listingBody) Close() error {
+	b.Reset(nil)
+	if b.page != nil && cap(*b.page) <= 1<<20 {
+		pages.Put(b.page)
+	}
+	b.page = nil
+	return nil
+}
 
 // A listingEntry is one line of a listing.
 type listingEntry struct {
 	name      string
-	key       string // the name in lower case, which puts it in its place
-	dir, link bool   // a link to a directory is both
-	size      int64  // bytes of a regular file, or of one that a link leads to; else -1
-	modified  int64  // seconds since 1970; noTime if that is not known
+	key       string // the name in lower case, by which entries are sorted
+	dir, link bool   // both are set for a link to a directory
+	size      int64  // bytes of a regular file, or of the one a link leads to; else -1
+	modified  int64  // seconds since 1970; noTime if unknown
 }
 
-// noTime is before all times.
+// noTime is earlier than all times.
 const noTime = math.MinInt64
 
-// describe takes over what a file or directory says of itself.
+// listDirectory returns the entries of a directory in the default order. They may be
+// shared with other requests, except for those of an FS, which may be another one for
+// each handler.
+func (h *SimpleHandler) listDirectory(name string) ([]listingEntry, error) {
+	read := func() ([]listingEntry, error) { return h.readDirectory(name) }
+	if h.FS != nil {
+		return read()
+	}
+	return h.fileState().listings.share(name, read)
+}
+
+// A readings lets requests for the same directory share a reading of it. The zero
+// value is ready for use.
+type readings struct {
+	mu    sync.Mutex
+	names map[string]*reading // the last reading of each directory, until it ends
+}
+
+// A reading is a reading of a directory.
+type reading struct {
+	begun   bool          // no request can join any more
+	done    chan struct{} // closed at the end
+	entries []listingEntry
+	err     error
+}
+
+// share returns the result of read, or that of another request's read which had not
+// begun, so that it is not older than the request. A directory is read once at a time:
+// requests that come meanwhile share the next reading.
+func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
+	r.mu.Lock()
+	last := r.names[name]
+	if last != nil && !last.begun {
+		r.mu.Unlock()
+		<-last.done
+		return last.entries, last.err
+	}
+	mine := &reading{done: make(chan struct{}), err: errUnlisted} // err if read panics
+	if r.names == nil {
+		r.names = make(map[string]*reading)
+	}
+	r.names[name] = mine
+	r.mu.Unlock()
+	defer r.end(name, mine)
+	if last != nil {
+		<-last.done
+	}
+	runtime.Gosched() // requests that have arrived join
+	r.mu.Lock()
+	mine.begun = true
+	r.mu.Unlock()
+	mine.entries, mine.err = read()
+	return mine.entries, mine.err
+}
+
+// end ends a reading, which may have failed.
+func (r *readings) end(name string, mine *reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.names[name] == mine {
+		delete(r.names, name)
+	}
+	close(mine.done)
+}
+
+// readDirectory reads a directory. Entries that cannot be examined, such as links that
+// lead nowhere, have neither size nor time.
+func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
+	read, err := h.readNames(name)
+	if err != nil {
+		return nil, err
+	}
+	name = strings.TrimSuffix(name, "/") + "/"
+	entries := make([]listingEntry, len(read))
+	for i, d := range read {
+		e := &entries[i]
+		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), dir: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
+		if h.FS == nil {
+			e.look(name + e.name)
+		} else if info, err := h.entryInfo(d, name); err == nil {
+			e.describe(info)
+		}
+	}
+	slices.SortFunc(entries, compareNames)
+	return entries, nil
+}
+
+// readNames returns the entries of a directory in any order.
+func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
+	if h.FS != nil {
+		return fs.ReadDir(h.FS, fsName(name))
+	}
+	d, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.ReadDir(-1) // os.ReadDir would sort
+}
+
+// entryInfo describes an entry of a directory of FS, or what it links to.
+func (h *SimpleHandler) entryInfo(d fs.DirEntry, directory string) (fs.FileInfo, error) {
+	if d.Type()&fs.ModeSymlink != 0 {
+		return h.stat(directory + d.Name())
+	}
+	return d.Info()
+}
+
+// describe sets what info says about a file or directory.
 func (e *listingEntry) describe(info fs.FileInfo) {
 	e.dir = info.IsDir()
 	if info.Mode().IsRegular() {
@@ -39,7 +211,8 @@ func (e *listingEntry) describe(info fs.FileInfo) {
 	}
 }
 
-// setTime takes a time over if it has a year of four digits, as RFC 3339 asks for.
+// setTime sets the modification time if its year has four digits, as RFC 3339
+// requires.
 func (e *listingEntry) setTime(unix int64) {
 	const year0, year10000 = -62167219200, 253402300800
 	if year0 <= unix && unix < year10000 {
@@ -47,8 +220,8 @@ func (e *listingEntry) setTime(unix int64) {
 	}
 }
 
-// A listingOrder is what the query of a listing asks for. The zero value is
-// Python's order, by name without regard to case; folders stand among the files.
+// A listingOrder is the order of a listing. The zero value is Python's order: by name,
+// ignoring case, with directories among the files.
 type listingOrder struct {
 	column     listingColumn
 	descending bool
@@ -58,23 +231,23 @@ type listingColumn int
 
 const (
 	byName listingColumn = iota
-	bySize               // what has no size, such as a folder, is less than an empty file
+	bySize               // entries without a size, such as directories, are the smallest
 	byDate
 )
 
-// listingColumns are the columns as queries and as people call them, and whether
-// their largest is what people want to see first.
+// listingColumns are the columns of a listing: their names in queries and on the page,
+// and whether the first click sorts in descending order.
 var listingColumns = [...]struct {
 	query, title string
-	largestFirst bool
+	descending   bool
 }{
 	byName: {"name", "Name", false},
 	bySize: {"size", "Size", true},
 	byDate: {"date", "Modified (UTC)", true},
 }
 
-// parseListingOrder reads sort=name|size|date and order=asc|desc. Any other value
-// stands for the default.
+// parseListingOrder parses the query of a listing, sort=name|size|date and
+// order=asc|desc. Any other value means the default.
 func parseListingOrder(query string) (order listingOrder) {
 	for pair := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(pair, "=")
@@ -93,7 +266,7 @@ func parseListingOrder(query string) (order listingOrder) {
 	return order
 }
 
-// compareNames is the default order.
+// compareNames compares entries in the default order.
 func compareNames(a, b listingEntry) int {
 	if c := strings.Compare(a.key, b.key); c != 0 {
 		return c
@@ -101,9 +274,9 @@ func compareNames(a, b listingEntry) int {
 	return strings.Compare(a.name, b.name)
 }
 
-// apply gives entries, which are in the default order, in another one. What is
-// equal stays in the default order, also where that is descending. The slice
-// that it gets stays as it is.
+// apply returns entries, which are in the default order, in the given one. Equal
+// entries stay in the default order, even if the order is descending. apply does not
+// change the slice.
 func (order listingOrder) apply(entries []listingEntry) []listingEntry {
 	if order == (listingOrder{}) {
 		return entries
@@ -126,8 +299,8 @@ func (order listingOrder) apply(entries []listingEntry) []listingEntry {
 	return entries
 }
 
-// baseStyle is the look of all pages. It has no percent sign, which an error
-// page would take for a directive.
+// baseStyle is the style of all pages. It does not contain a percent sign, which is
+// special in an error page.
 const baseStyle = `
 :root{color-scheme:light dark;--text:#1d2126;--soft:#5c6670;--line:#e2e6ea;--hover:#f2f5f8;--back:#fff;--link:#0b5cad}
 @media(prefers-color-scheme:dark){:root{--text:#e4e7ea;--soft:#9aa4ae;--line:#2d3339;--hover:#1e2328;--back:#15181b;--link:#7ab7ff}}
@@ -136,9 +309,9 @@ a{color:var(--link);text-decoration:none}
 a:hover{text-decoration:underline}
 `
 
-// listingStyle is the whole style of a listing, the one thing that
-// listingPolicy allows. The heading is for Python's parsers and for screen readers,
-// others see the path instead. On a phone, size and date stand below the name.
+// listingStyle is the style of a listing. The heading is for screen readers and for
+// programs that parse Python's pages; others see the path instead. On a phone, size
+// and date are below the name.
 const listingStyle = baseStyle + `h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;margin:0}
 nav{font-size:1.5rem;line-height:1.4;font-weight:600}
 nav:before{content:"Directory listing for";display:block;font-size:.875rem;font-weight:400;color:var(--soft)}
@@ -174,18 +347,18 @@ li a{padding:.15rem 0}
 }
 `
 
-// listingPolicy lets the page use its style, named by its SHA-256, and nothing
-// else (Content Security Policy Level 3).
+// listingPolicy allows the page to use its style, which it names by SHA-256, and
+// nothing else (Content Security Policy Level 3).
 const listingPolicy = "default-src 'none'; style-src 'sha256-" + listingStyleHash + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
-// listingStyleHash is a constant, as crypto/sha256 makes a program 5 % larger. A
-// test says what it should be.
+// listingStyleHash is a constant because crypto/sha256 makes a program 5 % larger. A
+// test computes it.
 const listingStyleHash = "kP78EPtrMfVv2/uBsW3WVjyn8uRZ0dLMacaUAP+pEfQ="
 
-// appendListingPage appends the page for a directory, whose path is that of the
-// request target.
+// appendListingPage appends the page for a directory. path is the path of the request
+// target.
 func appendListingPage(dst []byte, path string, entries []listingEntry, order listingOrder) []byte {
-	dst = slices.Grow(dst, 5000+200*len(entries)) // about what it takes
+	dst = slices.Grow(dst, 5000+200*len(entries)) // about the size of the page
 	title := "Directory listing for " + escapeHTML(unquote(path))
 	dst = append(dst, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"+
 		"<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>"...)
@@ -209,9 +382,9 @@ func appendListingPage(dst []byte, path string, entries []listingEntry, order li
 	return append(dst, "</body>\n</html>\n"...)
 }
 
-// appendListingPath appends the path, each part a link. The links are relative,
-// so that they work behind a proxy that serves the tree below a prefix; a part
-// is what the client takes for one, before %2F is decoded.
+// appendListingPath appends the path with a link for each of its parts. The links are
+// relative, so that they work behind a proxy that adds a prefix to the path. The path
+// is split before it is decoded, as the client does it.
 func appendListingPath(dst []byte, path string) []byte {
 	dst = append(dst, `<nav aria-label="Path">`...)
 	for start, up := 0, strings.Count(path, "/")-1; up >= 0; up-- {
@@ -231,7 +404,7 @@ func appendListingPath(dst []byte, path string) []byte {
 	return append(dst, "</nav>\n"...)
 }
 
-// appendListingSummary says how much there is.
+// appendListingSummary appends the number and total size of the entries.
 func appendListingSummary(dst []byte, entries []listingEntry) []byte {
 	if len(entries) == 0 {
 		return append(dst, "<p>This folder is empty.</p>\n"...)
@@ -259,7 +432,8 @@ func appendListingSummary(dst []byte, entries []listingEntry) []byte {
 	return append(dst, "</p>\n"...)
 }
 
-// appendCount appends an item, if there is any, to the list that begins at begin.
+// appendCount appends a number of items to the list that begins at begin, unless it
+// is 0.
 func appendCount(dst []byte, begin int, n int64, what string) []byte {
 	if n == 0 {
 		return dst
@@ -275,12 +449,11 @@ func appendCount(dst []byte, begin int, n int64, what string) []byte {
 	return dst
 }
 
-// appendHead appends the head of a column, with the link that sorts by it or, if
-// that is the order already, turns it round. Programs that follow all links are
-// asked not to follow these.
+// appendHead appends the head of a column. It is a link that sorts by the column or, if
+// that is the order already, reverses it. rel=nofollow keeps crawlers away from it.
 func (order listingOrder) appendHead(dst []byte, column listingColumn) []byte {
 	c := &listingColumns[column]
-	descending := c.largestFirst
+	descending := c.descending
 	dst = append(dst, `<th scope="col"`...)
 	if column == order.column {
 		descending = !order.descending
@@ -301,9 +474,9 @@ func (order listingOrder) appendHead(dst []byte, column listingColumn) []byte {
 	return append(dst, "</a>"...)
 }
 
-// appendRow appends a row of the table. What is between the line ends is, to the
-// byte, a line of Python's page; an item has to be in a list, so there is one in
-// the cell, which screen readers pass over.
+// appendRow appends a row of the table. One of its lines is exactly a line of Python's
+// page. HTML requires that the li element in it is in a list, which screen readers
+// ignore.
 func (e *listingEntry) appendRow(dst []byte) []byte {
 	dst = append(dst, "<tr><td><ul role=\"none\">\n<li><a href=\""...)
 	dst = e.appendLink(dst)
@@ -330,7 +503,7 @@ func (e *listingEntry) appendRow(dst []byte) []byte {
 	return append(dst, "</time>\n"...)
 }
 
-// appendSizeCell appends a size, and the exact one for who points at it.
+// appendSizeCell appends a size, with the exact number of bytes as its tooltip.
 func appendSizeCell(dst []byte, size int64) []byte {
 	if size < 0 {
 		return append(dst, "<td>"...)
@@ -345,7 +518,7 @@ func appendSizeCell(dst []byte, size int64) []byte {
 	return appendSize(dst, size)
 }
 
-// appendLink appends the entry's link, relative to the directory.
+// appendLink appends the link to the entry, relative to the directory.
 func (e *listingEntry) appendLink(dst []byte) []byte {
 	dst = appendPercentEncoded(dst, e.name, nameBytes)
 	if e.dir {
@@ -354,15 +527,15 @@ func (e *listingEntry) appendLink(dst []byte) []byte {
 	return dst
 }
 
-// appendSize appends a number of bytes for people: in units of 1000, as disks
-// and networks are measured in, with one digit after the point below ten.
+// appendSize appends a number of bytes in a unit that is a power of 1000, with one
+// decimal if the number of units is below ten.
 func appendSize(dst []byte, n int64) []byte {
 	if n < 1000 {
 		return append(strconv.AppendInt(dst, n, 10), " B"...)
 	}
 	const units = "kMGTPE"
 	unit := 0
-	for ; n >= 999_500; unit++ { // what would be rounded to 1000
+	for ; n >= 999_500; unit++ { // which would be rounded to 1000
 		n /= 1000
 	}
 	if tenths := (n + 50) / 100; tenths < 100 {
@@ -373,12 +546,12 @@ func appendSize(dst []byte, n int64) []byte {
 	return append(dst, ' ', units[unit], 'B')
 }
 
-// appendTime appends a time, in seconds since 1970, as RFC 3339 has it.
+// appendTime appends a time, given in seconds since 1970, in the format of RFC 3339.
 func appendTime(dst []byte, unix int64) []byte {
 	return time.Unix(unix, 0).UTC().AppendFormat(dst, time.RFC3339)
 }
 
-// appendHTML appends s as HTML text.
+// appendHTML appends s, escaped as the text of an HTML element.
 func appendHTML(dst []byte, s string) []byte {
 	done := 0
 	for i := 0; i < len(s); i++ {
@@ -401,12 +574,12 @@ func appendHTML(dst []byte, s string) []byte {
 
 // appendListingJSON appends a listing as an array of objects with:
 //
-//	name   as the page has it, without a mark; what is not UTF-8 is U+FFFD
-//	type   "file", "directory" or "other"; a link is what it leads to, "other" if
-//	       that is nothing that is served
+//	name   the name, in which bytes that are not UTF-8 are replaced by U+FFFD
+//	type   "file", "directory" or "other"; a link is what it leads to, or "other"
+//	       if that is not served
 //	size   bytes of a file, else null
-//	mtime  RFC 3339, UTC; null if it is not known
-//	href   the link of the page, which is exact for names that are not UTF-8 too
+//	mtime  modification time in the format of RFC 3339, in UTC; null if unknown
+//	href   link as on the page, which is exact for all names
 func appendListingJSON(dst []byte, entries []listingEntry) []byte {
 	separator := "["
 	for i := range entries {
@@ -456,9 +629,9 @@ func appendJSONString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// prefersJSON tells whether the Accept fields of a request prefer
-// application/json to text/html (RFC 9110 section 12.5.1): by weight, else by
-// being named where the other is not. No preference is one for HTML.
+// prefersJSON reports whether the Accept fields of a request prefer application/json to
+// text/html (RFC 9110 section 12.5.1): it has the larger weight or, if the weights are
+// equal, is the only one that is named.
 func prefersJSON(fields Header) bool {
 	var json, html mediaPreference
 	for i := range fields {
@@ -479,12 +652,14 @@ func prefersJSON(fields Header) bool {
 	return json.weight > html.weight || json.weight > 0 && json.weight == html.weight && json.precision == 3 && html.precision < 3
 }
 
-// A mediaPreference is what Accept says of a media type: the weight that the most
-// precise of the ranges that it is in has, in thousandths.
+// A mediaPreference is the weight of a media type, in thousandths, and the precision of
+// the media range that determines it.
 type mediaPreference struct {
-	weight, precision int // precision 1 is */*, 2 type/*, 3 type/subtype; 0 means that there is none
+	weight, precision int // precision 1 is */*, 2 type/*, 3 type/subtype; 0 means none
 }
 
+// consider applies a media range with its weight to p, the preference for mediaType,
+// if it is more precise than those before it.
 func (p *mediaPreference) consider(mediaRange string, weight int, mediaType string) {
 	precision := 0
 	kind, _, _ := strings.Cut(mediaType, "/")
@@ -501,8 +676,8 @@ func (p *mediaPreference) consider(mediaRange string, weight int, mediaType stri
 	}
 }
 
-// parseWeight finds q among the parameters of a list's item, and gives it in
-// thousandths; without q that is 1000 (RFC 9110 section 12.4.2).
+// parseWeight returns the parameter q of a media range in thousandths, 1000 if there is
+// none (RFC 9110 section 12.4.2). ok is false if it is malformed.
 func parseWeight(parameters string) (thousandths int, ok bool) {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		value, found := strings.CutPrefix(strings.ToLower(trimSpace(parameter)), "q=")
@@ -517,83 +692,4 @@ func parseWeight(parameters string) (thousandths int, ok bool) {
 		return thousandths, thousandths <= 1000
 	}
 	return 1000, true
-}
-
-// A readings is the readings of directories, by name, that are about to begin or
-// under way. A request that comes during one cannot use what that finds, as it
-// may be older than the request. So all that come then wait for it to end, and
-// share the next. The zero value is ready.
-type readings struct {
-	mu    sync.Mutex
-	names map[string]*reading
-}
-
-// A reading is one of a directory. What it found is read only.
-type reading struct {
-	begun   bool          // no request may join it any more
-	done    chan struct{} // closed when it has ended
-	entries []listingEntry
-	err     error
-	next    *reading // what waits for it to end; nil if nothing does
-}
-
-// share gives what read finds, called here or for another request that came
-// before read began.
-func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
-	mine, first := r.join(name)
-	if !first {
-		<-mine.done
-		return mine.entries, mine.err
-	}
-	runtime.Gosched() // requests that have arrived can join
-	r.begin(mine)
-	defer r.end(name, mine)
-	mine.err = errUnlisted // what others get if read panics
-	mine.entries, mine.err = read()
-	return mine.entries, mine.err
-}
-
-// join gives a reading that has not begun. Who is first is to begin it, as it can
-// when join returns.
-func (r *readings) join(name string) (mine *reading, first bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	current := r.names[name]
-	switch {
-	case current == nil:
-		if r.names == nil {
-			r.names = make(map[string]*reading)
-		}
-		mine = &reading{done: make(chan struct{})}
-		r.names[name] = mine
-		return mine, true
-	case !current.begun:
-		return current, false
-	case current.next != nil:
-		return current.next, false
-	}
-	mine = &reading{done: make(chan struct{})}
-	current.next = mine
-	r.mu.Unlock()
-	<-current.done
-	r.mu.Lock()
-	return mine, true
-}
-
-func (r *readings) begin(m *reading) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m.begun = true
-}
-
-// end puts the next reading, if there is one, in the place of m.
-func (r *readings) end(name string, m *reading) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if m.next != nil {
-		r.names[name] = m.next
-	} else {
-		delete(r.names, name)
-	}
-	close(m.done)
 }

@@ -92,37 +92,42 @@ func (l *logWriter) takeTurn(expired <-chan time.Time) bool {
 const hexDigits = "0123456789abcdef"
 
 // appendEscaped appends s in a form that can neither begin another log line nor
-// control a terminal: it writes control characters (C0, C1 and DEL) as \xNN and
-// doubles backslashes. A byte that is not valid UTF-8 is decoded as Latin-1.
+// control a terminal or the direction of text: control characters and, outside of
+// Latin-1, whatever is not printable become escape sequences, and backslashes are
+// doubled. A byte that is not valid UTF-8 is decoded as Latin-1.
 func appendEscaped(dst []byte, s string) []byte {
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			i++
-			switch {
-			case c < ' ' || c == 0x7f:
-				dst = append(dst, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
-			case c == '\\':
-				dst = append(dst, '\\', '\\')
-			default:
-				dst = append(dst, c)
-			}
-			continue
-		}
 		r, n := decodeRune(s[i:])
 		i += n
-		if r < 0xa0 {
-			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
-		} else {
+		switch {
+		case r == '\\':
+			dst = append(dst, '\\', '\\')
+		case r < ' ' || 0x7f <= r && r < 0xa0 || r > 0xff && !unicode.IsPrint(r):
+			dst = appendEscapeSequence(dst, r)
+		default:
 			dst = utf8.AppendRune(dst, r)
 		}
 	}
 	return dst
 }
 
+// appendEscapeSequence appends the escape sequence for a rune in a Python string.
+func appendEscapeSequence(dst []byte, r rune) []byte {
+	switch {
+	case r < 0x100:
+		return append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
+	case r < 0x10000:
+		return fmt.Appendf(dst, `\u%04x`, r)
+	}
+	return fmt.Appendf(dst, `\U%08x`, r)
+}
+
 // decodeRune is like [utf8.DecodeRuneInString], but decodes a byte that is not
 // valid UTF-8 as Latin-1.
 func decodeRune(s string) (r rune, n int) {
+	if c := s[0]; c < utf8.RuneSelf {
+		return rune(c), 1
+	}
 	r, n = utf8.DecodeRuneInString(s)
 	if r == utf8.RuneError && n == 1 {
 		r = rune(s[0])
@@ -152,12 +157,8 @@ func quote(s string) string {
 			dst = append(dst, '\\', 'r')
 		case unicode.IsPrint(r):
 			dst = utf8.AppendRune(dst, r)
-		case r < 0x100:
-			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
-		case r < 0x10000:
-			dst = fmt.Appendf(dst, `\u%04x`, r)
 		default:
-			dst = fmt.Appendf(dst, `\U%08x`, r)
+			dst = appendEscapeSequence(dst, r)
 		}
 	}
 	return string(append(dst, q))

@@ -9,8 +9,8 @@ import (
 	"httpserver"
 )
 
-// Requests are answered although nobody reads the log, and whoever does so later learns
-// how many lines are missing.
+// Requests are answered although nobody reads the log. A later reader learns how many
+// lines are missing.
 func TestLogIsNotRead(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()

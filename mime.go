@@ -17,6 +17,16 @@ var defaultExtensions = map[string]string{
 	".xz":  "application/x-xz",
 }
 
+// contentCoding returns the content coding of a file that has the given content type, or
+// "" (RFC 9110 section 8.4). Other compressed files have the type of what they are, so
+// that clients store them as they are. A .svgz has no such type.
+func contentCoding(name, contentType string) string {
+	if contentType == "image/svg+xml" && len(name) > len(".svgz") && equalFold(name[len(name)-len(".svgz"):], ".svgz") {
+		return "gzip"
+	}
+	return ""
+}
+
 // contentTypes maps suffixes in lower case to content types. It is used for
 // suffixes that ExtensionsMap does not contain.
 var contentTypes = map[string]string{
@@ -180,6 +190,7 @@ var contentTypes = map[string]string{
 	".sv4cpio":     "application/x-sv4cpio",
 	".sv4crc":      "application/x-sv4crc",
 	".svg":         "image/svg+xml",
+	".svgz":        "image/svg+xml", // see contentCoding
 	".swf":         "application/vnd.adobe.flash.movie",
 	".t":           "text/troff",
 	".tar":         "application/x-tar",

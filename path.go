@@ -22,7 +22,7 @@ func cleanPath(target string) (clean string, ok bool) {
 		return "", false
 	}
 	clean = path.Clean("/" + decoded)
-	if strings.HasSuffix(raw, "/") && clean != "/" {
+	if strings.HasSuffix(decoded, "/") && clean != "/" {
 		clean += "/"
 	}
 	return clean, true

@@ -21,7 +21,7 @@ import (
 	"httpserver"
 )
 
-// A difference is what this package does otherwise than Python, and why.
+// A difference is something that this package does differently from Python, and why.
 type difference struct {
 	reason   string
 	cases    []string       // names of exchanges that show it
@@ -34,7 +34,7 @@ type difference struct {
 var differences = []difference{
 	// requests that are refused
 	{
-		reason: "A request line with a control in it, or with white space other than spaces and tabs between its words, is 400 (RFC 9112 section 3).",
+		reason: "A request line with a control, or with white space other than spaces and tabs, is 400 (RFC 9112 section 3).",
 		cases: []string{
 			"\x01 / HTTP/1.1", "\x1b[31m / HTTP/1.1", "\x7f / HTTP/1.1", "GET /hello.txt\x00 HTTP/1.1",
 			"GET /hello.txt\x01 HTTP/1.1", "GET /hello.txt HTTP/1.1\r",
@@ -43,37 +43,37 @@ var differences = []difference{
 		},
 	},
 	{
-		reason: "A request target that is no path and no absolute URI with a host is 400 (RFC 9112 section 3.2).",
+		reason: "A request target that is neither a path nor an absolute URI with a host is 400 (RFC 9112 section 3.2).",
 		cases:  []string{"hello.txt", "list", `\list`, "?x", "#x", "*", "x:hello.txt", "http:///hello.txt", "http://", "GET hello.txt"},
 	},
 	{
-		reason: "A target with %00 in its path is 404; Python closes the connection, or takes the NUL for part of a name.",
+		reason: "A path with %00 is 404; Python closes the connection or uses the NUL as part of a name.",
 		cases:  []string{"/hello.txt%00", "/%00", "/list/%00", "/%00/../hello.txt"},
 	},
 	{
-		reason: "A header line without a colon, with white space before the colon or the name, with a name that is no token, or with a control in its value is 400 (RFC 9112 section 5, RFC 9110 section 5.5).",
+		reason: "A header line that is not `name: value`, or whose value has a control, is 400 (RFC 9112 section 5, RFC 9110 section 5.5).",
 		cases:  []string{"no colon", "Accept : */*", "Accept: */*,\r\n b", " Host: x", ": x", "A B: x", "\u00e9: x", "X: a\x00b", "X: a\x01b", "X: a\rb"},
 	},
 	{
-		reason: "A request of HTTP/1.1 without Host, and any with two or with one that is no host and port, is 400 (RFC 9112 section 3.2).",
+		reason: "A Host that is missing on HTTP/1.1, comes twice, or is not a host and port is 400 (RFC 9112 section 3.2).",
 		cases:  []string{"Xhost: x", "Host: x\r\nHost: x", "Host: x\r\nHost: y", "Host: x y", "Host: x/"},
 	},
 	{
-		reason: "A request whose Content-Length is no number, differs from another one or comes with Transfer-Encoding is 400; an unknown transfer coding is 501 (RFC 9112 sections 6.1 and 6.3).",
+		reason: "A Content-Length that is not a number, differs from another one, or comes with Transfer-Encoding is 400; an unknown transfer coding is 501 (RFC 9112 section 6).",
 		cases:  []string{"Content-Length: x", "Content-Length: -1", "Content-Length: 1\r\nContent-Length: 2", "Transfer-Encoding: chunked\r\nContent-Length: 1", "Transfer-Encoding: gzip"},
 	},
 	{
-		reason: "A request that ends before its header does is 400; Python answers it as if it were whole (RFC 9112 section 8).",
+		reason: "A request that ends within its header is 400; Python answers it (RFC 9112 section 8).",
 		cases:  []string{"cut in the method", "cut in the target", "cut in the version", "cut after the request line", "cut in a field", "cut after a field"},
 	},
 
 	// requests that are understood
 	{
-		reason: "Empty lines before a request are passed over (RFC 9112 section 2.2).",
+		reason: "Empty lines before a request are skipped (RFC 9112 section 2.2).",
 		cases:  []string{"empty line first"},
 	},
 	{
-		reason: "A target that is an absolute URI stands for its path (RFC 9112 section 3.2.2).",
+		reason: "An absolute URI as the target stands for its path (RFC 9112 section 3.2.2).",
 		cases:  []string{"http://x/hello.txt", "http://x/list", "http://x//list", "http://x/", "http://x", "http://x?y", "HTTP://x:80/hello.txt"},
 	},
 	{
@@ -81,7 +81,7 @@ var differences = []difference{
 		cases:  []string{"HTTP/0.9 with a header"},
 	},
 	{
-		reason: "An If-Modified-Since that is no HTTP-date is ignored (RFC 9110 section 13.1.3); Python reads mail dates, such as those with a zone of +0000 or without one.",
+		reason: "An If-Modified-Since that is not an HTTP-date is ignored (RFC 9110 section 13.1.3); Python also reads the dates of mail.",
 		cases: []string{
 			"If-Modified-Since: Thu, 04 Mar 2021 05:06:07 +0000", "If-Modified-Since: Thu, 04 Mar 2021 05:06:07 -0000",
 			"If-Modified-Since: Thu, 04 Mar 2021 05:06:07 UTC", "If-Modified-Since: Thu, 04 Mar 2021 05:06:07",
@@ -91,11 +91,11 @@ var differences = []difference{
 		},
 	},
 	{
-		reason: "The 100 header fields that are allowed do not include the empty line; Python allows 99.",
+		reason: "A header may have 100 fields; Python allows 99.",
 		cases:  []string{strings.Repeat("X: y\r\n", 98) + "X: y"},
 	},
 	{
-		reason: "A byte that is not ASCII means in a target what it means percent-encoded; Python takes it for Latin-1 and finds no file.",
+		reason: "A byte outside of ASCII in a target means itself; Python decodes it as Latin-1 and finds no file.",
 		cases:  []string{"/list/\u00c4pfel", "/bytes/\xff\xfe.txt", "/dir%20\u00e9&"},
 	},
 
@@ -106,7 +106,7 @@ var differences = []difference{
 		cases:    []string{"Connection: close, x", "Connection: x, close", "Connection: keep-alive\r\nConnection: close"},
 	},
 	{
-		reason:   "A last response on HTTP/1.1 says Connection: close, one that is not the last to HTTP/1.0 says keep-alive (RFC 9112 sections 9.3 and 9.6).",
+		reason:   "The last response on HTTP/1.1 says `Connection: close`; one that is not the last to HTTP/1.0 says `keep-alive` (RFC 9112 section 9).",
 		protocol: "HTTP/1.1",
 		cases: []string{
 			"GET /hello.txt HTTP/1.0", "GET /hello.txt HTTP/0.0", "Connection: close", "Connection: Close",
@@ -129,14 +129,14 @@ var differences = []difference{
 		instead:  "$1",
 	},
 	{
-		reason:   "The body of a request is not taken for the next request (RFC 9112 section 6.3).",
+		reason:   "The body of a request is not read as the next request (RFC 9112 section 6.3).",
 		protocol: "HTTP/1.1",
 		cases:    []string{"GET with a body", "GET with chunks"},
 	},
 
 	// responses
 	{
-		reason: "Location is a URI: what may not stand in one is percent-encoded, a backslash too, which browsers take for a slash (RFC 9110 section 10.2.2).",
+		reason: "Location is a URI: other characters, backslashes included, are percent-encoded (RFC 9110 section 10.2.2).",
 		cases:  []string{"/list?x=<>\"'", "/dir<>", `/\list/..`},
 	},
 	{
@@ -144,9 +144,13 @@ var differences = []difference{
 		cases:  []string{"/future.txt"},
 	},
 	{
-		reason: "A file has an ETag, made of its size and modification time, and Accept-Ranges if parts of it can be asked for (RFC 9110 sections 8.8.3 and 14.3).",
+		reason: "A file has an ETag made of size and modification time, and Accept-Ranges (RFC 9110 sections 8.8.3 and 14.3).",
 		cases:  []string{"/hello.txt", "/empty", "/large.bin", "/to-file", "/index/"},
 		added:  regexp.MustCompile(`(?m)^ETag: .*\n(?:Accept-Ranges: bytes\\r\\n\n)?`),
+	},
+	{
+		reason: "A file dated up to a second after 1970-01-01, or 1980-01-01, has neither Last-Modified nor ETag: build tools set these dates (RFC 9110 section 8.8.1).",
+		cases:  []string{"/old.txt"},
 	},
 	{
 		reason: "If-Match, If-Unmodified-Since and If-None-Match are obeyed (RFC 9110 section 13.2).",
@@ -160,11 +164,11 @@ var differences = []difference{
 		cases:  []string{"If-Modified-Since: Thu, 04 Mar 2021 05:06:07 GMT\r\nIf-Modified-Since: yesterday"},
 	},
 	{
-		reason: "Range is answered with 206, or with 416 where there is no such part (RFC 9110 section 14.2).",
+		reason: "Range is answered with 206, or with 416 if the file has no such part (RFC 9110 section 14.2).",
 		cases:  []string{"Range: bytes=0-3", "Range: bytes=-3", "Range: bytes=0-3,99-", "Range: bytes=99-"},
 	},
 	{
-		reason: "A file name that is not UTF-8 is linked by its bytes, percent-encoded (RFC 3986 section 2.1), and found by them; Python encodes surrogates.",
+		reason: "A file name that is not UTF-8 is linked by its percent-encoded bytes (RFC 3986 section 2.1); Python encodes surrogates.",
 		cases:  []string{"/bytes/", "/bytes/%FF%FE.txt", "/bytes/%ED%B3%BF%ED%B3%BE.txt"},
 	},
 	{
@@ -172,31 +176,36 @@ var differences = []difference{
 		cases:  []string{"/?", "/list/?x", "/list/?", "/list/#x"},
 	},
 	{
-		reason: "Messages and log lines show UTF-8 as such; Python takes it for Latin-1.",
+		reason: "Messages and log lines show UTF-8; Python decodes it as Latin-1.",
 		cases:  []string{"\u00e9 / HTTP/1.1", "\u20ac / HTTP/1.1", "\xe9 / HTTP/1.1", "GET / \u00e9", "GET / \xe9 HTTP/1.1", "caf\u00e9"},
 	},
 
 	{
-		reason: "A listing shows sizes and dates, sorts by `?sort=size&order=desc`, is JSON where Accept prefers that, and so has Vary (RFC 9110 section 12.5.5); it has Content-Security-Policy and X-Content-Type-Options, too.",
+		reason: "A listing shows sizes and dates, can be sorted, is JSON for clients that prefer that (Vary, RFC 9110 section 12.5.5), and has Content-Security-Policy and X-Content-Type-Options.",
 		cases:  []string{"/", "/list/"},
 		added:  regexp.MustCompile(`(?m)^(?:Content-Security-Policy: default-src 'none';.*|X-Content-Type-Options: nosniff|Vary: Accept)\\r\\n\n`),
 	},
 
 	// content types
 	{
-		reason: "A type is that of what is sent: .tgz is application/gzip as .tar.gz is, and .js.br is no JavaScript (RFC 9110 section 8.3).",
+		reason: "A type describes what is sent: .tgz is application/gzip like .tar.gz, and .js.br is not JavaScript (RFC 9110 section 8.3).",
 		cases:  []string{"/archive.tgz", "/script.js.br"},
 	},
 	{
-		reason: "A vCard is text/vcard (RFC 6350), Opus comes as audio/ogg (RFC 7845 section 9).",
+		reason: "A vCard is text/vcard (RFC 6350), Opus is audio/ogg (RFC 7845 section 9).",
 		cases:  []string{"/card.vcf", "/music.opus"},
 	},
 	{
-		reason: "The table of content types has more suffixes, and the system's tables are not asked.",
+		reason: "The table of content types knows more suffixes; the tables of the system are not used.",
 		cases:  []string{"/font.woff2"},
 	},
 
-	// what later versions of Python do, too
+	// like later versions of Python
+	{
+		reason: "A path that ends in %2F is that of a directory, as in Python 3.14.",
+		cases:  []string{"/hello.txt%2f"},
+		until:  pythonVersion{minor: 13},
+	},
 	{
 		reason: "The numbers of a version are one to ten digits, without sign or underscore, as in Python 3.11.4.",
 		cases:  []string{"GET / HTTP/1.00000000001", "GET / HTTP/1.+1", "GET / HTTP/-1.1", "GET / HTTP/1_0.1"},
@@ -229,15 +238,15 @@ var differences = []difference{
 	},
 }
 
-const keptAfterError = "An error keeps a connection on which another request can follow, such as 404, 416 or 501 on HTTP/1.1 (RFC 9112 section 9.3); Python closes it."
+const keptAfterError = "An error such as 404, 416 or 501 keeps a connection of HTTP/1.1 (RFC 9112 section 9.3); Python closes it."
 
-// pythonsTried are the versions that the differences were found with. Others may
-// agree in more or in less.
+// pythonsTried are the versions that the differences were found with. Others may have
+// more or fewer.
 var pythonsTried = []pythonVersion{{8, 18}, {9, 18}, {10, 13}, {11, 2}, {11, 7}, {12, 1}, {13, 0}}
 
-// TestPython sends the same bytes to python3 -m http.server and to this package,
-// on the same directory, and compares what comes back and what is logged. The
-// environment variable PYTHON names another interpreter.
+// TestPython sends the same bytes to python3 -m http.server and to this package, which
+// serve the same directory, and compares responses and logs. The environment variable
+// PYTHON names another interpreter.
 func TestPython(t *testing.T) {
 	t.Parallel()
 	exchanges := pythonExchanges()
@@ -264,8 +273,8 @@ func TestPython(t *testing.T) {
 	}
 }
 
-// compare fails where the two differ and no difference says so, and where one
-// says so and they do not. What a version not tried does is logged only.
+// compare fails if the two differ and no difference is listed, or if one is listed and
+// they do not differ. For a version that was not tried it only logs that.
 func (p *python) compare(t *testing.T, name, protocol, theirs, ours string) {
 	t.Helper()
 	if p.minor == 8 {
@@ -291,7 +300,8 @@ func (p *python) compare(t *testing.T, name, protocol, theirs, ours string) {
 	}
 }
 
-// redirectField is where Python 3.9 and later say how long a redirect is.
+// redirectField is the field after which Python 3.9 and later send the length of a
+// redirect.
 var redirectField = regexp.MustCompile(`(?m)^Location: .*\n`)
 
 func (p *python) findDifference(name, protocol string) (reason string, ok bool) {
@@ -318,7 +328,7 @@ func dropAdded(name, protocol, ours string) (rest, missing string) {
 	return ours, missing
 }
 
-// checkDifferences fails for names that no exchange or more than one has.
+// checkDifferences fails for names that are not those of exactly one exchange.
 func checkDifferences(t *testing.T, exchanges []pythonExchange) {
 	t.Helper()
 	names := make(map[string]bool)
@@ -337,7 +347,7 @@ func checkDifferences(t *testing.T, exchanges []pythonExchange) {
 	}
 }
 
-// lineDiff gives the lines of two texts between those that they begin and end with.
+// lineDiff returns the lines of two texts without those that both begin and end with.
 func lineDiff(a, b string) string {
 	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
 	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
@@ -372,12 +382,12 @@ type python struct {
 	path string
 }
 
-// tried tells whether the differences were found with this version.
+// tried reports whether the differences were found with this version.
 func (p *python) tried() bool {
 	return runtime.GOOS == "linux" && slices.Contains(pythonsTried, p.pythonVersion)
 }
 
-// known tells whether there should be no other differences than those listed.
+// known reports whether all differences should be listed.
 func (p *python) known() bool {
 	return slices.ContainsFunc(pythonsTried, func(tried pythonVersion) bool {
 		return p.minor == tried.minor && p.patch >= tried.patch
@@ -399,8 +409,8 @@ func findPython(t testing.TB) *python {
 	return p
 }
 
-// pythonMain is python -m http.server without the system's tables of content
-// types, and without a look-up in the DNS.
+// pythonMain is python -m http.server without the system's tables of content types,
+// and without DNS queries.
 const pythonMain = `
 import mimetypes, runpy, socket
 mimetypes.knownfiles.clear()
@@ -410,7 +420,7 @@ runpy.run_module('http.server', run_name='__main__', alter_sys=True)
 
 var servingLine = regexp.MustCompile(`^Serving HTTP on 127\.0\.0\.1 port (\d+) \(http://127\.0\.0\.1:\d+/\) \.\.\.\n$`)
 
-// start runs python -m http.server to the end of the test.
+// start runs python -m http.server until the end of the test.
 func (p *python) start(t testing.TB, site, protocol string) *pythonPeer {
 	t.Helper()
 	args := []string{"-I", "-u", "-X", "utf8", "-c", pythonMain, "--bind", "127.0.0.1", "--directory", site, "0"}
@@ -421,7 +431,7 @@ func (p *python) start(t testing.TB, site, protocol string) *pythonPeer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, p.path, args...)
 	cmd.Stderr = log
 	stdout, err := cmd.StdoutPipe()
@@ -465,12 +475,13 @@ func startOurs(t *testing.T, site, protocol string) *pythonPeer {
 // A pythonPeer is one of the two servers.
 type pythonPeer struct {
 	addr   net.Addr
-	log    func() string // all that was logged so far; what concerns a connection is there before that ends
-	logged int           // how much of it was seen
+	log    func() string // all that was logged so far; lines about a connection are there before it ends
+	logged int           // how much of the log was seen
 }
 
-// portrait is what the two should have in common when they serve an exchange:
-// not the version in Server, the present date, the look and so the length of pages.
+// portrait returns what the two should have in common when they serve an exchange.
+// That excludes the version in Server, the current date, and the look and so the
+// length of pages.
 func (p *pythonPeer) portrait(t *testing.T, e pythonExchange) string {
 	t.Helper()
 	var b strings.Builder
@@ -480,7 +491,7 @@ func (p *pythonPeer) portrait(t *testing.T, e pythonExchange) string {
 	log := p.log()
 	portrayLog(&b, log[p.logged:])
 	p.logged = len(log)
-	return collapse(b.String())
+	return httpserver.Collapse(b.String())
 }
 
 var (
@@ -496,7 +507,7 @@ func portrayResponses(b *strings.Builder, stream string) {
 		head, fields := "", ""
 		if m := responseHead.FindStringSubmatch(stream); m != nil {
 			head, fields = m[0], m[2]
-			b.WriteString(escape(m[1]))
+			b.WriteString(httpserver.Escape(m[1]))
 		}
 		stream = stream[len(head):]
 		body := stream
@@ -513,7 +524,7 @@ func portrayResponses(b *strings.Builder, stream string) {
 		if pageField.MatchString(fields) {
 			fields = contentLength.ReplaceAllString(fields, "Content-Length: of the page\r")
 		}
-		b.WriteString(escape(fields))
+		b.WriteString(httpserver.Escape(fields))
 		portrayBody(b, body)
 	}
 	b.WriteString("closed\n")
@@ -527,14 +538,14 @@ var (
 
 func portrayBody(b *strings.Builder, body string) {
 	if m := errorText.FindStringSubmatch(body); m != nil {
-		fmt.Fprintf(b, "page %s %s", m[1], escape(html.UnescapeString(m[2])))
+		fmt.Fprintf(b, "page %s %s", m[1], httpserver.Escape(html.UnescapeString(m[2])))
 	} else if m := listingTitle.FindStringSubmatch(body); m != nil {
-		fmt.Fprintf(b, "page %spage %s", escape(html.UnescapeString(m[1])), escape(html.UnescapeString(m[2])))
+		fmt.Fprintf(b, "page %spage %s", httpserver.Escape(html.UnescapeString(m[1])), httpserver.Escape(html.UnescapeString(m[2])))
 		for _, m := range listingLink.FindAllStringSubmatch(body, -1) {
-			fmt.Fprintf(b, "link %s %s", m[1], escape(html.UnescapeString(m[2])))
+			fmt.Fprintf(b, "link %s %s", m[1], httpserver.Escape(html.UnescapeString(m[2])))
 		}
 	} else {
-		b.WriteString(escape(body))
+		b.WriteString(httpserver.Escape(body))
 	}
 }
 
@@ -551,7 +562,7 @@ func portrayLog(b *strings.Builder, log string) {
 // pythonTime is when the files of pythonSite were changed.
 var pythonTime = time.Date(2021, 3, 4, 5, 6, 7, 800_000_000, time.UTC)
 
-// pythonSite makes the files that the exchanges ask for.
+// pythonSite makes the files that the exchanges request.
 func pythonSite(t *testing.T) string {
 	t.Helper()
 	site := t.TempDir()
@@ -576,7 +587,7 @@ func pythonSite(t *testing.T) string {
 	}
 	pythonFile(t, filepath.Join(site, "empty"), "", pythonTime)
 	pythonFile(t, filepath.Join(site, "large.bin"), strings.Repeat("\x00", 300_000), pythonTime)
-	pythonFile(t, filepath.Join(site, "future.txt"), "future\n", time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
+	pythonFile(t, filepath.Join(site, "future.txt"), "future\n", time.Date(2038, 1, 1, 0, 0, 0, 0, time.UTC)) // that fits 32 bits
 	pythonFile(t, filepath.Join(site, "old.txt"), "old\n", time.Unix(0, 0))
 	pythonFile(t, filepath.Join(site, "secret.txt"), "secret\n", pythonTime)
 	if err := os.Chmod(filepath.Join(site, "secret.txt"), 0); err != nil {
@@ -616,7 +627,7 @@ type pythonExchange struct {
 	requests []string
 }
 
-// pythonNext follows a request: its answer shows that the connection persists.
+// pythonNext follows a request: its response shows that the connection persists.
 const pythonNext = "GET /hello.txt HTTP/1.1\r\nHost: next\r\n\r\n"
 
 func pythonExchanges() []pythonExchange {
@@ -644,7 +655,7 @@ func pythonExchanges() []pythonExchange {
 	return all
 }
 
-// pythonTargets are asked for with GET and with HEAD.
+// pythonTargets are requested with GET and with HEAD.
 var pythonTargets = []string{
 	"/hello.txt", "/noext", "/.hidden", "/.html", "/..txt", "/x.", "/two.txt.xyz", "/PAGE.HTML",
 	"/page.html", "/style.css", "/script.js", "/module.mjs", "/data.json", "/code.wasm", "/feed.xml", "/table.csv", "/text.md",
@@ -689,10 +700,10 @@ var pythonTargets = []string{
 	"/%2e", "/%2e%2e", "/%2e%2e/", "/%2e%2e/hello.txt", "/%2e%2e%2f%2e%2e%2fhello.txt", "/index%2f..%2fhello.txt",
 	"/%252e%252e/hello.txt", "/..%5chello.txt", `/..\hello.txt`, "/%6cist", "/%6cist/",
 
-	// what is no file name
+	// no file names
 	"/hello.txt%00", "/%00", "/list%00/", "/list/%00", "/%00/../hello.txt", "/%zz", "/%", "/%4", "/%zzhello.txt", "/%u0041", "/%0d%0a",
 
-	// what is no path
+	// no paths
 	"hello.txt", "list", "?x", "#x", "*", "x:hello.txt", "http://x/hello.txt", "http://x/list", "http://x//list", "http://x/",
 	"http://x", "http://x?y", "HTTP://x:80/hello.txt", "http:///hello.txt", "http://", "/http://x/", "//x@y/",
 }
@@ -733,7 +744,7 @@ var pythonLines = []string{
 	"GET /hello.txt\x00 HTTP/1.1", "GET /hello.txt\x01 HTTP/1.1", "GET /hello\rtxt HTTP/1.1", "GET /hello.txt HTTP/1.1\r",
 }
 
-// pythonFields follow GET /hello.txt HTTP/1.1, and a Host if they have nothing like it.
+// pythonFields follow GET /hello.txt HTTP/1.1, and a Host unless they contain one.
 var pythonFields = []string{
 	"Accept: */*", "Accept:*/*", "accept:\t*/* ", "X:", "X: \xff", "Host: x\nAccept: */*",
 	"Range: bytes=0-3", "Range: bytes=-3", "Range: bytes=0-3,99-", "Range: bytes=99-", "Range: bytes=0-3,6-9", "Range: lines=0-3",
@@ -774,7 +785,7 @@ var pythonFields = []string{
 	"If-Modified-Since: yesterday\r\nIf-Modified-Since: Thu, 04 Mar 2021 05:06:07 GMT",
 }
 
-// pythonConnections are the names of exchanges and all that is sent in them.
+// pythonConnections are the names of exchanges and all the bytes sent in them.
 var pythonConnections = [][2]string{
 	{"nothing", ""},
 	{"empty line alone", "\r\n"},

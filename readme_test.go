@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// readme gives the blocks of the README in a language.
+// readme returns the blocks of the README in a language.
 func readme(t *testing.T, language string) []string {
 	t.Helper()
 	text, err := os.ReadFile("README.md")
@@ -51,9 +51,9 @@ func TestReadmePrograms(t *testing.T) {
 	}
 }
 
-// The commands that start a server are started, on a free port; those of the go
-// tool are only looked at, but for go build. Where there is no openssl, there is
-// no server with what it makes.
+// Commands that start a server are started on a free port. Those of the go tool are
+// only compared, except go build. Without openssl, no server is started with the files
+// that it would make.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() // of the *.pem files
@@ -118,7 +118,7 @@ func hasOpenSSL(t *testing.T) bool {
 	return err == nil
 }
 
-// findPEMFiles puts dir before the names of files in words.
+// findPEMFiles replaces the names of files among words by their paths in dir.
 func findPEMFiles(dir string, words []string) error {
 	for i, word := range words {
 		if strings.HasSuffix(word, ".pem") {
@@ -131,8 +131,7 @@ func findPEMFiles(dir string, words []string) error {
 	return nil
 }
 
-// startCommand builds the command if need be, starts it, and waits until it
-// serves.
+// startCommand builds the command if necessary, starts it, and waits until it serves.
 func startCommand(t *testing.T, binary string, args []string) {
 	t.Helper()
 	if output, err := exec.Command("go", "build", "-o", binary, "./cmd/httpserver").CombinedOutput(); err != nil {
@@ -153,7 +152,7 @@ func startCommand(t *testing.T, binary string, args []string) {
 	}
 }
 
-// Each difference that the test against Python knows is told to users.
+// Each difference that TestPython knows is in the README.
 func TestReadmeDifferences(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("README.md")

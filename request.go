@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +27,7 @@ type connReader struct {
 	r, w    int
 	full    bool // the last read filled its buffer, so there may be more to read
 	waiter  waiter
+	fixture *fixtureConn // is told what is read; nil without a Fixture
 }
 
 func (c *connReader) buffered() []byte { return c.buf[c.r:c.w] }
@@ -79,6 +79,7 @@ func (c *connReader) filled(n int, err error) error {
 	if n > 0 {
 		c.w += n
 		c.full = c.w == len(c.buf)
+		c.fixture.receive(c.buf[c.w-n : c.w])
 		return nil
 	}
 	return cmp.Or(err, io.ErrNoProgress)
@@ -168,6 +169,7 @@ func (c *connReader) read(p []byte) (int, error) {
 		if len(p) >= bufferSize {
 			n, err := c.conn.Read(p)
 			c.full = n == len(p)
+			c.fixture.receive(p[:n])
 			return n, err
 		}
 		if err := c.fill(); err != nil {
@@ -209,7 +211,7 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 // head in memory.
 func (h *BaseRequestHandler) forgetRequest() {
 	h.RequestLine, h.Command, h.Path, h.RequestVersion = "", "", "", ""
-	h.line, h.rawLine, h.rawHeader = requestLine{}, "", ""
+	h.line, h.rawHeader = requestLine{}, ""
 	if cap(h.Headers) > 2*usualFields {
 		h.Headers = nil
 	}
@@ -223,7 +225,7 @@ const usualFields = 16
 func (h *BaseRequestHandler) noRequest(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		h.state.linger = idleTime                      // a request may be on its way
+		h.state.linger = idleTime                  // a request may be on its way
 		if h.out.code == 0 && !h.state.closing() { // else a persistent connection was idle
 			h.Self().LogError("Request timed out")
 		}
@@ -235,8 +237,7 @@ func (h *BaseRequestHandler) noRequest(err error) {
 // readRequestLine reads the request line, and the header with it if that has come
 // along: then one copy of the buffer is enough for both.
 func (h *BaseRequestHandler) readRequestLine() bool {
-	h.RequestLine, h.Command, h.RequestVersion = "", "", ""
-	h.rawLine, h.rawHeader = "", ""
+	h.RequestLine, h.Command, h.RequestVersion, h.rawHeader = "", "", "", ""
 	line, err := h.in.line(0, maxLine, false)
 	waits := line == nil && err == nil
 	if waits {
@@ -261,7 +262,7 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 	}
 	head := string(h.in.buffered()[:end])
 	h.in.consume(end)
-	h.rawLine, h.rawHeader = head[:len(trimEnd(line))], head[size:]
+	h.RequestLine, h.rawHeader = head[:len(trimEnd(line))], head[size:]
 	return true
 }
 
@@ -275,6 +276,7 @@ func (h *BaseRequestHandler) beginReading() {
 // refuse responds to a request after which nothing can be read. It returns false.
 func (h *BaseRequestHandler) refuse(e *statusError) bool {
 	h.broken = true
+	h.in.fixture.refuse(e)
 	h.Self().SendError(e.code, e.message, e.explain)
 	return false
 }
@@ -282,6 +284,9 @@ func (h *BaseRequestHandler) refuse(e *statusError) bool {
 // readFailed ends a request whose head did not arrive as a whole. It returns false.
 func (h *BaseRequestHandler) readFailed(err error) bool {
 	h.broken, h.CloseConnection = true, true
+	if err != io.EOF {
+		h.in.fixture.refuse(err)
+	}
 	switch {
 	case err == io.EOF:
 		h.refuse(&statusError{code: 400, message: "Incomplete request"})
@@ -296,7 +301,7 @@ func (h *BaseRequestHandler) readFailed(err error) bool {
 // parseHeader reads the header, unless it came with the request line, and parses it.
 func (h *BaseRequestHandler) parseHeader() bool {
 	if h.rawHeader == "" {
-		end, err := h.in.header(0, maxHead-len(h.rawLine), true)
+		end, err := h.in.header(0, maxHead-len(h.RequestLine), true)
 		if refused, ok := err.(*statusError); ok {
 			return h.refuse(refused)
 		}
@@ -320,6 +325,9 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	}
 	h.Headers = fields
 	h.replaceHost()
+	if host := h.Headers.Get("Host"); h.Server.Hosts != nil && !h.Server.allowsHost(host) {
+		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host})
+	}
 	h.body.reset(&h.in, framing)
 	h.CloseConnection = !h.wantsMore()
 	return true
@@ -347,7 +355,7 @@ func (h *BaseRequestHandler) replaceHost() {
 // wantsMore reports whether the connection may persist: the client's version and
 // Connection fields say so (RFC 9112 section 9.3), and the server agrees.
 func (h *BaseRequestHandler) wantsMore() bool {
-	if !h.persistent() || h.state.closing() {
+	if !h.persistent() || h.state.closing() || !h.line.atLeast(1, 0) {
 		return false
 	}
 	more := h.line.atLeast(1, 1)
@@ -368,7 +376,7 @@ func (h *BaseRequestHandler) persistent() bool { return h.ProtocolVersion >= "HT
 
 // checkExpect calls HandleExpect100 if the client waits for that.
 func (h *BaseRequestHandler) checkExpect() bool {
-	if !h.persistent() || !h.line.atLeast(1, 1) || !strings.EqualFold(h.Headers.Get("Expect"), "100-continue") {
+	if !h.persistent() || !h.line.atLeast(1, 1) || !equalFold(h.Headers.Get("Expect"), "100-continue") {
 		return true
 	}
 	h.expects = true

@@ -50,3 +50,24 @@ func TestLine(t *testing.T) {
 		}
 	}
 }
+
+// Letters that only Unicode folds to those of ASCII are not those of the protocol.
+func TestProtocolIsASCII(t *testing.T) {
+	for _, list := range []string{"clo\u017fe", "CLO\u017fE", "cl\u00d6se", "close\u200b"} {
+		if hasToken(list, "close") {
+			t.Errorf("%q is close", list)
+		}
+	}
+	if hasToken("\u212aeep-alive", "keep-alive") || !hasToken("KEEP-alive", "keep-alive") {
+		t.Error("keep-alive")
+	}
+	http11 := requestLine{major: 1, minor: 1}
+	for _, coding := range []string{"chun\u212aed", "CHUN\u212aED", "chunked\u0131"} {
+		if framing, err := parseFraming(Header{{"Transfer-Encoding", coding}}, &http11); err == nil {
+			t.Errorf("%q is framing %d", coding, framing)
+		}
+	}
+	if ranges, ok := parseRange("byte\u017f=0-0", 10); ok {
+		t.Errorf("ranges %v", ranges)
+	}
+}

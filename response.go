@@ -91,6 +91,16 @@ func (w *responseWriter) append(s ...string) {
 	}
 }
 
+// appendBody adds to the body of a response whose head is complete, behind a head that
+// is held. It sends nothing.
+func (w *responseWriter) appendBody(s ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil && !w.noBody {
+		w.append(s...)
+	}
+}
+
 // statusLine begins a response. Controls in message become spaces.
 func (w *responseWriter) statusLine(version string, code int, message string) {
 	w.begin()
@@ -124,7 +134,7 @@ func (w *responseWriter) field(name, value string) {
 // hasField reports whether head, which consists of whole lines, has a field.
 func hasField(head, name string) bool {
 	for line := range strings.SplitSeq(head, "\r\n") {
-		if field, _, ok := strings.Cut(line, ":"); ok && strings.EqualFold(field, name) {
+		if field, _, ok := strings.Cut(line, ":"); ok && equalFold(field, name) {
 			return true
 		}
 	}

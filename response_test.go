@@ -13,11 +13,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"httpserver"
 )
 
-// A recordingListener records what is written to its connections.
+// A recordingListener records all writes to its connections.
 type recordingListener struct {
 	net.Listener
 	mu     sync.Mutex
@@ -29,11 +31,11 @@ func (l *recordingListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &recordingConn{conn.(*net.TCPConn), l}, nil
+	return &recordingConn{conn, l}, nil
 }
 
 type recordingConn struct {
-	*net.TCPConn
+	net.Conn
 	l *recordingListener
 }
 
@@ -41,10 +43,10 @@ func (c *recordingConn) Write(p []byte) (int, error) {
 	c.l.mu.Lock()
 	c.l.writes = append(c.l.writes, string(p))
 	c.l.mu.Unlock()
-	return c.TCPConn.Write(p)
+	return c.Conn.Write(p)
 }
 
-// bodies returns what was written, without the heads of responses.
+// bodies returns the writes, with the heads of responses abridged.
 func (l *recordingListener) bodies() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +59,7 @@ func (l *recordingListener) bodies() []string {
 	return bodies
 }
 
-// TestHold looks at the writes that a response consists of.
+// TestHold checks the writes that a response consists of.
 func TestHold(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -75,24 +77,29 @@ func TestHold(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			l := new(recordingListener)
-			s, _ := start(t, func() httpserver.Handler {
-				h := &ended{then: tt.then}
-				h.ErrorMessageFormat = "%(code)d"
-				return h
-			}, func(s *httpserver.HTTPServer) {
-				l.Listener = s.Listener
-				s.Listener = l
+			synctest.Test(t, func(t *testing.T) { // where no millisecond passes in between
+				l := newPipeListener()
+				recording := &recordingListener{Listener: l}
+				start(t, func() httpserver.Handler {
+					h := &ended{then: tt.then}
+					h.ErrorMessageFormat = "%(code)d"
+					return h
+				}, func(s *httpserver.HTTPServer) {
+					s.Listener.Close()
+					s.Listener = recording
+				})
+				conn := l.dial(t)
+				io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+				io.ReadAll(conn)
+				if got := recording.bodies(); !slices.Equal(got, tt.want) {
+					t.Errorf("got %.40q, want %.40q", got, tt.want)
+				}
 			})
-			exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
-			if got := l.bodies(); !slices.Equal(got, tt.want) {
-				t.Errorf("got %.40q, want %.40q", got, tt.want)
-			}
 		})
 	}
 }
 
-// A head that no body follows is sent all the same, while the method goes on.
+// A head without a body is sent although the method has not returned.
 func TestHoldExpires(t *testing.T) {
 	t.Parallel()
 	received := make(chan struct{})
@@ -115,27 +122,54 @@ func TestHoldExpires(t *testing.T) {
 	}
 }
 
-// A client that is still sending a body which nobody reads gets the response, however
-// long that takes.
+// A client that is sending a body which nobody reads gets the response, as long as it
+// keeps sending; one that stops is left after two seconds, and any after thirty.
 func TestRefusedUpload(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, httpserver.New[httpserver.SimpleHandler], nil)
-	conn := dial(t, s.Addr())
-	const size = 40 << 20
-	fmt.Fprintf(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
-	piece := make([]byte, 1<<20)
-	for range size / len(piece) {
-		if _, err := conn.Write(piece); err != nil {
-			t.Fatal(err)
-		}
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil || response.StatusCode != 501 {
-		t.Fatalf("got %v, %v", response, err)
+	for _, tt := range []struct {
+		name   string
+		pause  time.Duration // between the pieces of the body
+		pieces int           // of 1 KiB
+		taken  bool          // whether the server takes all of them
+	}{
+		{"slow", time.Second, 20, true},
+		{"stuck", 3 * time.Second, 2, false},
+		{"endless", time.Second, 40, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := new(httpserver.MemoryListener)
+				s := new(httpserver.ThreadingHTTPServer)
+				s.Listener, s.NewHandler, s.Stderr = l, httpserver.New[httpserver.SimpleHandler], io.Discard
+				served := make(chan error, 1)
+				go func() { served <- s.ServeForever() }()
+				defer func() { s.Close(); <-served }()
+				conn, err := l.DialContext(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				io.WriteString(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+				taken := true
+				for range tt.pieces {
+					_, err := conn.Write(make([]byte, 1024))
+					taken = taken && err == nil
+					<-time.Tick(tt.pause) // of the bubble
+				}
+				if taken != tt.taken {
+					t.Errorf("the server took all of it: %v", taken)
+				}
+				response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil || response.StatusCode != 501 {
+					t.Errorf("got %v, %v", response, err)
+				}
+			})
+		})
 	}
 }
 
-// cutter sends a part of a body without a length, and then does what it is told to.
+// cutter sends a part of a body without a length, and then calls a function.
 type cutter struct {
 	httpserver.BaseRequestHandler
 	then func()

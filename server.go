@@ -47,13 +47,26 @@
 // A request that two readers could understand as messages of different length is
 // refused with 400, and its connection closed (RFC 9112 section 11). A malformed chunk
 // is an error of RFile and closes the connection, too. A request line and each header
-// line may have 64 KiB, a header 100 fields, and both together 256 KiB. Up to 256 KiB of a body that
-// a handler has left unread are read, so that the connection can persist. Nothing is
-// limited in time unless the handler's Timeout is set.
+// line may have 64 KiB, a header 100 fields, and both together 256 KiB. Up to 256 KiB of
+// a body that a handler has left unread are read, so that the connection can persist.
+// Nothing is limited in time unless the handler's Timeout is set.
 //
 // SimpleHandler follows symbolic links, also out of its directory; with the FS of an
 // os.Root it does not. Everybody who can connect can read every file that the server
 // can. CGIHandler runs programs: its fields say with which user and environment.
+//
+// # Testing
+//
+// A [Fixture] takes the place of the server in the tests of an HTTP client. It sends
+// exactly the bytes that a test wants, when the test wants them, and records what it
+// receives:
+//
+//	f := httpserver.NewFixture(t)
+//	ok := httpserver.Response(200, "hello")
+//	f.Reply("GET /x", httpserver.Answer{}.Reset(), httpserver.Send(ok[:40]).Close(), httpserver.Send(ok))
+//
+// With a [MemoryListener], such a test can run inside testing/synctest, where pauses
+// take no time.
 //
 // # Differences from Python
 //
@@ -98,6 +111,12 @@ type HTTPServer struct {
 
 	ServerName string // "" means the host of Listener; never looked up in the DNS
 	ServerPort int    // 0 means the port of Listener
+
+	// Hosts are the names that a Host field may contain, beside IP addresses and
+	// localhost; a request for another host is answered with 421. nil allows all names.
+	// A server that is only for this machine or network sets it against DNS rebinding,
+	// by which pages of other sites read what it serves.
+	Hosts []string
 
 	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means forever
 	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
@@ -149,6 +168,8 @@ type HTTPServer struct {
 	hurry  context.CancelCauseFunc
 	work   sync.WaitGroup
 	shared sync.Map // of what the handlers have in common, by type
+
+	fixture *Fixture // nil if this is not the server of one
 }
 
 // A ThreadingHTTPServer is an [HTTPServer] that serves each connection in a
@@ -508,12 +529,20 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 	defer s.catch(conn, nil)
-	h := s.newHandler(conn, state)
-	defer h.base().closeOpened()
-	defer h.Finish()
+	h, returned := s.newHandler(conn, state), false
+	defer func() {
+		if !returned { // but panicked, or called runtime.Goexit
+			h.base().broken, h.base().cut = true, true
+		}
+		defer h.base().closeOpened() // in case Finish does not
+		h.Finish()
+	}()
 	defer s.catch(conn, h)
 	h.Setup()
-	h.Handle()
+	if state.fixture.accept(h.base()) {
+		h.Handle()
+	}
+	returned = true
 }
 
 func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
@@ -618,8 +647,8 @@ func (s *HTTPServer) now() *dateStrings {
 // which a part of a request has arrived after a second without the rest. Then
 // scripts that still run are ended.
 //
-// If ctx is done first, Shutdown returns its error; the connections go on until
-// Close is called. Hijacked connections are not waited for. A handler that calls
+// If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names the
+// connections that are left; they go on until Close is called. Hijacked connections are not waited for. A handler that calls
 // Shutdown does so in a goroutine, as Shutdown waits for the handler.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.prepare()
@@ -634,12 +663,26 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	case <-s.drained:
 	case <-ctx.Done():
 		if !isClosed(s.drained) {
-			return ctx.Err()
+			return s.busyError(ctx.Err())
 		}
 	}
 	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
 	s.endWork()
 	return nil
+}
+
+// busyError says which connections are still open.
+func (s *HTTPServer) busyError(err error) error {
+	const most = 3
+	var names []string
+	states := s.connections()
+	for _, state := range states[:min(len(states), most)] {
+		names = append(names, fmt.Sprint(state.conn.RemoteAddr()))
+	}
+	if len(states) > most {
+		names = append(names, fmt.Sprintf("%d others", len(states)-most))
+	}
+	return fmt.Errorf("httpserver: connections still in use: %s: %w", strings.Join(names, ", "), err)
 }
 
 const (
@@ -738,8 +781,9 @@ func (s *HTTPServer) end() {
 
 // A connState is what the server knows about a connection.
 type connState struct {
-	server *HTTPServer
-	conn   net.Conn
+	server  *HTTPServer
+	conn    net.Conn
+	fixture *fixtureConn // nil without a Fixture
 
 	linger   time.Duration // how long the client may still be sending; of the serving goroutine
 	unframed atomic.Bool   // a response is being sent that ends with the connection
@@ -760,7 +804,7 @@ func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
 	if isClosed(s.stopping) {
 		return nil
 	}
-	state := &connState{server: s, conn: conn, addr: addr, users: 1}
+	state := &connState{server: s, conn: conn, addr: addr, users: 1, fixture: s.fixture.connect(conn)}
 	s.conns[state] = struct{}{}
 	s.active++
 	s.taken.Add(1)
@@ -803,6 +847,7 @@ func (s *HTTPServer) unregister(state *connState) {
 // remove removes a connection. The caller holds s.mu.
 func (s *HTTPServer) remove(state *connState) {
 	delete(s.conns, state)
+	state.fixture.disconnect(state.hijacked)
 	if !state.hijacked {
 		s.active--
 		s.checkDrained()

@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"io"
@@ -9,18 +8,15 @@ import (
 	"os"
 	"path"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 )
 
-// This file holds the serving of files: from a request target to a name, from
-// a name to a file or a directory, from there to a response.
+// This file contains the handler that serves files: it translates the request target
+// to a file name, opens the file, and sends the head of the response.
 
-// A FileHandler is a Handler that serves files, by embedding SimpleHandler. Its
-// methods are documented there; SimpleHandler calls them on the outermost type.
+// A FileHandler is a [Handler] that serves files. A type implements it by embedding
+// [SimpleHandler], which documents the methods and calls them on the outermost type.
 type FileHandler interface {
 	Handler
 	SendHead() (body io.ReadCloser, ok bool)
@@ -32,17 +28,22 @@ type FileHandler interface {
 	simple() *SimpleHandler
 }
 
-// A SimpleHandler answers GET and HEAD with the files below a directory. The
+// A SimpleHandler answers GET and HEAD requests with the files below a directory. The
 // zero value serves the current directory, follows symbolic links, and lists
-// directories that have no index page. On Linux the server keeps up to 8 MiB of
-// small files in memory; each request asks the system whether they have changed.
+// directories that have no index page. On Linux, the server keeps small files of local
+// disks in memory, up to 8 MiB, and checks at each request whether they have changed.
 //
-// Conditional requests and, where the file can seek, requests for parts of it
-// are answered as RFC 9110 sections 13 and 14 ask for. A file that changes while
-// it is sent, as its size and time tell, ends the connection before its body is
-// whole. One that changed in the last ten minutes, such as a log that grows, is
-// read again then, and sent if what was sent of it is still the same, but for
-// several ranges at once.
+// Conditional requests and, for files that can seek, range requests are supported
+// (RFC 9110 sections 13 and 14). The ETag consists of the size and modification time of
+// the file, so that servers with copies of the same files agree. It does not show that
+// other content was written if the time was set back afterwards, or if it was written
+// through a memory map and the system has not recorded that yet.
+//
+// If a file is written to while it is sent, as its size and modification time and on
+// Linux its inode show, the connection closes before the body is complete. A file that
+// was modified in the last ten minutes, such as a log that grows, is then compared
+// with what was sent of it, and the body is completed if that is still the same,
+// unless it consists of several ranges.
 //
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
@@ -51,45 +52,63 @@ type SimpleHandler struct {
 	// Directory is what "/" stands for; "" means the current directory.
 	Directory string
 
-	// FS is served instead of Directory, if it is set. It opens names that are
-	// UTF-8 alone, as io/fs asks for.
+	// FS is served instead of Directory unless it is nil. As package io/fs
+	// requires, only names in UTF-8 are opened. A file is examined before it is
+	// opened, and not opened unless it is regular. Nevertheless, if somebody
+	// replaces it by a FIFO in between, a request may wait forever, unless Open
+	// does not wait for the other end.
 	FS fs.FS
 
-	// IndexPages are served for a directory, the first one that is a file; nil
-	// means index.html, index.htm. Python: index_pages.
+	// IndexPages are the names of pages that are served for a directory. The first
+	// one that exists is used. nil means index.html, index.htm. Python: index_pages.
 	IndexPages []string
 
-	// ExtensionsMap gives content types by suffix, such as ".html", in lower
-	// case; nil means DefaultExtensionsMap. What it lacks is looked up in a table
-	// of the package. Python: extensions_map.
+	// ExtensionsMap maps suffixes in lower case, such as ".html", to content types.
+	// Other suffixes are looked up in a table of the package. nil means
+	// DefaultExtensionsMap. Python: extensions_map.
 	ExtensionsMap map[string]string
 
-	// DefaultContentType is of files whose suffix says nothing; "" means
-	// application/octet-stream.
+	// DefaultContentType is the content type of files with an unknown suffix; ""
+	// means application/octet-stream.
 	DefaultContentType string
 
-	// ExtraResponseHeaders are added to responses 200, 206 and 304 that have no
-	// field of that name. Python: extra_response_headers.
+	// ExtraResponseHeaders are added to responses 200, 206, 301 and 304, except for
+	// fields that the response already has. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
 
 	unsatisfied string // Content-Range of the 416 that is being sent
 
-	// What the last request came to: on one connection often the same is asked for
-	// again, such as another range of a file.
+	// last is what was computed for the last request. Requests on one connection
+	// are often for the same file, or for ranges of it.
 	last struct {
 		directory, path, name string // of TranslatePath
 		validators            validators
 		size                  int64
 		length                string // size in digits
-		modified              time.Time
 	}
-	file systemFile
-	sent fileBody
+	shared *fileState // nil before the first use
+}
+
+// maxLast is the length of a path, in bytes, up to which an idle connection keeps it.
+const maxLast = 1 << 10
+
+// A fileState is what the SimpleHandlers of a server have in common.
+type fileState struct {
+	cache    fileCache
+	listings readings
+}
+
+// fileState returns the state that h shares.
+func (h *SimpleHandler) fileState() *fileState {
+	if h.shared == nil {
+		h.shared = shared[fileState](h.Server)
+	}
+	return h.shared
 }
 
 func (h *SimpleHandler) simple() *SimpleHandler { return h }
 
-// files gives the outermost value.
+// files returns the outermost value.
 func (h *SimpleHandler) files() FileHandler {
 	if f, ok := h.Self().(FileHandler); ok {
 		return f
@@ -97,11 +116,11 @@ func (h *SimpleHandler) files() FileHandler {
 	return h
 }
 
-// VersionString is that of BaseRequestHandler with SimpleHTTP/0.6 for an empty
-// ServerVersion.
+// VersionString is like [BaseRequestHandler.VersionString], except that an empty
+// ServerVersion means SimpleHTTP/0.6.
 func (h *SimpleHandler) VersionString() string { return h.versionString("SimpleHTTP/0.6") }
 
-// DoGET sends a file or a listing. Python: do_GET.
+// DoGET sends a file or the listing of a directory. Python: do_GET.
 func (h *SimpleHandler) DoGET() {
 	self := h.files()
 	body, ok := self.SendHead()
@@ -115,20 +134,20 @@ func (h *SimpleHandler) DoGET() {
 	}
 }
 
-// DoHEAD sends the head that DoGET would send. Python: do_HEAD.
+// DoHEAD sends the head of the response that DoGET would send. Python: do_HEAD.
 func (h *SimpleHandler) DoHEAD() {
 	if body, ok := h.files().SendHead(); ok && body != nil {
 		body.Close()
 	}
 }
 
-// EndHeaders is that of BaseRequestHandler after the ExtraResponseHeaders. A 416
-// for a file says how long that is.
+// EndHeaders adds the ExtraResponseHeaders, and the Content-Range of a 416 for a
+// file, and calls [BaseRequestHandler.EndHeaders].
 func (h *SimpleHandler) EndHeaders() {
 	if h.unsatisfied != "" && h.out.code == 416 {
 		h.files().SendHeader("Content-Range", h.unsatisfied)
 	}
-	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 304) {
+	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 301 || code == 304) {
 		ended := len(*h.out.head)
 		for _, field := range h.ExtraResponseHeaders {
 			if !hasField(string((*h.out.head)[:ended]), field.Name) {
@@ -139,58 +158,62 @@ func (h *SimpleHandler) EndHeaders() {
 	h.BaseRequestHandler.EndHeaders()
 }
 
-// SendHead sends the head of the response to GET or HEAD. If ok, the body is to
-// follow, from a reader that the caller closes; if not, all has been said: a
-// redirect, an error, 304. A head that a body is to follow waits for the first
-// Write to WFile, FlushHeaders, or the method's end. Python: send_head.
+// errIsDirectory is the error of opening a directory as a file.
+var errIsDirectory = errors.New("httpserver: the file is a directory")
+
+// SendHead sends the head of the response to GET or HEAD. If ok is true, it returns
+// the body, which the caller copies to WFile and closes before the next request. If ok
+// is false, the response is complete: it is a redirect, an error or a 304. The head of
+// a response with a body is held until the first Write to WFile, FlushHeaders, or the
+// end of the method. Python: send_head.
 func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	self := h.files()
 	name := self.TranslatePath(h.Path)
-	f, info, err := h.open(name)
-	if info != nil && info.IsDir() {
+	b, err := h.open(name)
+	if err == errIsDirectory {
 		if !strings.HasSuffix(targetPath(h.Path), "/") {
 			h.redirectToSlash()
 			return nil, false
 		}
-		if f, info, name, err = h.openIndex(name); info == nil && err == nil {
-			return self.ListDirectory(name)
+		directory := name
+		if b, name, err = h.openIndex(directory); errors.Is(err, fs.ErrNotExist) {
+			return self.ListDirectory(directory)
 		}
 	}
 	switch {
-	case outOfResources(err): // 404 could be believed for long
+	case err == nil:
+		return h.sendFileHead(b, name)
+	case outOfResources(err): // a cache may keep a 404
 		self.SendError(503, "", "")
-		return nil, false
-	case f == nil:
+	default:
 		self.SendError(404, "File not found", "")
-		return nil, false
 	}
-	return h.sendFileHead(f, info, name)
+	return nil, false
 }
 
-// sendFileHead sends the head for an open file: for the whole of it, for what of
-// it the request asks for, or for neither where there is nothing to send.
-func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (io.ReadCloser, bool) {
-	file, now := &h.sent, time.Now()
-	if file.File != nil { // somebody has not closed the last one yet
-		file = new(fileBody)
-	}
-	file.init(f, info, now)
+// sendFileHead sends the head for a file. It returns the part of the file that is to
+// be sent, if any.
+func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser, bool) {
 	h.opened = file
-	v := h.validators(file.size, file.modified, now)
+	now := file.opened
+	v := h.validators(file)
 	code := checkPreconditions(h.Headers, h.Command, v, now)
 	var ranges []byteRange
 	if code == 200 && file.at != nil {
 		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, now)
 	}
 	if code >= 300 {
-		file.Close()
 		h.sendNoFile(code, v, file.size)
+		file.Close()
 		return nil, false
 	}
 	self := h.files()
 	sent := file.selection(ranges, self.GuessType(name))
 	self.SendResponse(sent.code, "")
 	self.SendHeader("Content-type", sent.contentType)
+	if coding := contentCoding(name, sent.contentType); coding != "" {
+		self.SendHeader("Content-Encoding", coding)
+	}
 	if sent.length == file.size {
 		self.SendHeader("Content-Length", h.last.length)
 	} else {
@@ -199,8 +222,10 @@ func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (
 	if sent.contentRange != "" {
 		self.SendHeader("Content-Range", sent.contentRange)
 	}
-	if v.tag != "" {
+	if !v.modified.IsZero() {
 		self.SendHeader("Last-Modified", self.DateTimeString(v.modified))
+	}
+	if v.tag != "" {
 		self.SendHeader("ETag", v.tag)
 	}
 	if file.at != nil {
@@ -210,17 +235,17 @@ func (h *SimpleHandler) sendFileHead(f fs.File, info fs.FileInfo, name string) (
 	return sent.body, true
 }
 
-// validators is newValidators, unless they are those of the last request.
-func (h *SimpleHandler) validators(size int64, modified, now time.Time) validators {
+// validators returns the validators of a file, which may be those of the last request.
+func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
-	if !last.validators.strong || last.size != size || !last.modified.Equal(modified) {
-		last.validators, last.modified = newValidators(size, modified, now), modified
-		last.size, last.length = size, strconv.FormatInt(size, 10)
+	if !last.validators.strong || last.size != file.size || !last.validators.modified.Equal(file.modified) {
+		last.validators = newValidators(file.size, file.modified, file.inode.changed, file.opened)
+		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
 	}
 	return last.validators
 }
 
-// sendNoFile answers 304, 412 or 416.
+// sendNoFile sends a 304, 412 or 416 instead of a file.
 func (h *SimpleHandler) sendNoFile(code int, v validators, size int64) {
 	self := h.files()
 	if code != 304 {
@@ -238,8 +263,9 @@ func (h *SimpleHandler) sendNoFile(code int, v validators, size int64) {
 	self.EndHeaders()
 }
 
-// redirectToSlash sends the client to the same path with a slash at its end, so
-// that relative links in the directory work. The query stays, unless it is empty.
+// redirectToSlash redirects to the same path with a slash at its end, so that
+// relative links in the listing or index page work. It keeps a query that is not
+// empty.
 func (h *SimpleHandler) redirectToSlash() {
 	_, rest := cutPath(h.Path)
 	rest = strings.TrimSuffix(rest, "#")
@@ -253,55 +279,82 @@ func (h *SimpleHandler) redirectToSlash() {
 	self.EndHeaders()
 }
 
-// open opens a regular file, or tells with a nil file that name is a directory or
-// a file that cannot be opened or, with info nil too, nothing of that kind. A name
-// with a slash at its end is a directory. An error says that it could not be
-// found out.
-func (h *SimpleHandler) open(name string) (fs.File, fs.FileInfo, error) {
+// open opens a regular file. The error is errIsDirectory for a directory, which may
+// be one that cannot be read, and fs.ErrNotExist if there is neither a regular file
+// nor a directory. A name that ends in a slash stands for a directory.
+func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if name == "" {
-		return nil, nil, nil
+		return nil, fs.ErrNotExist
 	}
-	f, err := h.openFile(name)
+	b := &fileBody{handler: h, name: name}
+	var cache *fileCache
+	if h.FS == nil {
+		cache = &h.fileState().cache
+		if content, modified := cache.get(name); content != nil {
+			b.init(nil, content, content.Size(), modified, inode{})
+			return b, nil
+		}
+	}
+	f, err := h.openFile(name, &b.system)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, nil
-		}
-		if outOfResources(err) {
-			return nil, nil, err
-		}
-		info, err := h.stat(name)
-		if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
-			return nil, nil, nil
-		}
-		return nil, info, nil
+		return nil, h.openError(name, err)
 	}
 	info, err := f.Stat()
 	switch {
 	case err == nil && info.IsDir():
+		err = errIsDirectory
+	case err == nil && (!info.Mode().IsRegular() || strings.HasSuffix(name, "/")):
+		err = fs.ErrNotExist
+	}
+	if err != nil {
 		f.Close()
-		return nil, info, nil
-	case err == nil && info.Mode().IsRegular() && !strings.HasSuffix(name, "/"):
-		return f, info, nil
+		return nil, err
 	}
-	f.Close()
-	return nil, nil, nil
+	if info.Size() <= 0 {
+		content, err := readGenerated(f)
+		if err != nil || len(content) > 0 {
+			f.Close()
+			b.initGenerated(content)
+			return b, err
+		}
+	}
+	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime(), inodeOf(info))
+	b.cache = cache
+	return b, nil
 }
 
-// openFile opens a name without waiting for what is at the other end of a FIFO.
-func (h *SimpleHandler) openFile(name string) (fs.File, error) {
-	if h.FS != nil {
-		info, err := h.stat(name)
-		if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-			err = fs.ErrInvalid
-		}
-		if err != nil {
-			return nil, err
-		}
-		return h.FS.Open(fsName(name))
+// openFile opens a name without waiting for the other end of a FIFO. It uses system
+// for a file of the system.
+func (h *SimpleHandler) openFile(name string, system *systemFile) (fs.File, error) {
+	if h.FS == nil {
+		return system.open(name)
 	}
-	return h.file.open(name, shared[fileCache](h.Server))
+	info, err := h.stat(name)
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		err = fs.ErrInvalid
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.FS.Open(fsName(name))
 }
 
+// openError returns the error of open for an error of openFile.
+func (h *SimpleHandler) openError(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) || outOfResources(err) {
+		return err
+	}
+	info, statErr := h.stat(name)
+	switch {
+	case statErr == nil && info.IsDir():
+		return errIsDirectory
+	case statErr == nil && info.Mode().IsRegular():
+		return err
+	}
+	return fs.ErrNotExist
+}
+
+// stat describes a file or directory.
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 	if h.FS != nil {
 		return fs.Stat(h.FS, fsName(name))
@@ -309,141 +362,30 @@ func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 	return os.Stat(name)
 }
 
-// fsName writes a name as io/fs asks for it.
+// fsName returns a name in the form that package io/fs requires.
 func fsName(name string) string {
 	return path.Clean(cmp.Or(strings.Trim(name, "/"), "."))
 }
 
-// openIndex opens a directory's index page. Without one, the name is the
-// directory's.
-func (h *SimpleHandler) openIndex(name string) (fs.File, fs.FileInfo, string, error) {
+// openIndex opens the index page of a directory and returns its name. The error is
+// fs.ErrNotExist if there is none.
+func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, err error) {
 	pages := h.IndexPages
 	if pages == nil {
 		pages = []string{"index.html", "index.htm"}
 	}
 	for _, page := range pages {
-		page = strings.TrimSuffix(name, "/") + "/" + page
-		f, info, err := h.open(page)
-		if err != nil || info != nil && !info.IsDir() {
-			return f, info, page, err
+		name = strings.TrimSuffix(directory, "/") + "/" + page
+		if b, err = h.open(name); err != errIsDirectory && !errors.Is(err, fs.ErrNotExist) {
+			return b, name, err
 		}
 	}
-	return nil, nil, name, nil
+	return nil, "", fs.ErrNotExist
 }
 
-// ListDirectory sends the head of a listing, and gives the page: what the
-// directory holds at the time, in the order that the query asks for by sort=name,
-// size or date, and order=asc or desc. If Accept prefers application/json, it is
-// an array of objects with name, type ("file", "directory" or "other", a link
-// being what it leads to), size in bytes and mtime as RFC 3339 has it, null if
-// there is none, and href. A directory that cannot be read is 404.
-// Python: list_directory.
-func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
-	self := h.files()
-	entries, err := h.sharedDirectory(name)
-	switch {
-	case outOfResources(err):
-		self.SendError(503, "", "")
-		return nil, false
-	case err != nil:
-		self.SendError(404, "No permission to list directory", "")
-		return nil, false
-	}
-	order := parseListingOrder(targetQuery(h.Path))
-	entries = order.apply(entries)
-	json := prefersJSON(h.Headers)
-	page, contentType := pages.Get().(*[]byte), "text/html; charset=utf-8"
-	if json {
-		*page, contentType = appendListingJSON((*page)[:0], entries), "application/json"
-	} else {
-		*page = appendListingPage((*page)[:0], targetPath(h.Path), entries, order)
-	}
-	self.SendResponse(200, "")
-	self.SendHeader("Content-type", contentType)
-	self.SendHeader("Content-Length", strconv.Itoa(len(*page)))
-	if !json {
-		self.SendHeader("Content-Security-Policy", listingPolicy)
-	}
-	self.SendHeader("X-Content-Type-Options", "nosniff")
-	self.SendHeader("Vary", "Accept")
-	self.EndHeaders()
-	b := &listingBody{page: page}
-	b.Reset(*page)
-	return b, true
-}
-
-// A listingBody is a page to be read, whose memory Close gives back.
-type listingBody struct {
-	bytes.Reader
-	page *[]byte // nil when closed
-}
-
-var pages = sync.Pool{New: func() any { return new([]byte) }}
-
-// Close ends the use of the body, once and for all.
-func (b *listingBody) Close() error {
-	b.Reset(nil)
-	if b.page != nil && cap(*b.page) <= 1<<20 {
-		pages.Put(b.page)
-	}
-	b.page = nil
-	return nil
-}
-
-// sharedDirectory gives the entries of a directory, which other requests may use
-// too. What an FS says may depend on the handler that it belongs to.
-func (h *SimpleHandler) sharedDirectory(name string) ([]listingEntry, error) {
-	if h.FS != nil {
-		return h.readDirectory(name)
-	}
-	return shared[readings](h.Server).share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
-}
-
-// readDirectory gives the entries of a directory, in the default order. What cannot be
-// looked at, as it is gone by then or a link that leads nowhere, has no size.
-func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
-	read, err := h.readNames(name)
-	if err != nil {
-		return nil, err
-	}
-	name = strings.TrimSuffix(name, "/") + "/"
-	entries := make([]listingEntry, len(read))
-	for i, d := range read {
-		e := &entries[i]
-		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), dir: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
-		if h.FS == nil {
-			e.look(name + e.name)
-		} else if info, err := h.entryInfo(d, name); err == nil {
-			e.describe(info)
-		}
-	}
-	slices.SortFunc(entries, compareNames)
-	return entries, nil
-}
-
-// entryInfo describes an entry of a directory of FS, or what it links to.
-func (h *SimpleHandler) entryInfo(d fs.DirEntry, directory string) (fs.FileInfo, error) {
-	if d.Type()&fs.ModeSymlink != 0 {
-		return h.stat(directory + d.Name())
-	}
-	return d.Info()
-}
-
-func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
-	if h.FS != nil {
-		return fs.ReadDir(h.FS, fsName(name))
-	}
-	d, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	return d.ReadDir(-1) // os.ReadDir would sort
-}
-
-// TranslatePath gives the name of the file for a request target: below
-// Directory in the system's spelling or, with FS, as io/fs has it; with a slash
-// at its end if the target's path has one. A target that can name no file is "".
+// TranslatePath returns the name of the file for a request target: a name of the
+// system below Directory or, with FS, one of FS. It ends in a slash if the path of the
+// target does. TranslatePath returns "" for a target that cannot stand for a file.
 // Python: translate_path.
 func (h *SimpleHandler) TranslatePath(path string) string {
 	clean, ok := cleanPath(path)
@@ -453,16 +395,20 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 	if h.FS != nil {
 		return cmp.Or(clean[1:], "./")
 	}
-	if last := &h.last; last.path != clean || last.directory != h.Directory {
-		last.path, last.directory = clean, h.Directory
-		last.name, _ = localPath(h.Directory, clean, runtime.GOOS == "windows")
+	last := &h.last
+	if last.path == clean && last.directory == h.Directory {
+		return last.name
 	}
-	return h.last.name
+	name, _ := localPath(h.Directory, clean, runtime.GOOS == "windows")
+	if len(clean) <= maxLast { // which is a part of the request
+		last.directory, last.path, last.name = h.Directory, strings.Clone(clean), name
+	}
+	return name
 }
 
-// GuessType gives the content type for a file name: by its suffix, as it is and
-// in lower case, from ExtensionsMap, then from the package's table, which is the
-// same on every machine; else DefaultContentType. Python: guess_type.
+// GuessType returns the content type for a file name. It looks for the suffix, as it
+// is and in lower case, in ExtensionsMap, then in a table of the package, which is the
+// same on every machine, and else returns DefaultContentType. Python: guess_type.
 func (h *SimpleHandler) GuessType(name string) string {
 	base := path.Base(name)
 	suffix := path.Ext(strings.TrimLeft(base, "."))
@@ -479,9 +425,8 @@ func (h *SimpleHandler) GuessType(name string) string {
 	return cmp.Or(contentTypes[lower], h.DefaultContentType, "application/octet-stream")
 }
 
-// CopyFile copies src to dst, which is WFile, by the fastest way that both have. An
-// override that writes to Connection itself calls FlushHeaders first.
-// Python: copyfile.
+// CopyFile copies src, the body of a response, to dst, which is WFile. An override
+// that writes to Connection itself must call FlushHeaders first. Python: copyfile.
 func (h *SimpleHandler) CopyFile(dst io.Writer, src io.Reader) error {
 	_, err := io.Copy(dst, src)
 	return err

@@ -6,15 +6,14 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ import (
 //go:embed testdata/files.txt
 var embedded embed.FS
 
-// serveFiles serves with a SimpleHandler that set has changed.
+// serveFiles serves with a SimpleHandler that set may change before.
 func serveFiles(t *testing.T, set func(*httpserver.SimpleHandler)) *httpserver.ThreadingHTTPServer {
 	t.Helper()
 	s, _ := start(t, func() httpserver.Handler {
@@ -40,7 +39,7 @@ func serveFiles(t *testing.T, set func(*httpserver.SimpleHandler)) *httpserver.T
 	return s
 }
 
-// get gives the head and the body of the answer to a GET.
+// get sends a GET and returns the head and the body of the response.
 func get(t *testing.T, s *httpserver.ThreadingHTTPServer, target string) (head, body string) {
 	t.Helper()
 	head, body, ok := strings.Cut(exchange(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"), "\r\n\r\n")
@@ -48,16 +47,6 @@ func get(t *testing.T, s *httpserver.ThreadingHTTPServer, target string) (head, 
 		t.Fatalf("%s: no head", target)
 	}
 	return head + "\r\n", body
-}
-
-var linkRE = regexp.MustCompile(`<li><a href="([^"]*)">([^<]*)</a></li>`)
-
-// links gives the href and text of each link in a listing.
-func links(page string) (pairs [][2]string) {
-	for _, m := range linkRE.FindAllStringSubmatch(page, -1) {
-		pairs = append(pairs, [2]string{html.UnescapeString(m[1]), html.UnescapeString(m[2])})
-	}
-	return pairs
 }
 
 func TestFS(t *testing.T) {
@@ -119,7 +108,7 @@ func TestFS(t *testing.T) {
 				}
 			}
 			_, page := get(t, s, "/list/")
-			if got := links(page); !slices.Equal(got, [][2]string{{"a%20b", "a b"}, {"B/", "B/"}}) {
+			if got := httpserver.Links(page); !slices.Equal(got, [][2]string{{"a%20b", "a b"}, {"B/", "B/"}}) {
 				t.Errorf("links %q", got)
 			}
 		})
@@ -130,7 +119,7 @@ func TestFS(t *testing.T) {
 	}
 }
 
-// TestOddNames lists, links and opens whatever the system has names for.
+// Files with any name that the system allows are listed, linked and served.
 func TestOddNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -147,7 +136,7 @@ func TestOddNames(t *testing.T) {
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
 	base, _ := url.Parse(s.URL() + "/")
 	_, page := get(t, s, "/")
-	found := links(page)
+	found := httpserver.Links(page)
 	if len(found) != made || made < 10 {
 		t.Fatalf("%d links for %d files:\n%s", len(found), made, page)
 	}
@@ -179,7 +168,7 @@ func TestSymbolicLinks(t *testing.T) {
 	symlink(t, "loop", filepath.Join(dir, "loop"))
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = dir })
 	_, page := get(t, s, "/")
-	if got := links(page); !slices.Equal(got, [][2]string{{"d/", "d@"}, {"f", "f@"}, {"loop", "loop@"}, {"x", "x@"}}) {
+	if got := httpserver.Links(page); !slices.Equal(got, [][2]string{{"d/", "d@"}, {"f", "f@"}, {"loop", "loop@"}, {"x", "x@"}}) {
 		t.Errorf("links %q", got)
 	}
 	if _, body := get(t, s, "/d/hello.txt"); body != "hello, world\n" {
@@ -204,7 +193,7 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// What is no regular file is not opened for reading, or not waited for.
+// A file that is not a regular one is not served, and not waited for.
 func TestSpecialFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -229,7 +218,7 @@ func TestSpecialFiles(t *testing.T) {
 				t.Errorf("%s: %s: %s", name, target, head)
 			}
 		}
-		if _, page := get(t, s, "/"); len(links(page)) != 3 {
+		if _, page := get(t, s, "/"); len(httpserver.Links(page)) != 3 {
 			t.Errorf("%s: a FIFO as index page: %s", name, page)
 		}
 	}
@@ -274,7 +263,7 @@ func (poorFS) Open(name string) (fs.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EMFILE}
 }
 
-// What the system lacks is no reason to say that there is no file.
+// If the system is out of resources, the response is not that there is no file.
 func TestNoDescriptors(t *testing.T) {
 	t.Parallel()
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = poorFS{} })
@@ -283,7 +272,7 @@ func TestNoDescriptors(t *testing.T) {
 	}
 }
 
-// A directory that fails to list is 404 also where nobody lacks permission.
+// A directory that cannot be listed is a 404, whatever the reason.
 func TestListingFails(t *testing.T) {
 	t.Parallel()
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = unlistable{} })
@@ -326,7 +315,7 @@ func TestFields(t *testing.T) {
 			t.Errorf("%s: doubled field in %q", target, head)
 		}
 	}
-	for _, target := range []string{"/list", "/nope"} {
+	for _, target := range []string{"/nope", "/hello.txt/"} {
 		if head, _ := get(t, s, target); strings.Contains(head, "X-One") {
 			t.Errorf("%s: %s", target, head)
 		}
@@ -340,6 +329,22 @@ func TestFields(t *testing.T) {
 	})
 	if _, body := get(t, s, "/"); !strings.Contains(body, "Directory listing for /<") {
 		t.Errorf("no index pages: %s", body)
+	}
+}
+
+// A redirect, which browsers keep, has the fields that say how long.
+func TestExtraFieldsOfRedirect(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.Directory = site
+		h.ExtraResponseHeaders = []httpserver.Field{{Name: "Cache-Control", Value: "no-store"}, {Name: "location", Value: "/"}}
+	})
+	for _, method := range []string{"GET", "HEAD"} {
+		head := exchange(t, s.Addr(), method+" /list HTTP/1.0\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.0 301 ") || !strings.HasSuffix(head, "\r\nLocation: /list/\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n") {
+			t.Errorf("%s: %s", method, head)
+		}
 	}
 }
 
@@ -367,35 +372,42 @@ func TestGuessType(t *testing.T) {
 	}
 }
 
+// An SVG image in gzip is an image, but an archive is not what is in it.
+func TestContentEncoding(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	for _, name := range []string{"p.svgz", "P.SVGZ", "x.tar.gz", "x.svg.gz", "p.svg", ".svgz"} {
+		files[name] = &fstest.MapFile{Data: []byte("0123456789"), ModTime: siteTime}
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = files })
+	other := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.FS, h.ExtensionsMap = files, map[string]string{".svgz": "application/gzip"}
+	})
+	for _, tt := range []struct {
+		s              *httpserver.ThreadingHTTPServer
+		request        string
+		code, mimeType string
+		coding         bool
+	}{
+		{s, "GET /p.svgz", "200", "image/svg+xml", true},
+		{s, "HEAD /P.SVGZ", "200", "image/svg+xml", true},
+		{s, "GET /p.svgz HTTP/1.0\r\nRange: bytes=2-", "206", "image/svg+xml", true},
+		{s, "GET /x.tar.gz", "200", "application/gzip", false},
+		{s, "GET /x.svg.gz", "200", "application/gzip", false},
+		{s, "GET /p.svg", "200", "image/svg+xml", false},
+		{s, "GET /.svgz", "200", "application/octet-stream", false},
+		{other, "GET /p.svgz", "200", "application/gzip", false},
+	} {
+		request, fields, _ := strings.Cut(tt.request, " HTTP/1.0")
+		head := exchange(t, tt.s.Addr(), request+" HTTP/1.0"+fields+"\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.0 "+tt.code) || !strings.Contains(head, "\r\nContent-type: "+tt.mimeType+"\r\n") || strings.Contains(head, "\r\nContent-Encoding: gzip\r\n") != tt.coding {
+			t.Errorf("%s: %s", tt.request, head)
+		}
+	}
+}
+
 func TestTranslatePath(t *testing.T) {
 	t.Parallel()
-	for target, want := range map[string]string{
-		"/": "/", "": "/", "*": "/*", "/a": "/a", "/a/": "/a/", "/a//b": "/a/b", "/a/./b/": "/a/b/", "/a/../b": "/b",
-		"/../..": "/", "/../../": "/", "/a?b/": "/a", "/a/?b": "/a/", "/a#b": "/a", "/a#?": "/a", "/%2e%2e/a": "/a", "/a%2fb": "/a/b", "/a%2f": "/a",
-		"/a/..": "/", "/a/.": "/a", "/%61%zz%4": "/a%zz%4", "/%2561": "/%61", "/a%00b": "<none>", "/\xff%FF": "/\xff\xff",
-		"http://x/a/": "/a/", "http://x": "/", "http://x?y": "/", "http://x//a": "/a", "/a%3Fb%23": "/a?b#", `/..\..\a`: `/..\..\a`,
-	} {
-		got, ok := httpserver.CleanPath(target)
-		if !ok {
-			got = "<none>"
-		}
-		if got != want {
-			t.Errorf("CleanPath(%q) = %q, want %q", target, got, want)
-		}
-	}
-	for _, c := range []struct {
-		directory, clean string
-		windows          bool
-		want             string
-	}{
-		{"", "/", false, "./"}, {"", "/a/", false, "./a/"}, {"/", "/", false, "/"}, {"/", "/a", false, "/a"}, {"/d/", "/a", false, "/d/a"}, {"d", "/a/b", false, "d/a/b"},
-		{"/d", `/..\a`, false, `/d/..\a`}, {"/d", "/CON", false, "/d/CON"}, {"/d", "/a:b", false, "/d/a:b"},
-		{`C:\d`, "/a/b", true, `C:\d/a/b`}, {`C:\d`, "/", true, `C:\d/`}, {`C:\d`, `/..\a`, true, ""}, {`C:\d`, "/C:/x", true, ""}, {`C:\d`, "/a/NUL.txt/b", true, ""},
-	} {
-		if got, ok := httpserver.LocalPath(c.directory, c.clean, c.windows); got != c.want || ok != (c.want != "") {
-			t.Errorf("LocalPath(%q, %q, %v) = %q", c.directory, c.clean, c.windows, got)
-		}
-	}
 	h := &httpserver.SimpleHandler{Directory: "/d"}
 	if got := h.TranslatePath("/a%20b/../c/?x"); got != "/d/c/" {
 		t.Error(got)
@@ -408,29 +420,30 @@ func TestTranslatePath(t *testing.T) {
 	}
 }
 
-func TestWindowsNames(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"C:", "c:x", "x:", `a\b`, `\\host`, "file.txt:stream", "file::$DATA", "CON", "con", "Con.txt", "CON .txt", "nul", "NUL.tar.gz", "PRN", "AUX", "COM1", "com9.log", "LPT0", "COM¹", "lpt³.x",
-		"CONIN$", "conout$", "CLOCK$", "trailing.", "trailing ", "a. .", "...", "a*", "a?", `a"`, "<a", "a>", "a|b", "a\x01", "tab\t", "del\x7f"} {
-		if httpserver.WindowsName(name) {
-			t.Errorf("%q is taken for a plain name", name)
+// An idle connection keeps nothing of the request for a file.
+func TestIdleFilesKeepNothing(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	site := makeSite(t)
+	s, _ := start(t, newUnloggedFiles(site, "HTTP/1.1"), nil)
+	rest := " HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a: "+strings.Repeat("b", 2000)+"\r\n", 90) + "\r\n"
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	for _, target := range []string{"/hello.txt", "/" + strings.Repeat("p/", 30_000) + "hello.txt"} {
+		const connections = 100
+		before := heap()
+		for range connections {
+			_, r := send(t, s.Addr(), "GET "+target+rest)
+			readResponse(t, r)
 		}
-	}
-	for _, name := range []string{"", "a", "a.txt", ".hidden", "CONSOLE", "COM", "COM10", "COMX", "LPT", "nul_", "x.CON", "é", "a b", "~1", "COM1x"} {
-		if !httpserver.WindowsName(name) {
-			t.Errorf("%q is refused", name)
-		}
-	}
-}
-
-func TestQuoting(t *testing.T) {
-	t.Parallel()
-	if got := httpserver.QuoteName("a/B9_.-~ %\"<é\xff:"); got != "a/B9_.-~%20%25%22%3C%C3%A9%FF%3A" {
-		t.Error(got)
-	}
-	for in, want := range map[string]string{`/\evil`: "/%5Cevil", "/\x01": "/%01", "/a%20?x=[y]": "/a%20?x=[y]", "/é\xff\"<>^`{|}": "/%C3%A9%FF%22%3C%3E%5E%60%7B%7C%7D"} {
-		if got := httpserver.QuoteTarget(in); got != want {
-			t.Errorf("QuoteTarget(%q) = %q", in, got)
+		if each := (heap() - before) / connections; each > 50_000 {
+			t.Errorf("%.20s: %d bytes are kept for each connection", target, each)
 		}
 	}
 }
@@ -447,14 +460,30 @@ func TestFutureFile(t *testing.T) {
 	field := func(name string) time.Time {
 		_, rest, _ := strings.Cut(head, "\r\n"+name+": ")
 		value, _, _ := strings.Cut(rest, "\r\n")
-		d, ok := httpserver.ParseHTTPDate(value, time.Now())
-		if !ok {
-			t.Fatalf("%s in %q", name, head)
+		d, err := http.ParseTime(value)
+		if err != nil {
+			t.Fatalf("%s in %q: %v", name, head, err)
 		}
 		return d
 	}
 	if field("Last-Modified").After(field("Date").Add(time.Second)) {
 		t.Errorf("Last-Modified is later than Date: %s", head)
+	}
+}
+
+// Each response has a boundary of its own.
+func TestBoundaries(t *testing.T) {
+	t.Parallel()
+	site := makeSite(t)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.Directory = site })
+	var boundaries []string
+	for range 2 {
+		response := exchange(t, s.Addr(), "GET /index/large HTTP/1.0\r\nRange: bytes=0-1,4-5\r\n\r\n")
+		_, value, _ := strings.Cut(response, "\r\nContent-type: multipart/byteranges; boundary=")
+		boundaries = append(boundaries, boundary.FindString(value[:min(32, len(value))]))
+	}
+	if a, b := boundaries[0], boundaries[1]; a == b || len(a) != 32 || len(b) != 32 {
+		t.Errorf("boundaries %q", boundaries)
 	}
 }
 
@@ -497,7 +526,7 @@ func TestFileChangesSize(t *testing.T) {
 	}
 }
 
-// TestMirror follows every link from the top of a tree and compares all files.
+// TestMirror follows all links from the root of a tree and compares all files.
 func TestMirror(t *testing.T) {
 	t.Parallel()
 	tree := filepath.Join(runtime.GOROOT(), "src", "net")
@@ -509,7 +538,7 @@ func TestMirror(t *testing.T) {
 	var follow func(dir string)
 	follow = func(dir string) {
 		_, page := get(t, s, dir)
-		for _, link := range links(page) {
+		for _, link := range httpserver.Links(page) {
 			target := dir + link[0]
 			if strings.HasSuffix(link[0], "/") {
 				follow(target)
@@ -536,7 +565,7 @@ func TestMirror(t *testing.T) {
 	}
 }
 
-// A body that SendHead gives and a CopyFile that fails are the user's to change.
+// failing has a CopyFile that fails.
 type failing struct{ httpserver.SimpleHandler }
 
 func (h *failing) CopyFile(io.Writer, io.Reader) error { return errors.New("no\nway") }

@@ -24,116 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the responses and logs in testdata")
 
-// The transcripts in testdata hold what a client sends, what it gets, and what
-// is logged meanwhile. A case looks like this:
-//
-//	=== its name
-//	protocol HTTP/1.1
-//	-- request --
-//	GET / HTTP/1.1\r\n
-//	\r\n
-//	-- response --
-//	HTTP/1.1 200 OK\r\n
-//	-- log --
-//	client - - [date] "GET / HTTP/1.1" 200 -
-//
-// Line ends of the file mean nothing in a request or a response; bytes are
-// escaped as in Go, and \{a*100} is a hundred times a. The client sends the
-// request at once, then ends its side of the connection.
-type transcript struct {
-	name, protocol         string
-	request, response, log string // escaped
-}
-
-const (
-	requestMark  = "-- request --\n"
-	responseMark = "-- response --\n"
-	logMark      = "-- log --\n"
-)
-
-func readTranscripts(t *testing.T, file string) (head string, cases []transcript) {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parts := strings.Split(string(data), "=== ")
-	for _, part := range parts[1:] {
-		c := transcript{protocol: "HTTP/1.0"}
-		options, rest, _ := strings.Cut(part, requestMark)
-		c.request, rest, _ = strings.Cut(rest, responseMark)
-		c.response, c.log, _ = strings.Cut(rest, logMark)
-		c.log = strings.TrimRight(c.log, "\n")
-		c.name, options, _ = strings.Cut(options, "\n")
-		if _, version, ok := strings.Cut(options, "protocol "); ok {
-			c.protocol = strings.TrimSpace(version)
-		}
-		cases = append(cases, c)
-	}
-	return parts[0], cases
-}
-
-func writeTranscripts(t *testing.T, file, head string, cases []transcript) {
-	t.Helper()
-	b := bytes.NewBufferString(head)
-	for _, c := range cases {
-		fmt.Fprintf(b, "=== %s\n", c.name)
-		if c.protocol != "HTTP/1.0" {
-			fmt.Fprintf(b, "protocol %s\n", c.protocol)
-		}
-		fmt.Fprintf(b, "%s%s%s%s%s%s\n\n", requestMark, c.request, responseMark, c.response, logMark, c.log)
-	}
-	if err := os.WriteFile(file, b.Bytes(), 0o666); err != nil {
-		t.Fatal(err)
-	}
-}
-
-var repeated = regexp.MustCompile(`\\\{(.+?)\*(\d+)\}`)
-
-func unescape(t *testing.T, s string) string {
-	t.Helper()
-	s = repeated.ReplaceAllStringFunc(s, func(m string) string {
-		sub := repeated.FindStringSubmatch(m)
-		n, _ := strconv.Atoi(sub[2])
-		return strings.Repeat(sub[1], n)
-	})
-	s = strings.ReplaceAll(strings.ReplaceAll(s, "\n", ""), `"`, `\"`)
-	raw, err := strconv.Unquote(`"` + s + `"`)
-	if err != nil {
-		t.Fatalf("bad escape in %.80q: %v", s, err)
-	}
-	return raw
-}
-
-// collapse writes long runs of one character as unescape reads them.
-func collapse(s string) string {
-	var b strings.Builder
-	for s != "" {
-		n := 1
-		for n < len(s) && s[n] == s[0] {
-			n++
-		}
-		if n >= 100 {
-			fmt.Fprintf(&b, `\{%s*%d}`, s[:1], n)
-		} else {
-			b.WriteString(s[:n])
-		}
-		s = s[n:]
-	}
-	return b.String()
-}
-
-func escape(s string) string {
-	quoted := strconv.Quote(s)
-	quoted = strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-	quoted = strings.ReplaceAll(quoted, `\n`, "\\n\n")
-	if quoted != "" && !strings.HasSuffix(quoted, "\n") {
-		quoted += "\n"
-	}
-	return collapse(quoted)
-}
-
-// wireHandler answers the transcripts. What changes from run to run is fixed.
+// wireHandler responds to the requests of transcripts. Dates and addresses are
+// constant.
 type wireHandler struct{ httpserver.SimpleHandler }
 
 func (h *wireHandler) LogDateTimeString() string { return "date" }
@@ -157,7 +49,7 @@ func (h *wireHandler) HandleExpect100() bool {
 	return false
 }
 
-// DoPOST answers with the body it got.
+// DoPOST responds with the body of the request.
 func (h *wireHandler) DoPOST() {
 	body, err := io.ReadAll(h.RFile)
 	if err != nil {
@@ -173,14 +65,14 @@ func (h *wireHandler) DoPUT() {
 	h.EndHeaders()
 }
 
-// DoDELETE gives no length.
+// DoDELETE sends no length.
 func (h *wireHandler) DoDELETE() {
 	h.SendResponse(200, "")
 	h.EndHeaders()
 	io.WriteString(h.WFile, "gone")
 }
 
-// DoPATCH does not keep to the length it gave.
+// DoPATCH sends less than the length that it has announced.
 func (h *wireHandler) DoPATCH() {
 	h.SendResponse(200, "")
 	h.SendHeader("Content-Length", "10")
@@ -262,15 +154,23 @@ func (h *wireHandler) answer(body string) {
 	io.WriteString(h.WFile, body)
 }
 
+// testLimit ends what hangs. Nothing that works takes nearly as long.
+const testLimit = 2 * time.Minute
+
 // A logBuffer collects log lines.
 type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more chan struct{} // closed by the next Write; nil unless somebody waits for it
 }
 
 func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
 	return l.b.Write(p)
 }
 
@@ -280,18 +180,40 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// await waits until the log has some text in it.
+// await waits until the log contains a text.
 func (l *logBuffer) await(t testing.TB, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(8 * time.Second); !strings.Contains(l.String(), text); <-time.After(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the log lacks %q:\n%s", text, l)
+	limit := time.NewTimer(testLimit)
+	defer limit.Stop()
+	for {
+		more := l.missing(text)
+		if more == nil {
+			return
+		}
+		select {
+		case <-more:
+		case <-limit.C:
+			t.Fatalf("%q is not in the log:\n%s", text, l)
 		}
 	}
 }
 
-// start serves with a ThreadingHTTPServer that set may change before. It is shut
-// down at the end of the test.
+// missing returns a channel that is closed when the log changes, or nil if the log
+// contains text.
+func (l *logBuffer) missing(text string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if strings.Contains(l.b.String(), text) {
+		return nil
+	}
+	if l.more == nil {
+		l.more = make(chan struct{})
+	}
+	return l.more
+}
+
+// start serves with a ThreadingHTTPServer that set may change before. At the end of the
+// test it is closed, and its handlers have returned.
 func start(t testing.TB, newHandler func() httpserver.Handler, set func(*httpserver.HTTPServer)) (*httpserver.ThreadingHTTPServer, *logBuffer) {
 	t.Helper()
 	s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", newHandler)
@@ -306,7 +228,7 @@ func start(t testing.TB, newHandler func() httpserver.Handler, set func(*httpser
 	served := make(chan error, 1)
 	go func() { served <- s.ServeForever() }()
 	t.Cleanup(func() {
-		s.Close()
+		closeServer(t, s)
 		if err := <-served; err != httpserver.ErrServerClosed {
 			t.Errorf("ServeForever: %v", err)
 		}
@@ -314,19 +236,30 @@ func start(t testing.TB, newHandler func() httpserver.Handler, set func(*httpser
 	return s, log
 }
 
-// dial connects to a server; the connection fails after ten seconds.
+// closeServer closes a server and waits for its handlers.
+func closeServer(t testing.TB, s *httpserver.ThreadingHTTPServer) {
+	t.Helper()
+	s.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("handlers are left: %v", err)
+	}
+}
+
+// dial connects to a server; the connection fails after testLimit.
 func dial(t testing.TB, addr net.Addr) net.Conn {
 	t.Helper()
 	conn, err := net.Dial(addr.Network(), addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(testLimit))
 	t.Cleanup(func() { conn.Close() })
 	return conn
 }
 
-// exchange sends raw bytes, ends the client's side, and gives all that comes.
+// exchange sends raw bytes, ends the client's side, and returns all that comes.
 func exchange(t testing.TB, addr net.Addr, request string) string {
 	t.Helper()
 	conn := dial(t, addr)
@@ -352,38 +285,39 @@ func TestTranscripts(t *testing.T) {
 	}
 	site := makeSite(t)
 	for _, file := range files {
-		head, cases := readTranscripts(t, file)
+		head, cases := httpserver.ReadTranscripts(t, file)
 		for i := range cases {
 			c := &cases[i]
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.name, func(t *testing.T) {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.Name, func(t *testing.T) {
 				response, log := replay(t, site, c)
 				if *update {
-					c.response, c.log = response, log
+					c.Response, c.Log = response, log
 					return
 				}
-				if response != c.response {
-					t.Errorf("response:\n%swant:\n%s", response, c.response)
+				if response != c.Response {
+					t.Errorf("response:\n%swant:\n%s", response, c.Response)
 				}
-				if log != c.log {
-					t.Errorf("log:\n%s\nwant:\n%s", log, c.log)
+				if log != c.Log {
+					t.Errorf("log:\n%s\nwant:\n%s", log, c.Log)
 				}
 			})
 		}
 		if *update {
-			writeTranscripts(t, file, head, cases)
+			httpserver.WriteTranscripts(t, file, head, cases)
 		}
 	}
 }
 
-// boundary is what parts the parts of multipart/byteranges.
+// boundary matches the boundary of multipart/byteranges.
 var boundary = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 
-// replay serves one transcript's request and gives response and log, escaped.
-func replay(t *testing.T, site string, c *transcript) (response, log string) {
+// replay serves the request of a transcript. It returns the response and the log,
+// escaped.
+func replay(t *testing.T, site string, c *httpserver.Transcript) (response, log string) {
 	t.Helper()
 	newHandler := func() httpserver.Handler {
 		h := new(wireHandler)
-		h.Directory, h.ProtocolVersion = site, c.protocol
+		h.Directory, h.ProtocolVersion = site, c.Protocol
 		h.ServerVersion, h.SysVersion = "Test/1", "x"
 		h.ErrorMessageFormat = "%(code)d %(message)s: %(explain)s\n"
 		return h
@@ -397,24 +331,24 @@ func replay(t *testing.T, site string, c *transcript) (response, log string) {
 			fmt.Fprintln(s.Stderr, err)
 		}
 	})
-	response = exchange(t, s.Addr(), unescape(t, c.request))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	response = exchange(t, s.Addr(), httpserver.Unescape(t, c.Request))
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
 	response = boundary.ReplaceAllString(response, "boundary")
 	response = pageStyle.ReplaceAllString(response, "<style></style>")
-	return escape(response), collapse(strings.TrimRight(lines.String(), "\n"))
+	return httpserver.Escape(response), httpserver.Collapse(strings.TrimRight(lines.String(), "\n"))
 }
 
-// pageStyle is what transcripts leave out of a page.
+// pageStyle matches the part of a page that transcripts leave out.
 var pageStyle = regexp.MustCompile(`(?s)<style>.*</style>`)
 
 // siteTime is when the files and directories of makeSite were changed.
 var siteTime = time.Date(2020, 2, 29, 12, 34, 56, 789_000_000, time.UTC)
 
-// makeSite makes the files that the transcripts ask for.
+// makeSite makes the files that the transcripts request.
 func makeSite(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -32,78 +32,120 @@ type options struct {
 	headers     []httpserver.Field
 	contentType string
 
-	confine    bool
-	cors       bool
-	timeout    time.Duration
-	quiet      bool
-	cgiEnv     []string
-	cgiTimeout time.Duration
-	cgiMax     int
+	confine        bool
+	cors           bool
+	timeout        time.Duration
+	maxConnections int
+	quiet          bool
+	cgiEnv         []string
+	cgiTimeout     time.Duration
+	cgiMax         int
 }
 
 const usage = "usage: httpserver [-h] [options] [port]\n"
 
 // help is the output of -h. It fits a screen of 24 lines.
-const help = usage + `
-Serve the files of a directory over HTTP or HTTPS. As in Python:
-  port                      bind to this port, 0 for a free one (default: 8000)
-  -h, --help                show this help message and exit
-  --cgi                     run what is in /cgi-bin and /htbin as CGI scripts
-  -b, --bind ADDRESS        or unix:PATH for a socket (default: all interfaces)
-  -d, --directory DIR       serve this directory (default: current directory)
-  -p, --protocol VERSION    HTTP/1.0, or HTTP/1.1 to keep connections open
-  --tls-cert PATH           serve HTTPS with this certificate chain, PEM
-  --tls-key PATH            its private key (default: in the same file)
-  --tls-password-file PATH  holds the password of the key
-  -H, --header NAME VALUE   add this field to successful responses; repeatable
-  --content-type TYPE       of files whose suffix says nothing
+var help = usage + "\nServe the files of a directory over HTTP or HTTPS. As in Python:\n" + helpText(pythonHelp) +
+	"\nOther options:\n" + helpText(otherHelp)
 
-Other options:
-  --confine                 follow no symbolic link out of the directory
-  --cors                    let pages of other sites read what is served
-  --timeout SECONDS         end silent connections, 0 for never (default: 60)
-  -q, --quiet               do not log requests, nor errors of clients (4xx)
-  --cgi-env NAME            pass this variable on to scripts, too; repeatable
-  --cgi-timeout SECONDS     end scripts after that, 0 for never (default: 300)
-  --cgi-max N               run at most N scripts at once (default: 64)
-`
+// The lines of the help about arguments.
+var (
+	pythonHelp = slices.Concat([]helpLine{{"port", "bind to this port, 0 for a free one (default: 8000)"}}, helpLines(pythonOptions))
+	otherHelp  = helpLines(otherOptions)
+)
+
+// A helpLine is a line of the help about one argument, or about several.
+type helpLine struct{ arguments, text string }
+
+// helpLines returns the lines of the help about options.
+func helpLines(options []option) (lines []helpLine) {
+	var labels []string
+	for _, opt := range options {
+		labels = append(labels, strings.TrimSpace(opt.join(", ")+" "+opt.argument))
+		if opt.text != "" {
+			lines = append(lines, helpLine{strings.Join(labels, ", "), opt.text})
+			labels = nil
+		}
+	}
+	return lines
+}
+
+// helpText returns lines of the help in columns.
+func helpText(lines []helpLine) string {
+	text := ""
+	for _, line := range lines {
+		text += fmt.Sprintf("  %-24s  %s\n", line.arguments, line.text)
+	}
+	return text
+}
 
 // An option is an option that the command has. Exactly one of its functions is not
 // nil, depending on how many values the option takes.
 type option struct {
-	names   []string // the long name, then the short one if there is one
-	set     func(o *options, value string) error
-	setPair func(o *options, first, second string) error
-	setFlag func(o *options)
+	names    []string // the long name, then the short one if there is one
+	argument string   // the values in the help; "" for a flag
+	text     string   // the text in the help; "" if the next option is in the same line
+	set      func(o *options, value string) error
+	setPair  func(o *options, first, second string) error
+	setFlag  func(o *options)
 }
 
 // String returns the names in the form that Python's messages have, such as
 // "-b/--bind".
-func (o *option) String() string {
+func (o *option) String() string { return o.join("/") }
+
+// join returns the names with a separator, the short one first.
+func (o *option) join(separator string) string {
 	names := slices.Clone(o.names)
 	slices.Reverse(names)
-	return strings.Join(names, "/")
+	return strings.Join(names, separator)
 }
 
 // known contains all options, in the order of the help.
-var known = []option{
-	{names: []string{"--help", "-h"}, setFlag: func(o *options) { o.help = true }},
-	{names: []string{"--cgi"}, setFlag: func(o *options) { o.cgi = true }},
-	{names: []string{"--bind", "-b"}, set: (*options).setBind},
-	{names: []string{"--directory", "-d"}, set: func(o *options, v string) error { o.directory = v; return nil }},
-	{names: []string{"--protocol", "-p"}, set: (*options).setProtocol},
-	{names: []string{"--tls-cert"}, set: func(o *options, v string) error { return setFile(&o.tlsCert, v) }},
-	{names: []string{"--tls-key"}, set: func(o *options, v string) error { return setFile(&o.tlsKey, v) }},
-	{names: []string{"--tls-password-file"}, set: func(o *options, v string) error { return setFile(&o.tlsPasswordFile, v) }},
-	{names: []string{"--header", "-H"}, setPair: (*options).addHeader},
-	{names: []string{"--content-type"}, set: (*options).setContentType},
-	{names: []string{"--confine"}, setFlag: func(o *options) { o.confine = true }},
-	{names: []string{"--cors"}, setFlag: func(o *options) { o.cors = true }},
-	{names: []string{"--timeout"}, set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
-	{names: []string{"--quiet", "-q"}, setFlag: func(o *options) { o.quiet = true }},
-	{names: []string{"--cgi-env"}, set: (*options).addCGIEnv},
-	{names: []string{"--cgi-timeout"}, set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
-	{names: []string{"--cgi-max"}, set: (*options).setCGIMax},
+var known = slices.Concat(pythonOptions, otherOptions)
+
+// pythonOptions are the options of Python's command.
+var pythonOptions = []option{
+	{names: []string{"--help", "-h"}, text: "show this help message and exit",
+		setFlag: func(o *options) { o.help = true }},
+	{names: []string{"--cgi"}, text: "run what is in /cgi-bin and /htbin as CGI scripts",
+		setFlag: func(o *options) { o.cgi = true }},
+	{names: []string{"--bind", "-b"}, argument: "ADDRESS", text: "or unix:PATH for a socket (default: all interfaces)",
+		set: (*options).setBind},
+	{names: []string{"--directory", "-d"}, argument: "DIR", text: "serve this directory (default: current directory)",
+		set: func(o *options, v string) error { o.directory = v; return nil }},
+	{names: []string{"--protocol", "-p"}, argument: "VERSION", text: "HTTP/1.0, or HTTP/1.1 to keep connections open",
+		set: (*options).setProtocol},
+	{names: []string{"--tls-cert"}, argument: "PATH", text: "serve HTTPS with this certificate chain, PEM",
+		set: func(o *options, v string) error { return setFile(&o.tlsCert, v) }},
+	{names: []string{"--tls-key"}, argument: "PATH", text: "its private key (default: in the same file)",
+		set: func(o *options, v string) error { return setFile(&o.tlsKey, v) }},
+	{names: []string{"--tls-password-file"}, argument: "PATH", text: "holds the password of the key",
+		set: func(o *options, v string) error { return setFile(&o.tlsPasswordFile, v) }},
+	{names: []string{"--header", "-H"}, argument: "NAME VALUE", text: "add this field to successful responses; repeatable",
+		setPair: (*options).addHeader},
+	{names: []string{"--content-type"}, argument: "TYPE", text: "of files whose suffix says nothing",
+		set: (*options).setContentType},
+}
+
+// otherOptions are the options that Python's command does not have.
+var otherOptions = []option{
+	{names: []string{"--confine"}, text: "follow no symbolic link out of the directory",
+		setFlag: func(o *options) { o.confine = true }},
+	{names: []string{"--cors"}, text: "let pages of other sites read what is served",
+		setFlag: func(o *options) { o.cors = true }},
+	{names: []string{"--timeout"}, argument: "SECONDS", text: "end silent connections, 0 for never (default: 60)",
+		set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
+	{names: []string{"--max-connections"}, argument: "N", text: "serve so many at once, 0 for all (default: 1000)",
+		set: func(o *options, v string) error { return setNumber(&o.maxConnections, v, 0) }},
+	{names: []string{"--quiet", "-q"}, text: "do not log requests, nor errors of clients (4xx)",
+		setFlag: func(o *options) { o.quiet = true }},
+	{names: []string{"--cgi-env"}, argument: "NAME[=VALUE]", text: "pass on, or set, a variable for scripts; repeatable",
+		set: (*options).addCGIEnv},
+	{names: []string{"--cgi-timeout"}, argument: "SECONDS",
+		set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
+	{names: []string{"--cgi-max"}, argument: "N", text: "limits for scripts (default: 300 and 64)",
+		set: func(o *options, v string) error { return setNumber(&o.cgiMax, v, 1) }},
 }
 
 // setBind sets the address, which is a host, an IPv6 address in brackets, or
@@ -193,19 +235,20 @@ func setSeconds(d *time.Duration, v string) error {
 	return nil
 }
 
-// addCGIEnv adds the name of a variable that CGI scripts inherit.
+// addCGIEnv adds a variable that CGI scripts inherit or, if it has a value, one that
+// is set for them.
 func (o *options) addCGIEnv(v string) error {
-	if v == "" || strings.ContainsAny(v, "=\x00") {
-		return fmt.Errorf("invalid name: '%s'", v)
+	if name, _, _ := strings.Cut(v, "="); name == "" || strings.Contains(v, "\x00") {
+		return fmt.Errorf("invalid variable: %q", v)
 	}
 	o.cgiEnv = append(o.cgiEnv, v)
 	return nil
 }
 
-// setCGIMax sets the number of scripts that may run at the same time.
-func (o *options) setCGIMax(v string) (err error) {
-	o.cgiMax, err = strconv.Atoi(v)
-	if err != nil || o.cgiMax < 1 {
+// setNumber sets a number that is not less than least.
+func setNumber(n *int, v string, least int) (err error) {
+	*n, err = strconv.Atoi(v)
+	if err != nil || *n < least {
 		return fmt.Errorf("invalid number: '%s'", v)
 	}
 	return nil
@@ -224,9 +267,15 @@ func (o *options) setPort(v string) error {
 	return nil
 }
 
+// defaultConnections is how many connections are served at once by default. Each of
+// them takes a file descriptor, and one more while it sends a file. Most systems let a
+// process have 4096 of them or more: Go raises its limit to the highest allowed one.
+const defaultConnections = 1000
+
 // parseArgs parses the arguments of the command. It ignores what follows -h.
 func parseArgs(args []string) (*options, error) {
-	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute, cgiTimeout: 5 * time.Minute, cgiMax: 64}
+	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute, maxConnections: defaultConnections,
+		cgiTimeout: 5 * time.Minute, cgiMax: 64}
 	var positional, unknown []string
 	for len(args) > 0 && !o.help {
 		arg := args[0]

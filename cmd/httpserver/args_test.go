@@ -10,8 +10,8 @@ import (
 	"httpserver"
 )
 
-// Each command line is split at spaces; what is wanted are the options that
-// differ from their defaults, or the error.
+// Each command line is split at spaces. The wanted text lists the options that differ
+// from their defaults, or is the error.
 var parseArgsTests = []struct {
 	args, want string
 }{
@@ -35,7 +35,7 @@ var parseArgsTests = []struct {
 	{"-q", "quiet"},
 	{"--quiet", "quiet"},
 
-	// Options and port in any order; the last of equal options counts.
+	// Options and port in any order; the last one of equal options counts.
 	{"-q -b ::1 80", "bind=::1 port=80 quiet"},
 	{"80 -b ::1 -q", "bind=::1 port=80 quiet"},
 	{"-q 80 -b ::1", "bind=::1 port=80 quiet"},
@@ -74,7 +74,8 @@ var parseArgsTests = []struct {
 	{"--timeout 1e-10", "timeout=1ns"},
 	{"99999999999999999999", "error: argument port: 99999999999999999999 is not in 0-65535"},
 
-	// A lone dash and negative numbers are values, other dashes are options.
+	// A single dash and negative numbers are values; any other argument with a dash is
+	// an option.
 	{"-d -", "directory=-"},
 	{"-d -1", "directory=-1"},
 	{"-d -.5 80", "directory=-.5 port=80"},
@@ -94,7 +95,7 @@ var parseArgsTests = []struct {
 	{"-- -h", "error: argument port: invalid int value: '-h'"},
 	{"80 -- -q", "error: unrecognized arguments: -q"},
 
-	// Values that are missing, or that have no place.
+	// Values that are missing, or not allowed.
 	{"-b", "error: argument -b/--bind: expected one argument"},
 	{"80 --directory", "error: argument -d/--directory: expected one argument"},
 	{"--p", "error: argument -p/--protocol: expected one argument"},
@@ -108,7 +109,9 @@ var parseArgsTests = []struct {
 	{"--cors -H access-control-allow-origin x", "error: argument --cors: not allowed with argument -H Access-Control-Allow-Origin"},
 	{"--cgi 80 -q", "port=80 quiet cgi"},
 	{"--cgi-env A --cgi-env=B", "cgi-env=[A B]"},
-	{"--cgi-env A=1", "error: argument --cgi-env: invalid name: 'A=1'"},
+	{"--cgi-env A=1 --cgi-env B=", "cgi-env=[A=1 B=]"},
+	{"--cgi-env =1", `error: argument --cgi-env: invalid variable: "=1"`},
+	{"--cgi-env A=\x00", `error: argument --cgi-env: invalid variable: "A=\x00"`},
 	{"--cgi-t 1.5", "cgi-timeout=1.5s"},
 	{"--cgi-timeout x", "error: argument --cgi-timeout: invalid number of seconds: 'x'"},
 	{"--cgi-max 1", "cgi-max=1"},
@@ -119,7 +122,7 @@ var parseArgsTests = []struct {
 	{"-b unix:s 80", "error: argument port: not allowed with argument -b/--bind unix:PATH"},
 	{"80 -b unix:s -b ::1", "bind=::1 port=80"},
 
-	// Two arguments, neither of which is in the option's own.
+	// Two arguments, which cannot be joined to the option.
 	{"-H A B", "header=[A: B]"},
 	{"80 -H A B", "port=80 header=[A: B]"},
 	{"-H A B 80", "port=80 header=[A: B]"},
@@ -172,7 +175,7 @@ var parseArgsTests = []struct {
 	{"--cors --confine", "confine cors"},
 	{"--confine --cgi", "error: argument --confine: not allowed with argument --cgi"},
 
-	// Options that are not known.
+	// Unknown options.
 	{"-x", "error: unrecognized arguments: -x"},
 	{"-xq", "error: unrecognized arguments: -xq"},
 	{"-Q", "error: unrecognized arguments: -Q"},
@@ -243,7 +246,7 @@ func TestParseArgs(t *testing.T) {
 	}
 }
 
-// describe gives the options that differ from their defaults.
+// describe returns the options that differ from their defaults.
 func describe(o *options) string {
 	var differ []string
 	add := func(isDefault bool, format string, args ...any) {
@@ -252,7 +255,7 @@ func describe(o *options) string {
 		}
 	}
 	if o.help {
-		return "help" // with which the rest does not count
+		return "help" // makes the rest irrelevant
 	}
 	add(o.bind == "", "bind=%s", o.bind)
 	add(o.directory == ".", "directory=%s", o.directory)
@@ -282,12 +285,12 @@ func headerText(fields []httpserver.Field) []string {
 	return text
 }
 
-// With spaces in an argument, unlike above.
+// These arguments contain spaces, unlike those above.
 func TestParseArgsSpaces(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, value, want string }{
 		{"A", "b c", "header=[A: b c]"},
-		{"A", "-x y", "header=[A: -x y]"}, // no option begins so
+		{"A", "-x y", "header=[A: -x y]"}, // no option begins like that
 		{"A", "-b y", "error: argument -H/--header: expected 2 arguments"},
 		{"A", " b\t", "header=[A: b]"},
 		{"A", "", "header=[A: ]"},
@@ -314,8 +317,8 @@ func TestHelp(t *testing.T) {
 	for _, opt := range known {
 		names := slices.Clone(opt.names)
 		slices.Reverse(names)
-		spelled := "\n  " + strings.Join(names, ", ") + " "
-		if i := strings.Index(help, spelled); i < at {
+		spelled := strings.Join(names, ", ") + " " + opt.argument
+		if i := max(strings.Index(help, "\n  "+spelled), strings.Index(help, ", "+spelled)); i < at {
 			t.Errorf("help lacks %s, or it comes too early", names)
 		} else {
 			at = i
@@ -328,7 +331,7 @@ func TestHelp(t *testing.T) {
 		t.Errorf("%d lines and the next prompt do not fit a screen of 24", lines)
 	}
 	for line := range strings.Lines(help) {
-		if len(line) > 80 { // with its end
+		if len(line) > 80 { // with its line end
 			t.Errorf("line of %d bytes: %s", len(line), line)
 		}
 	}

@@ -8,12 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,8 +20,8 @@ import (
 	"time"
 )
 
-// addScript puts a shell script into cgi-bin, for all users to run: the command
-// may be started as root.
+// addScript adds a shell script to cgi-bin. All users can run it, because scripts run
+// as nobody if the command is started as root.
 func (p *process) addScript(t *testing.T, name, text string) {
 	t.Helper()
 	dir := filepath.Join(p.Dir, "cgi-bin")
@@ -36,7 +34,7 @@ func (p *process) addScript(t *testing.T, name, text string) {
 	}
 }
 
-// openUp lets all users reach a directory: scripts of root run as nobody.
+// openUp lets all users reach a directory.
 func openUp(t *testing.T, dir string) {
 	t.Helper()
 	for up := dir; len(up) > len(os.TempDir()) && strings.HasPrefix(up, os.TempDir()); up = filepath.Dir(up) {
@@ -46,7 +44,7 @@ func openUp(t *testing.T, dir string) {
 	}
 }
 
-// get gives what comes in answer to a GET.
+// get sends a GET and returns the response.
 func (p *process) get(t *testing.T, target string) string {
 	t.Helper()
 	answer, err := io.ReadAll(p.dial(t, "GET "+target+" HTTP/1.0\r\n\r\n"))
@@ -80,8 +78,8 @@ func TestCGITimeout(t *testing.T) {
 	}
 }
 
-// No more scripts run at once than were allowed, a local redirect holds no
-// place, and all are run in the end.
+// At most as many scripts run at once as are allowed, a local redirect needs no place,
+// and all scripts are run in the end.
 func TestCGIMax(t *testing.T) {
 	needSignals(t)
 	t.Parallel()
@@ -123,49 +121,44 @@ func TestCGIMax(t *testing.T) {
 	}
 }
 
-// A script that does not mind SIGTERM does not outlive the server.
+// A script that ignores SIGTERM does not outlive the server.
 func TestCGIEndsWithServer(t *testing.T) {
 	needSignals(t)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			p := startServer(t, "--cgi", "-q")
-			p.addScript(t, "stubborn", "trap '' TERM; echo $$; while :; do sleep 0.1; done")
+			fifo := filepath.Join(p.Dir, "fifo")
+			sh(t, "mkfifo", "-m", "666", fifo)
+			end, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { end.Close() })
+			p.addScript(t, "stubborn", "trap '' TERM; exec 3>../fifo; echo begun; while :; do sleep 0.1; done")
 			r := bufio.NewReader(p.dial(t, "GET /cgi-bin/stubborn HTTP/1.0\r\n\r\n"))
-			pid := 0
-			for pid == 0 {
-				line, err := r.ReadString('\n')
-				if err != nil {
+			for line := ""; line != "begun\n"; {
+				if line, err = r.ReadString('\n'); err != nil {
 					t.Fatal(err)
 				}
-				pid, _ = strconv.Atoi(strings.TrimSpace(line))
 			}
+			silent := p.dial(t, "")
 			p.signal(t, sig)
 			if sig != os.Interrupt {
-				for conn, err := net.Dial("tcp", p.addr); err == nil; conn, err = net.Dial("tcp", p.addr) {
-					conn.Close() // until the first one was heard
-				}
-				p.signal(t, sig) // at once
+				wantClosed(t, silent) // when the first signal was received
+				p.signal(t, sig)      // at once
 			}
 			p.wait(t)
-			process, err := os.FindProcess(pid)
-			if err != nil {
-				return
-			}
-			defer process.Release()
-			for begin := time.Now(); process.Signal(syscall.Signal(0)) == nil; runtime.Gosched() {
-				if time.Since(begin) > 2*time.Second { // SIGKILL takes a moment
-					t.Errorf("script %d runs on", pid)
-					process.Kill()
-					return
-				}
+			end.SetReadDeadline(time.Now().Add(testLimit))
+			if _, err := io.ReadAll(end); err != nil { // until no process has the FIFO open
+				t.Errorf("the script is still running: %v", err)
 			}
 		})
 	}
 }
 
-// TestCGIGit clones and pushes over git http-backend, with a small pack and one
-// that git sends in chunks.
+// TestCGIGit clones and pushes through git http-backend, with a small pack and with
+// one that git sends in chunks.
 func TestCGIGit(t *testing.T) {
 	needSignals(t)
 	t.Parallel()
@@ -228,7 +221,7 @@ func TestCGIGit(t *testing.T) {
 	}
 }
 
-// giveToNobody makes nobody the owner of a directory and what is in it.
+// giveToNobody makes nobody the owner of a directory and of everything in it.
 func giveToNobody(t *testing.T, dir string) {
 	t.Helper()
 	nobody, err := user.Lookup("nobody")

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// A client is a program that other people wrote, in a directory of its own, which
-// is its home, too.
+// A client is a program by other people. It runs in a directory of its own, which is
+// also its home.
 type client struct {
 	*process // the server
 	program  string
@@ -34,7 +34,7 @@ func TestClients(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name     string
-		programs string // one of which is needed
+		programs string // one of them is needed
 		test     func(t *testing.T, c *client)
 	}{
 		{"curl -C -", "curl", curlResumes},
@@ -64,8 +64,9 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// command is the program with arguments.
+// command returns the program with arguments, ready to run.
 func (c *client) command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, c.program, args...)
@@ -74,7 +75,7 @@ func (c *client) command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs the program, which is to succeed, and gives what it prints.
+// run runs the program, and returns its output. The test fails if the program does.
 func (c *client) run(t *testing.T, args ...string) string {
 	t.Helper()
 	output, err := c.command(t, args...).CombinedOutput()
@@ -86,7 +87,7 @@ func (c *client) run(t *testing.T, args ...string) string {
 
 func (c *client) url(name string) string { return "http://" + c.addr + "/" + name }
 
-// log ends the server and gives its log.
+// log ends the server and returns its log.
 func (c *client) log(t *testing.T) string {
 	t.Helper()
 	c.Process.Kill()
@@ -94,7 +95,7 @@ func (c *client) log(t *testing.T) string {
 	return stderr
 }
 
-// wantLog wants so many answers with a code, or more.
+// wantLog fails the test unless the log has at least so many responses with a code.
 func (c *client) wantLog(t *testing.T, code string, atLeast int) {
 	t.Helper()
 	if log := c.log(t); strings.Count(log, `" `+code+" -\n") < atLeast {
@@ -102,7 +103,7 @@ func (c *client) wantLog(t *testing.T, code string, atLeast int) {
 	}
 }
 
-// wantFile compares a file that the program wrote.
+// wantFile compares a file that the program wrote with its content on the server.
 func (c *client) wantFile(t *testing.T, name string, want []byte) {
 	t.Helper()
 	if got, err := os.ReadFile(filepath.Join(c.dir, name)); !bytes.Equal(got, want) {
@@ -110,7 +111,7 @@ func (c *client) wantFile(t *testing.T, name string, want []byte) {
 	}
 }
 
-// write makes a file, and its directory, below one.
+// write makes a file below dir, and its directory.
 func write(t *testing.T, dir, name string, content []byte) {
 	t.Helper()
 	name = filepath.Join(dir, name)
@@ -122,7 +123,7 @@ func write(t *testing.T, dir, name string, content []byte) {
 	}
 }
 
-// numbered gives so many KiB that do not repeat.
+// numbered returns so many KiB that do not repeat.
 func numbered(kib int) []byte {
 	b := make([]byte, 0, kib<<10)
 	for i := range kib << 7 {
@@ -132,7 +133,7 @@ func numbered(kib int) []byte {
 	return b
 }
 
-// zipOf gives an archive of names and contents in turn.
+// zipOf returns an archive of files, given by names and contents in turn.
 func zipOf(t *testing.T, files ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -150,7 +151,7 @@ func zipOf(t *testing.T, files ...string) []byte {
 	return b.Bytes()
 }
 
-// A download that was cut is completed, and not begun again.
+// A download that was cut off is continued, not restarted.
 
 func curlResumes(t *testing.T, c *client) {
 	content := numbered(1024)
@@ -170,7 +171,7 @@ func wgetResumes(t *testing.T, c *client) {
 	c.wantLog(t, "206", 1)
 }
 
-// Parts of a file come at the same time.
+// Parts of a file are downloaded at the same time.
 func aria2Splits(t *testing.T, c *client) {
 	content := numbered(16 << 10)
 	c.addFile(t, "file", content)
@@ -179,7 +180,7 @@ func aria2Splits(t *testing.T, c *client) {
 	c.wantLog(t, "206", 7)
 }
 
-// A file is sent once, and again when it has changed.
+// A file is sent once, and again after it has changed.
 func curlComparesETag(t *testing.T, c *client) {
 	c.addFile(t, "file", []byte("one\n"))
 	old := time.Now().Add(-time.Hour)
@@ -201,7 +202,7 @@ func curlComparesETag(t *testing.T, c *client) {
 	c.wantFile(t, "file", []byte("other\n"))
 }
 
-// seekPage asks for /outcome with the time at which the browser has arrived.
+// seekPage requests /outcome with the time that the browser has reached.
 const seekPage = `<!DOCTYPE html>
 <meta charset="utf-8">
 <title>seek</title>
@@ -215,7 +216,7 @@ video.onerror = () => tell("error=" + video.error.code);
 </script>
 `
 
-// addRecording makes a WAV file of so many seconds of silence.
+// addRecording makes a WAV file with so many seconds of silence.
 func addRecording(t *testing.T, name string, seconds int) {
 	t.Helper()
 	const rate, channels, sampleSize = 44100, 2, 2
@@ -237,7 +238,7 @@ func addRecording(t *testing.T, name string, seconds int) {
 	}
 }
 
-// A browser goes to a part of a recording that it has not loaded.
+// A browser plays a part of a recording that it has not loaded before.
 func browserSeeks(t *testing.T, c *client) {
 	addRecording(t, filepath.Join(c.process.Dir, "sound.wav"), 600)
 	c.addFile(t, "seek.html", []byte(seekPage))
@@ -271,7 +272,7 @@ func browserSeeks(t *testing.T, c *client) {
 	}
 }
 
-// A wheel is found by the link in a listing, be there a plus in its name.
+// A wheel is found by its link in a listing, although its name contains a plus.
 func pipFindsLinks(t *testing.T, c *client) {
 	if output, err := c.command(t, "-m", "pip", "--version").CombinedOutput(); err != nil {
 		t.Skipf("no pip here: %s", output)
@@ -285,15 +286,15 @@ func pipFindsLinks(t *testing.T, c *client) {
 	c.wantFile(t, wheel, content)
 }
 
-// A package comes from a directory with an index, which is sent once. Its name
-// holds a percent sign, as the names of packages with an epoch do.
+// A package is installed from a directory with an index, which is sent once. Its name
+// contains a percent sign, like the names of all packages with an epoch.
 func aptFlatRepository(t *testing.T, c *client) {
 	const deb = "tiny_1%3a1.0_all.deb"
-	content := numbered(1) // into which apt-get does not look
+	content := numbered(1) // apt-get does not look into it
 	index := fmt.Sprintf("Package: tiny\nVersion: 1:1.0\nArchitecture: all\nMaintainer: x\nDescription: x\nFilename: ./%s\nSize: %d\nSHA256: %x\n", deb, len(content), sha256.Sum256(content))
 	write(t, c.process.Dir, deb, content)
 	write(t, c.process.Dir, "Packages", []byte(index))
-	// The file in APT_CONFIG is read first, so nothing of this machine's is.
+	// The file in APT_CONFIG is read first, so that no other configuration is.
 	write(t, c.dir, "apt.conf", []byte("Dir \""+c.dir+"\"; Dir::State::status \""+c.dir+"/status\"; APT::Sandbox::User \"\"; Acquire::Languages \"none\";\n"))
 	write(t, c.dir, "status", nil)
 	write(t, c.dir, "etc/apt/sources.list", []byte("deb [trusted=yes] "+c.url("")+" ./\n"))
@@ -310,7 +311,7 @@ func aptFlatRepository(t *testing.T, c *client) {
 	c.wantLog(t, "304", 1)
 }
 
-// A module comes from a directory, in which capitals are written with a mark.
+// A module is downloaded from a directory, where capital letters are marked.
 func goProxy(t *testing.T, c *client) {
 	const mod = "module example.test/Mod\n\ngo 1.25\n"
 	const code = "package mod\n"
@@ -324,7 +325,7 @@ func goProxy(t *testing.T, c *client) {
 	}
 	write(t, c.dir, "go.mod", []byte("module client\n\ngo 1.25\n"))
 	cache := filepath.Join(c.dir, "cache")
-	// Without a home the go command has no telemetry, which would outlive it.
+	// Without a home, the go command starts no telemetry, which would outlive it.
 	c.env = append(c.env, "HOME=", "GOPATH="+filepath.Join(c.dir, "path"), "GOPROXY="+c.url(""), "GOSUMDB=off", "GOENV=off", "GOTOOLCHAIN=local", "GOFLAGS=-mod=mod -modcacherw",
 		"GOMODCACHE="+cache, "GOCACHE="+filepath.Join(c.dir, "build"))
 	c.run(t, "get", "example.test/Mod@v1.0.0")

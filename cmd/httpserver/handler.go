@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 
 	"httpserver"
 )
@@ -22,11 +26,19 @@ type handler struct {
 func (o *options) newHandler() (func() httpserver.Handler, error) {
 	var confined fs.FS
 	if o.confine {
-		root, err := os.OpenRoot(o.directory)
-		if err != nil {
+		d := &confinedDirectory{name: o.directory}
+		if _, err := d.current(); err != nil {
 			return nil, fmt.Errorf("httpserver: %w", err)
 		}
-		confined = root.FS()
+		confined = d
+	}
+	var inherited, set []string
+	for _, variable := range o.cgiEnv {
+		if strings.Contains(variable, "=") {
+			set = append(set, variable)
+		} else {
+			inherited = append(inherited, variable)
+		}
 	}
 	slots := make(chan struct{}, o.cgiMax)
 	return func() httpserver.Handler {
@@ -36,9 +48,115 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		h.Timeout = o.timeout
 		h.DefaultContentType = o.contentType
 		h.ExtraResponseHeaders = o.headers
-		h.InheritEnv, h.ScriptTimeout, h.Slots = o.cgiEnv, o.cgiTimeout, slots
+		h.InheritEnv, h.Env, h.ScriptTimeout, h.Slots = inherited, set, o.cgiTimeout, slots
 		return h
 	}, nil
+}
+
+// A confinedDirectory is the file system that --confine serves: the files of the
+// directory that a name leads to, out of which no link leads. It may be used by
+// several goroutines at once.
+type confinedDirectory struct {
+	name string // of the directory
+
+	mu   sync.Mutex
+	root *os.Root
+	info fs.FileInfo // of root
+}
+
+// Open implements [fs.FS].
+func (d *confinedDirectory) Open(name string) (fs.File, error) {
+	f, err := callRoot(d, openRegular, name)
+	if err != nil {
+		return nil, err // a nil *os.File is not a nil fs.File
+	}
+	return f, nil
+}
+
+// Stat implements [fs.StatFS].
+func (d *confinedDirectory) Stat(name string) (fs.FileInfo, error) {
+	return callRoot(d, func(root *os.Root, name string) (fs.FileInfo, error) { return fs.Stat(root.FS(), name) }, name)
+}
+
+// ReadDir implements [fs.ReadDirFS].
+func (d *confinedDirectory) ReadDir(name string) ([]fs.DirEntry, error) {
+	return callRoot(d, func(root *os.Root, name string) ([]fs.DirEntry, error) { return fs.ReadDir(root.FS(), name) }, name)
+}
+
+// openRegular opens a regular file or a directory of root. It does not wait for the
+// other end of a FIFO, which may have replaced what the server looked at before, but
+// for another process that has a lease on a regular file.
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, fs.ErrInvalid
+	}
+	flag := os.O_RDONLY
+	if runtime.GOOS != "windows" {
+		flag |= syscall.O_NONBLOCK
+	}
+	f, err := root.OpenFile(name, flag, 0)
+	if errors.Is(err, syscall.EAGAIN) {
+		if info, statErr := root.Stat(name); statErr == nil && info.Mode().IsRegular() {
+			f, err = root.Open(name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// callRoot calls f with the current root, and calls it again if another goroutine
+// replaced and closed that root before.
+func callRoot[T any](d *confinedDirectory, f func(root *os.Root, name string) (T, error), name string) (result T, err error) {
+	for {
+		root, err := d.current()
+		if err != nil {
+			return result, err
+		}
+		if result, err = f(root, name); !errors.Is(err, fs.ErrClosed) {
+			return result, err
+		}
+	}
+}
+
+// current returns the root of the directory that the name leads to now. If that is
+// another directory than before, it closes the old root. Calls that use the old root
+// and files that they opened are not disturbed by that.
+func (d *confinedDirectory) current() (*os.Root, error) {
+	info, err := os.Stat(d.name)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.root != nil && os.SameFile(info, d.info) {
+		return d.root, nil
+	}
+	if !info.IsDir() {
+		return nil, fs.ErrNotExist // to open a FIFO would take forever
+	}
+	root, err := os.OpenRoot(d.name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = root.Stat("."); err != nil {
+		root.Close()
+		return nil, err
+	}
+	if d.root != nil {
+		d.root.Close()
+	}
+	d.root, d.info = root, info
+	return root, nil
 }
 
 // IsCGI reports whether the request is for a script. Without --cgi no request is.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,7 +13,7 @@ import (
 	"testing"
 )
 
-// ask sends a request and gives the answer's head; extra are header lines.
+// ask sends a request with extra header lines, and returns the head of the response.
 func (p *process) ask(t *testing.T, method, target string, extra ...string) *http.Response {
 	t.Helper()
 	request := method + " " + target + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
@@ -24,6 +26,9 @@ func (p *process) ask(t *testing.T, method, target string, extra ...string) *htt
 func TestHeaderOption(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "-H", "X-A", "1", "--header", "X-A", "2", "-H", "Cache-Control", "no-cache, max-age=0")
+	if err := os.Mkdir(filepath.Join(p.Dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		method, target string
 		field          string
@@ -33,6 +38,8 @@ func TestHeaderOption(t *testing.T) {
 		{"HEAD", "/hello.txt", "", 200, 2},
 		{"GET", "/", "", 200, 2},
 		{"GET", "/hello.txt", "If-Modified-Since: Fri, 31 Dec 2100 23:59:59 GMT", 304, 2},
+		{"GET", "/hello.txt", "Range: bytes=1-", 206, 2},
+		{"GET", "/folder", "", 301, 2},
 		{"GET", "/missing", "", 404, 0},
 		{"POST", "/hello.txt", "", 501, 0},
 	} {
@@ -59,7 +66,7 @@ func TestContentTypeOption(t *testing.T) {
 	}
 }
 
-// Every response can be read by pages of other sites.
+// Pages of other sites can read every response.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "--cors", "-p", "HTTP/1.1")
@@ -111,7 +118,7 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// A script's word for an origin does not come beside the server's.
+// The server's Access-Control-Allow-Origin replaces that of a script.
 func TestCORSScript(t *testing.T) {
 	needSignals(t)
 	t.Parallel()
@@ -127,8 +134,7 @@ func TestCORSScript(t *testing.T) {
 	}
 }
 
-// What POST is refused with is Python's message, which speaks of scripts with
-// --cgi alone.
+// POST is refused with Python's message, which mentions scripts only with --cgi.
 func TestUnsupported(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
@@ -147,7 +153,7 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// Without --cgi a script is a file like others.
+// Without --cgi, a script is a file like any other.
 func TestScriptIsFile(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q")
@@ -159,7 +165,7 @@ func TestScriptIsFile(t *testing.T) {
 
 const latin = "caf\xe9" // no UTF-8
 
-// tree makes, beside the directory of the command, a file, and in it links.
+// tree makes a file outside the directory of the command, and links in it.
 func (p *process) tree(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -203,7 +209,7 @@ func TestConfine(t *testing.T) {
 		p.tree(t)
 		for _, tt := range []struct {
 			target         string
-			free, confined string // ends of the answers
+			free, confined string // ends of the responses
 		}{
 			{"/hello.txt", hello, hello},
 			{"/in", hello, hello},
@@ -213,13 +219,13 @@ func TestConfine(t *testing.T) {
 			{"/abs", "secret", "404"},
 			{"/outdir/secret", "secret", "404"},
 			{"/outdir/", "listing", "404"},
-			{"/dir/", "secret", "listing"}, // of which index.html is no page
+			{"/dir/", "secret", "listing"}, // index.html is not sent as its page
 			{"/absin", hello, "404"},       // an absolute link starts outside
 			{"/../hello.txt", hello, hello},
 			{"/..%2f..%2fhello.txt", hello, hello},
 			{"/fifo", "404", "404"},
 			{"/", "listing", "listing"},
-			{"/caf%e9", "latin", "404"}, // io/fs has UTF-8 names alone
+			{"/caf%e9", "latin", "404"}, // io/fs has only names in UTF-8
 		} {
 			want := tt.free
 			if confine {
@@ -240,8 +246,30 @@ func TestConfine(t *testing.T) {
 	}
 }
 
-// The listing of a confined server names what it does not send, and the banner
-// has no second line.
+// A FIFO that has replaced a file after the server looked at it is not waited for.
+func TestConfinedFIFO(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := exec.Command("mkfifo", filepath.Join(dir, "fifo")).Run(); err != nil {
+		t.Skip("no FIFO here: ", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(hello), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d := &confinedDirectory{name: dir}
+	for name, want := range map[string]error{"fifo": fs.ErrNotExist, "missing": fs.ErrNotExist, "../x": fs.ErrInvalid, "caf\xe9": fs.ErrInvalid, "file": nil, ".": nil} {
+		f, err := d.Open(name)
+		if !errors.Is(err, want) || (f == nil) != (want != nil) {
+			t.Errorf("%q: %v, %v, want %v", name, f, err, want)
+		}
+		if err == nil {
+			f.Close()
+		}
+	}
+}
+
+// The listing of a confined server includes files that it does not send, and the
+// banner has no second line.
 func TestConfinedListing(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "-q", "--confine")

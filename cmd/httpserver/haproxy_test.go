@@ -22,9 +22,9 @@ import (
 	"time"
 )
 
-// haproxyConfig gives the configuration in the README, with other addresses:
-// HAProxy listens on the first file it inherits, and looks after the replicas
-// more often, so that the test is quick.
+// haproxyConfig returns the configuration in the README with other addresses. HAProxy
+// listens on the first file it inherits, and checks the replicas more often, so that the
+// test is quick.
 func haproxyConfig(t *testing.T, replicas []string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../README.md")
@@ -51,8 +51,69 @@ func haproxyConfig(t *testing.T, replicas []string) string {
 	return config
 }
 
-// startHAProxy starts HAProxy in front of replicas and gives its URL.
-func startHAProxy(t *testing.T, program string, replicas []string) string {
+// A haproxy is HAProxy in front of replicas.
+type haproxy struct {
+	url string
+
+	mu     sync.Mutex
+	output bytes.Buffer
+	more   chan struct{} // closed by the next Write; nil unless somebody waits for it
+}
+
+// Write adds to the output of HAProxy.
+func (h *haproxy) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.more != nil {
+		close(h.more)
+		h.more = nil
+	}
+	return h.output.Write(p)
+}
+
+// printed returns the size of the output so far.
+func (h *haproxy) printed() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.output.Len()
+}
+
+// missing returns a channel that is closed when there is more output, or nil if the
+// output contains text after the first from bytes.
+func (h *haproxy) missing(from int, text string) <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if bytes.Contains(h.output.Bytes()[from:], []byte(text)) {
+		return nil
+	}
+	if h.more == nil {
+		h.more = make(chan struct{})
+	}
+	return h.more
+}
+
+// await waits until HAProxy prints text after the first from bytes.
+func (h *haproxy) await(t *testing.T, from int, text string) {
+	t.Helper()
+	for more := h.missing(from, text); more != nil; more = h.missing(from, text) {
+		receive(t, more, "line of HAProxy: "+text)
+	}
+}
+
+// receive waits for a value, or for the end of a channel.
+func receive[T any](t *testing.T, c <-chan T, what string) {
+	t.Helper()
+	limit := time.NewTimer(testLimit)
+	defer limit.Stop()
+	select {
+	case <-c:
+	case <-limit.C:
+		t.Fatalf("no %s", what)
+	}
+}
+
+// startHAProxy starts HAProxy in front of replicas.
+func startHAProxy(t *testing.T, program string, replicas []string) *haproxy {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(config, []byte(haproxyConfig(t, replicas)), 0o644); err != nil {
@@ -68,11 +129,11 @@ func startHAProxy(t *testing.T, program string, replicas []string) string {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
+	h := &haproxy{url: "http://" + l.Addr().String()}
+	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, program, "-db", "-n", "200", "-f", config)
 	cmd.ExtraFiles = []*os.File{file}
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Stdout, cmd.Stderr = h, h
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,22 +141,23 @@ func startHAProxy(t *testing.T, program string, replicas []string) string {
 		cancel()
 		cmd.Wait()
 		if t.Failed() {
-			t.Logf("HAProxy: %s", &output)
+			t.Logf("HAProxy: %s", &h.output)
 		}
 	})
-	return "http://" + l.Addr().String()
+	return h
 }
 
-// A replica is the command at an address of its own, so that a connection of
-// another program does not get its port while it restarts.
+// A replica is the command at an address of its own, so that a connection of another
+// program does not get its port while it restarts.
 type replica struct {
 	*process
 	dir, host, port string
+	name            string        // in the configuration of HAProxy
 	working         chan struct{} // closed at its first GET
 	count           *atomic.Int64 // of GETs, of all its lives
 }
 
-// start starts the replica and waits until it gets requests.
+// start starts the replica.
 func (r *replica) start(t *testing.T) {
 	t.Helper()
 	r.process = start(t, "-b", r.host, "-d", r.dir, "-p", "HTTP/1.1", r.port)
@@ -117,23 +179,23 @@ func (r *replica) start(t *testing.T) {
 	}()
 }
 
-// restart ends the replica, and starts it again after a pause.
-func (r *replica) restart(t *testing.T, pause time.Duration) {
+// restart ends the replica and starts it again, at once or, if seen is set, when HAProxy
+// has seen that it is down. It waits until the replica gets requests.
+func (r *replica) restart(t *testing.T, h *haproxy, seen bool) {
 	t.Helper()
+	printed := h.printed()
 	r.signal(t, syscall.SIGTERM)
 	if err := r.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v", err)
 	}
-	<-time.After(pause)
-	r.start(t)
-	select {
-	case <-r.working:
-	case <-time.After(testLimit):
-		t.Fatalf("%s gets no requests after its restart", r.addr)
+	if seen {
+		h.await(t, printed, "Server files/"+r.name+" is DOWN")
 	}
+	r.start(t)
+	receive(t, r.working, "requests for "+r.addr+" after its restart")
 }
 
-// A load is some clients of a server, none of which may fail.
+// A load is a number of clients of a server. No request may fail.
 type load struct {
 	url    string
 	files  map[string][]byte
@@ -143,7 +205,7 @@ type load struct {
 	mu         sync.Mutex
 	requests   int
 	failures   []string
-	validators map[string]map[string]bool // by file; each is to have one
+	validators map[string]map[string]bool // by file; each should have one
 }
 
 func (l *load) start(transport *http.Transport) {
@@ -188,8 +250,8 @@ func (l *load) get(client *http.Client, name string, want []byte) {
 	}
 }
 
-// Three replicas behind HAProxy restart one after another, while clients ask for
-// files. No request fails, and what is served does not tell which replica it was.
+// Three replicas behind HAProxy restart one after another, while clients request files. No
+// request fails, and a response does not depend on the replica that sends it.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	program, err := exec.LookPath("haproxy")
@@ -204,7 +266,7 @@ func TestRollingRestart(t *testing.T) {
 	var addrs []string
 	for i := range replicas {
 		r := &replicas[i]
-		r.dir, r.host, r.port, r.count = t.TempDir(), fmt.Sprintf("127.0.0.%d", i+2), "0", new(atomic.Int64)
+		r.dir, r.host, r.port, r.name, r.count = t.TempDir(), fmt.Sprintf("127.0.0.%d", i+2), "0", string(rune('a'+i)), new(atomic.Int64)
 		date := time.Date(2020, 2, 29, 12, 34, 56, 789, time.UTC)
 		for name, content := range files {
 			path := filepath.Join(r.dir, name)
@@ -215,15 +277,15 @@ func TestRollingRestart(t *testing.T) {
 		r.start(t)
 		addrs = append(addrs, r.addr)
 	}
-	l := &load{url: startHAProxy(t, program, addrs), files: files, done: make(chan struct{}), validators: make(map[string]map[string]bool)}
+	h := startHAProxy(t, program, addrs)
+	l := &load{url: h.url, files: files, done: make(chan struct{}), validators: make(map[string]map[string]bool)}
 	for range 3 {
 		l.start(new(http.Transport))
 	}
 	l.start(&http.Transport{DisableKeepAlives: true})
-	// HAProxy does not see a short pause, and in a long one learns that the replica is down.
-	for _, pause := range []time.Duration{0, 0, 0, 500 * time.Millisecond} {
+	for _, seen := range []bool{false, false, false, true} {
 		for i := range replicas {
-			replicas[i].restart(t, pause)
+			replicas[i].restart(t, h, seen)
 		}
 	}
 	close(l.done)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -20,9 +21,10 @@ import (
 // unixPrefix begins a --bind address that is the path of a unix socket.
 const unixPrefix = "unix:"
 
-// newServer returns a server that is listening. Its error is one line.
-func (o *options) newServer() (*httpserver.ThreadingHTTPServer, error) {
-	config, err := o.tlsConfig()
+// newServer returns a server that is listening and writes log lines to log. Its error
+// is one line.
+func (o *options) newServer(log io.Writer) (*httpserver.ThreadingHTTPServer, error) {
+	config, err := o.tlsConfig(log)
 	if err != nil {
 		return nil, err
 	}
@@ -31,10 +33,14 @@ func (o *options) newServer() (*httpserver.ThreadingHTTPServer, error) {
 		return nil, err
 	}
 	server, err := o.listen(newHandler)
-	if err == nil && config != nil {
+	if err != nil {
+		return nil, err
+	}
+	if config != nil {
 		server.Listener = tls.NewListener(server.Listener, config)
 	}
-	return server, err
+	server.MaxConnections, server.Stderr = o.maxConnections, log
+	return server, nil
 }
 
 // listen returns a server that is listening without TLS. A socket from systemd has
@@ -46,6 +52,7 @@ func (o *options) listen(newHandler func() httpserver.Handler) (*httpserver.Thre
 	case err != nil:
 		return nil, err
 	case listener != nil:
+		o.bind = "" // the banner says where it is listening
 	case isUnix:
 		if listener, err = listenUnix(path); err != nil {
 			return nil, fmt.Errorf("httpserver: listen on %s: %w", o.bind, err)

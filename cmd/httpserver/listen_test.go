@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// needUnix skips a test where there are no unix sockets as these are.
+// needUnix skips a test on Windows, whose unix sockets are different.
 func needUnix(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -22,8 +22,8 @@ func needUnix(t *testing.T) {
 	}
 }
 
-// socketPath gives a free path that is short enough, as those of t.TempDir may
-// not be.
+// socketPath returns a free path that is short enough for a socket, as those of
+// t.TempDir may not be.
 func socketPath(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "")
@@ -51,7 +51,7 @@ func (p *process) readUnixBanner(t *testing.T, path string) {
 	p.readLinksLine(t)
 }
 
-// getUnix asks for hello.txt.
+// getUnix requests hello.txt.
 func getUnix(t *testing.T, path string) {
 	t.Helper()
 	conn, err := net.Dial("unix", path)
@@ -66,7 +66,7 @@ func getUnix(t *testing.T, path string) {
 	}
 }
 
-// The socket goes with the server, however that ends.
+// The socket is removed when the server ends, however it does.
 func TestUnixSocket(t *testing.T) {
 	needUnix(t)
 	t.Parallel()
@@ -87,7 +87,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// What has taken the place of the socket stays when the server ends.
+// A socket that has replaced that of the server is not removed.
 func TestUnixSocketReplaced(t *testing.T) {
 	needUnix(t)
 	t.Parallel()
@@ -102,7 +102,7 @@ func TestUnixSocketReplaced(t *testing.T) {
 	getUnix(t, path)
 }
 
-// Only a socket on which nobody listens is replaced.
+// Only a socket that nobody listens on is replaced.
 func TestUnixSocketTaken(t *testing.T) {
 	needUnix(t)
 	t.Parallel()
@@ -143,7 +143,7 @@ func TestUnixSocketTaken(t *testing.T) {
 	getUnix(t, stale)
 	other.Process.Kill()
 	other.wait(t)
-	startUnix(t, live, "-q") // of which a killed process could not let go
+	startUnix(t, live, "-q") // a killed process could not remove the socket
 	getUnix(t, live)
 	p.Process.Kill()
 }
@@ -161,7 +161,7 @@ func TestUnixSocketCurl(t *testing.T) {
 	}
 }
 
-// A script on a unix socket has the server's name, and no port.
+// On a unix socket, a script gets the name of the server, and no port.
 func TestUnixSocketScript(t *testing.T) {
 	needUnix(t)
 	t.Parallel()
@@ -199,8 +199,8 @@ func TestUnixSocketTLS(t *testing.T) {
 	}
 }
 
-// handOver starts the command as systemd does: with sockets from descriptor 3
-// on. The shell is there as LISTEN_PID is not known before; env may be "".
+// handOver starts the command as systemd does, with sockets from descriptor 3 on. A
+// shell sets LISTEN_PID, which is not known before; env may be "".
 func handOver(t *testing.T, env string, sockets []*os.File, args ...string) *process {
 	t.Helper()
 	p := prepare(t, args...)
@@ -211,7 +211,7 @@ func handOver(t *testing.T, env string, sockets []*os.File, args ...string) *pro
 	return p
 }
 
-// socketFile gives a descriptor for a listener that is this process's, too.
+// socketFile returns a listener of this process as a file.
 func socketFile(t *testing.T, network, address string) (*os.File, net.Addr) {
 	t.Helper()
 	l, err := net.Listen(network, address)
@@ -247,7 +247,7 @@ func TestInheritedTCP(t *testing.T) {
 	p.wantExit(t, 0, "", "")
 }
 
-// Who comes while nobody serves on the socket waits for who does next.
+// A client that connects while nobody serves on the socket waits for the next server.
 func TestInheritedRestart(t *testing.T) {
 	needUnix(t)
 	t.Parallel()
@@ -264,7 +264,7 @@ func TestInheritedRestart(t *testing.T) {
 	}
 }
 
-// The path of an inherited socket is whose who made it.
+// The path of an inherited socket belongs to the process that made it.
 func TestInheritedUnix(t *testing.T) {
 	needUnix(t)
 	t.Parallel()

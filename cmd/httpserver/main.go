@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -21,10 +24,11 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// How long the command waits before it exits.
+// How long the command waits.
 const (
 	shutdownTime = 5 * time.Second        // for requests in progress, after SIGTERM
 	scriptTime   = 500 * time.Millisecond // for CGI scripts that were told to end
+	printTime    = 100 * time.Millisecond // for somebody to read what it prints
 )
 
 // run runs the command with the given arguments and returns its exit code.
@@ -41,10 +45,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, help)
 		return 0
 	}
-	if err := checkDirectory(opts.directory); err != nil {
+	if err := opts.findDirectory(); err != nil {
 		fmt.Fprintf(stderr, "httpserver: %v\n", err)
 		return 1
 	}
+	if err := opts.listenAndServe(stdout, logWriter(stderr)); err != nil {
+		fmt.Fprintln(stderr, strings.Map(replaceControl, err.Error()))
+		return 1
+	}
+	return 0
+}
+
+// listenAndServe runs the server until it fails or a signal ends it. Its error is one
+// line. When it returns, signals end the process again, so that they do so even if
+// nobody reads what is printed then.
+func (o *options) listenAndServe(stdout, log io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
@@ -54,14 +69,31 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// The server continues if the program that reads its log ends.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	server, err := opts.newServer()
+	server, err := o.newServer(log)
 	if err != nil {
-		fmt.Fprintln(stderr, strings.Map(replaceControl, err.Error()))
-		return 1
+		return err
 	}
-	server.Stderr = stderr
-	opts.announce(stdout, server.Addr())
-	return serve(server, signals, stdout, stderr)
+	if o.servesKey() {
+		printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; move it out of the directory\n", o.keyFile()))
+	}
+	printSoon(stdout, o.banner(server.Addr(), isTerminal(stdout)))
+	return serve(server, signals, stdout)
+}
+
+// printSoon writes text to w. It does not wait long for a pipe that nobody reads: the
+// server must serve, and signals must end it, nevertheless.
+func printSoon(w io.Writer, text string) {
+	written := make(chan struct{})
+	go func() {
+		io.WriteString(w, text)
+		close(written)
+	}()
+	timer := time.NewTimer(printTime)
+	defer timer.Stop()
+	select {
+	case <-written:
+	case <-timer.C:
+	}
 }
 
 // replaceControl returns '?' for a control character, which could begin another
@@ -73,35 +105,46 @@ func replaceControl(r rune) rune {
 	return r
 }
 
-// checkDirectory returns an error if the directory cannot be served.
-func checkDirectory(name string) error {
-	info, err := os.Stat(name)
+// findDirectory makes the name of the directory absolute, or returns an error if the
+// directory cannot be served. It resolves no links, so that what the name leads to
+// later is served then.
+func (o *options) findDirectory() error {
+	info, err := os.Stat(o.directory)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no directory %q; -d names the one to serve", name)
+		return fmt.Errorf("there is no directory %q; -d names the one to serve", o.directory)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%q is a file; -d takes the directory to serve", name)
+		return fmt.Errorf("%q is a file; -d takes the directory to serve", o.directory)
+	case filepath.IsAbs(o.directory):
+		return nil
 	}
+	absolute, err := filepath.Abs(o.directory)
+	if err != nil {
+		return fmt.Errorf("%w; -d takes the absolute name of the directory to serve", err)
+	}
+	if cleaned, err := os.Stat(absolute); err != nil || !os.SameFile(cleaned, info) {
+		current, _ := os.Getwd()               // as Abs found it
+		absolute = current + "/" + o.directory // Abs shortens link/..
+	}
+	o.directory = absolute
 	return nil
 }
 
-// serve runs the server until it fails or a signal arrives, and returns the exit
-// code. SIGINT closes the server; other signals shut it down, and a second one
-// during that time closes it.
-func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, stdout, stderr io.Writer) int {
+// serve runs the server until it fails or a signal arrives. SIGINT closes the server;
+// other signals shut it down, and a second one during that time closes it.
+func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, stdout io.Writer) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.ServeForever() }()
 	select {
 	case err := <-failed:
-		fmt.Fprintf(stderr, "httpserver: %v\n", err)
-		return 1
+		return fmt.Errorf("httpserver: %w", err)
 	case sig := <-signals:
 		if sig == os.Interrupt {
-			fmt.Fprint(stdout, "\nKeyboard interrupt received, exiting.\n")
+			printSoon(stdout, "\nKeyboard interrupt received, exiting.\n")
 			closeServer(server)
-			return 0
+			return nil
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
@@ -115,7 +158,7 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 	}()
 	server.Shutdown(ctx)
 	closeServer(server)
-	return 0
+	return nil
 }
 
 // closeServer closes the server and kills the scripts that have not ended within
@@ -126,38 +169,58 @@ func closeServer(server *httpserver.ThreadingHTTPServer) {
 	server.Close()
 }
 
-// announce prints the address of the server and a warning about symbolic links.
-// The first line is Python's, which programs parse. All lines are written at once,
-// so that a program may stop reading after the first one.
-func (o *options) announce(stdout io.Writer, addr net.Addr) {
+// banner returns what is printed about a server that listens on addr: its URL and a
+// warning about symbolic links. The first line is Python's, which programs parse, apart
+// from the zone of an address: Python's URL has none and leads nowhere. All lines are
+// written at once, so that a program may stop reading after the first one.
+func (o *options) banner(addr net.Addr, terminal bool) string {
 	scheme := "http"
 	if o.tlsCert != "" {
 		scheme = "https"
 	}
 	host, port, _ := net.SplitHostPort(addr.String())
-	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host, port))
+	host, _, _ = strings.Cut(host, "%") // the zone, which Python does not print
+	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host+o.urlZone(), port))
 	if addr.Network() == "unix" {
 		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), strings.Map(replaceControl, addr.String()))
 	}
 	if !o.confine {
 		text += "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() && isTerminal(stdout) {
-		if addrs, err := net.InterfaceAddrs(); err == nil {
-			text += "Open " + strings.Join(reachableURLs(addrs, scheme, port, ip.To4() != nil), " or ") + "\n"
-		}
+	if terminal {
+		text += o.openLine(scheme, host, port)
 	}
-	io.WriteString(stdout, text)
+	return text
 }
 
-// isTerminal reports whether w is a terminal or another character device.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
+// urlZone returns the zone of the --bind address as a URL has it (RFC 6874), or "".
+// The address of a listener does not contain it on every system.
+func (o *options) urlZone() string {
+	addr, _ := netip.ParseAddr(o.bind)
+	if addr.Zone() == "" {
+		return ""
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return url.PathEscape("%" + addr.Zone())
+}
+
+// openLine returns a line for a person who wants to open the server in a browser. It
+// is empty if the URL in the first line is good for that.
+func (o *options) openLine(scheme, host, port string) string {
+	ip := net.ParseIP(host)
+	_, err := netip.ParseAddr(o.bind)
+	switch {
+	case o.urlZone() != "":
+		return "Browsers open no address with a zone; curl does.\n"
+	case ip != nil && ip.IsUnspecified():
+		addrs, err := net.InterfaceAddrs()
+		if err != nil {
+			return ""
+		}
+		return "Open " + strings.Join(reachableURLs(addrs, scheme, port, ip.To4() != nil), " or ") + "\n"
+	case ip != nil && o.bind != "" && err != nil: // a host name, which the certificate may be for
+		return "Open " + scheme + "://" + net.JoinHostPort(o.bind, port) + "/\n"
+	}
+	return ""
 }
 
 // reachableURLs returns the URLs of a server that listens on all interfaces: one
@@ -171,11 +234,11 @@ func reachableURLs(addrs []net.Addr, scheme, port string, v4only bool) []string 
 		if !ok || !network.IP.IsGlobalUnicast() {
 			continue
 		}
-		url := scheme + "://" + net.JoinHostPort(network.IP.String(), port) + "/"
+		u := scheme + "://" + net.JoinHostPort(network.IP.String(), port) + "/"
 		if network.IP.To4() != nil {
-			urls = append(urls, url)
+			urls = append(urls, u)
 		} else if !v4only {
-			v6 = append(v6, url)
+			v6 = append(v6, u)
 		}
 	}
 	return append(urls, v6...)

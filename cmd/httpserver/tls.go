@@ -2,12 +2,18 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 )
 
 // This file contains the reading of certificates and keys, for --tls-cert,
@@ -28,35 +34,151 @@ func (o *options) readPassword() error {
 }
 
 // tlsConfig returns the TLS configuration with the certificate and its key, or nil
-// if --tls-cert is not set.
-func (o *options) tlsConfig() (*tls.Config, error) {
+// if --tls-cert is not set. What is wrong with a certificate that comes later is
+// written to log.
+func (o *options) tlsConfig(log io.Writer) (*tls.Config, error) {
 	if o.tlsCert == "" {
 		return nil, nil
 	}
-	keyFile := o.tlsKey
-	if keyFile == "" {
-		keyFile = o.tlsCert
-	}
-	chain, err := os.ReadFile(o.tlsCert)
-	if err != nil {
-		return nil, fmt.Errorf("httpserver: %w; --tls-cert takes a file with the certificate chain", err)
-	}
-	if findPEM(chain, "CERTIFICATE") == nil {
-		return nil, fmt.Errorf("httpserver: %s holds no certificate in PEM form; --tls-cert takes a file that does", o.tlsCert)
-	}
-	key, err := o.readKey(keyFile)
+	state := o.pairState() // before the files are read, so that no change is missed
+	pair, err := o.loadPair()
 	if err != nil {
 		return nil, fmt.Errorf("httpserver: %w", err)
 	}
-	pair, err := tls.X509KeyPair(chain, key)
-	if err != nil {
-		return nil, fmt.Errorf("httpserver: %s with the key of %s: %w; --tls-key takes the key of the first certificate", o.tlsCert, keyFile, err)
-	}
+	current := &currentPair{options: o, log: log, state: state, pair: &pair}
 	return &tls.Config{
-		Certificates: []tls.Certificate{pair},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.get(time.Now()), nil },
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"},
 	}, nil
+}
+
+// A currentPair is a certificate with its key that is read again when a file changes.
+type currentPair struct {
+	options *options
+	log     io.Writer
+
+	mu     sync.Mutex
+	looked time.Time // when the files were last looked at
+	state  pairState // of the files then
+	pair   *tls.Certificate
+}
+
+// get returns the certificate for a handshake. It looks at the files at most once a
+// second. If they hold no pair that can be used, the last one that could is kept.
+func (c *currentPair) get(now time.Time) *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.looked) < time.Second {
+		return c.pair
+	}
+	c.looked = now
+	state := c.options.pairState()
+	if state == c.state {
+		return c.pair
+	}
+	c.state = state
+	if pair, err := c.options.loadPair(); err == nil {
+		c.pair = &pair
+	} else {
+		printSoon(c.log, strings.Map(replaceControl, fmt.Sprintf("httpserver: the certificate was changed, but the old one stays in use: %v", err))+"\n")
+	}
+	return c.pair
+}
+
+// A pairState is what tells a changed certificate file or key file from the old one.
+type pairState [2]struct{ size, modified int64 }
+
+// pairState returns the current state. A missing file has none, and neither has a
+// pipe, which cannot be read again.
+func (o *options) pairState() (state pairState) {
+	for i, name := range []string{o.tlsCert, o.keyFile()} {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			state[i].size, state[i].modified = info.Size(), info.ModTime().UnixNano()
+		}
+	}
+	return state
+}
+
+// servesKey reports whether the file with the key is one of those that are served: its
+// name or, if that is a link, what it leads to is in the directory.
+func (o *options) servesKey() bool {
+	name, err := filepath.Abs(o.keyFile())
+	if err != nil || o.tlsCert == "" {
+		return false
+	}
+	parent, _ := filepath.EvalSymlinks(filepath.Dir(name))
+	file, _ := filepath.EvalSymlinks(name)
+	return o.contains(file) || !o.confine && o.contains(filepath.Join(parent, filepath.Base(name)))
+}
+
+// contains reports whether a name without links is in the directory.
+func (o *options) contains(name string) bool {
+	directory, err := filepath.EvalSymlinks(o.directory)
+	if err != nil {
+		return false
+	}
+	relative, err := filepath.Rel(directory, name)
+	return err == nil && filepath.IsLocal(relative)
+}
+
+// keyFile returns the name of the file that holds the key.
+func (o *options) keyFile() string { return cmp.Or(o.tlsKey, o.tlsCert) }
+
+// loadPair reads the certificate and its key.
+func (o *options) loadPair() (pair tls.Certificate, err error) {
+	chain, err := os.ReadFile(o.tlsCert)
+	if err != nil {
+		return pair, fmt.Errorf("%w; --tls-cert takes a file with the certificate chain", err)
+	}
+	block := findPEM(chain, "CERTIFICATE")
+	if block == nil {
+		return pair, fmt.Errorf("%s holds no certificate in PEM form; --tls-cert takes a file that does", o.tlsCert)
+	}
+	if err := checkCertificate(block.Bytes); err != nil {
+		return pair, o.unsupportedCertificate(err)
+	}
+	key, err := o.readKey(o.keyFile())
+	if err != nil {
+		return pair, err
+	}
+	pair, err = tls.X509KeyPair(chain, key)
+	if err != nil {
+		return pair, fmt.Errorf("%s with the key of %s: %w; --tls-key takes the key of the first certificate", o.tlsCert, o.keyFile(), err)
+	}
+	if err := anyClient.SupportsCertificate(&pair); err != nil {
+		return pair, o.unsupportedCertificate(err)
+	}
+	return pair, nil
+}
+
+// checkCertificate returns an error if Go cannot use a certificate, whatever its key
+// file holds.
+func checkCertificate(der []byte) error {
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	switch certificate.PublicKeyAlgorithm {
+	case x509.RSA, x509.ECDSA, x509.Ed25519:
+		return nil
+	}
+	return errors.New("its kind of key is none of RSA, ECDSA and Ed25519")
+}
+
+// anyClient is a client that takes every kind of certificate that Go can use.
+var anyClient = &tls.ClientHelloInfo{
+	SupportedVersions: []uint16{tls.VersionTLS13},
+	SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256, tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384,
+		tls.ECDSAWithP521AndSHA512, tls.Ed25519},
+}
+
+// unsupportedCertificate returns an error for a certificate that Go cannot use. It
+// contains a command that makes another one.
+func (o *options) unsupportedCertificate(err error) error {
+	return fmt.Errorf("%s holds a certificate that Go cannot use: %w; give --tls-cert and --tls-key a new one and its key, which this makes: "+
+		"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout %s -out %s -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1",
+		o.tlsCert, err, shellQuote(o.tlsCert+".key"), shellQuote(o.tlsCert+".crt"))
 }
 
 // readKey returns the private key in a file, in PEM form and decrypted.

@@ -25,10 +25,10 @@ import (
 	"time"
 )
 
-// A pki is a directory with a certificate for 127.0.0.1 and its key, in several
-// forms: cert.pem, key.pem, both.pem, other.pem (another key), old.pem (encrypted
-// by RFC 1423), and the files password, wrong and lucky: a wrong password whose
-// outcome has a right end.
+// A pki is a directory with a certificate for 127.0.0.1 and its key in several forms:
+// cert.pem, key.pem, both.pem, other.pem (another key) and old.pem (encrypted by RFC
+// 1423). The files password and wrong contain passwords, and lucky contains a wrong
+// one with which decryption seems to succeed.
 type pki struct {
 	dir  string
 	pool *x509.CertPool
@@ -95,8 +95,9 @@ func makeKey(t *testing.T) (*ecdsa.PrivateKey, []byte) {
 	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// client is one that trusts the certificate.
+// client returns a client that trusts the certificate.
 func (p *pki) client(t *testing.T) *http.Client {
+	t.Helper()
 	transport := &http.Transport{TLSClientConfig: p.config()}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: testLimit}
@@ -176,7 +177,7 @@ func TestTLSFailures(t *testing.T) {
 			t.Parallel()
 			code, stdout, stderr := start(t, append(keys.args(tt.args), "-b", "127.0.0.1", "0")...).wait(t)
 			got := strings.ReplaceAll(stderr, keys.dir+string(filepath.Separator), "")
-			got = regexp.MustCompile(`missing: [^;]+;`).ReplaceAllString(got, "missing: ;") // of the system
+			got = regexp.MustCompile(`missing: [^;]+;`).ReplaceAllString(got, "missing: ;") // text of the system
 			if code != 1 || stdout != "" || got != "httpserver: "+tt.want+"\n" {
 				t.Errorf("exit code %d, stdout %q, stderr\n%swant 1 and\nhttpserver: %s", code, stdout, got, tt.want)
 			}
@@ -188,7 +189,7 @@ func TestTLSFailures(t *testing.T) {
 	}
 }
 
-// The command that is told to convert a key does so, for its owner alone.
+// The command that the error names converts the key, which only its owner can read.
 func TestTLSConvertedKey(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the command is for a shell, and there are no permissions to look at")
@@ -215,7 +216,7 @@ func TestTLSConvertedKey(t *testing.T) {
 	}
 }
 
-// The keys that openssl encrypts in its older form are read.
+// Keys that openssl encrypts in its older format are read.
 func TestTLSTraditionalKey(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("openssl"); err != nil {
@@ -238,11 +239,11 @@ func sh(t *testing.T, name string, args ...string) string {
 	return string(output)
 }
 
-// What goes wrong with a handshake is one line, and nobody waits for it.
+// A handshake that fails is logged as one line, and nobody waits for it.
 func TestTLSHandshake(t *testing.T) {
 	t.Parallel()
 	keys := makePKI(t)
-	p := keys.startTLS(t, "-q", "--timeout", "1")
+	impatient, patient := keys.startTLS(t, "-q", "--timeout", "1"), keys.startTLS(t, "-q")
 	client := keys.client(t)
 	for _, tt := range []struct {
 		name string
@@ -275,6 +276,10 @@ func TestTLSHandshake(t *testing.T) {
 			conn.(*net.TCPConn).CloseWrite()
 		}, "Connection failed: unexpected EOF"},
 	} {
+		p := patient
+		if tt.want == "Request timed out" {
+			p = impatient
+		}
 		conn := p.dial(t, "")
 		tt.fail(conn)
 		res, err := client.Get("https://" + p.addr + "/hello.txt") // meanwhile
@@ -288,13 +293,15 @@ func TestTLSHandshake(t *testing.T) {
 			t.Errorf("%s: log line is %q", tt.name, line)
 		}
 	}
-	p.Process.Kill()
-	if _, _, rest := p.wait(t); rest != "" {
-		t.Errorf("and then:\n%s", rest)
+	for _, p := range []*process{impatient, patient} {
+		p.Process.Kill()
+		if _, _, rest := p.wait(t); rest != "" {
+			t.Errorf("and then:\n%s", rest)
+		}
 	}
 }
 
-// A connection is used again, and no other protocol than HTTP/1.1 is agreed on.
+// A connection is used again, and the only protocol agreed on is HTTP/1.1.
 func TestTLSPersistent(t *testing.T) {
 	t.Parallel()
 	keys := makePKI(t)
@@ -313,20 +320,22 @@ func TestTLSPersistent(t *testing.T) {
 	}
 }
 
-// SIGTERM lets a large file go out whole, and its connection and an idle one end
-// as TLS connections should, with close_notify.
+// After SIGTERM a large file is sent to its end. Its connection and an idle one end
+// with close_notify.
 func TestTLSTerminate(t *testing.T) {
 	needSignals(t)
 	t.Parallel()
 	keys := makePKI(t)
 	p := keys.startTLS(t, "-p", "HTTP/1.1", "-q")
-	content := bytes.Repeat([]byte("0123456789abcde\n"), 2<<20)
+	content := bytes.Repeat([]byte("0123456789abcde\n"), 1<<19)
 	p.addFile(t, "large", content)
 
 	idle := tls.Client(p.dial(t, ""), keys.config())
 	io.WriteString(idle, getHello)
 	readHead(t, idle).Body.Close()
-	busy := tls.Client(p.dial(t, ""), keys.config())
+	conn := p.dial(t, "")
+	conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	busy := tls.Client(conn, keys.config())
 	io.WriteString(busy, "GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
 	res := readHead(t, busy)
 	p.signal(t, syscall.SIGTERM)
@@ -358,7 +367,7 @@ func TestTLSCurl(t *testing.T) {
 	}
 }
 
-// Scripts learn that the client came by HTTPS.
+// Scripts learn that the client uses HTTPS.
 func TestTLSScript(t *testing.T) {
 	needSignals(t)
 	t.Parallel()

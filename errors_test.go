@@ -1,6 +1,26 @@
 package httpserver
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
+
+func TestStatusText(t *testing.T) {
+	t.Parallel()
+	known := 0
+	for code := -1; code <= len(statuses); code++ {
+		phrase, explain, ok := StatusText(code)
+		if ok != (phrase != "") || ok != (explain != "") {
+			t.Errorf("%d: %q, %q, %v", code, phrase, explain, ok)
+		}
+		if ok {
+			known++
+		}
+	}
+	if phrase, _, _ := StatusText(418); known != 62 || phrase != "I'm a Teapot" {
+		t.Errorf("%d codes, 418 is %q", known, phrase)
+	}
+}
 
 var errorPageTests = []struct{ format, want string }{
 	{"", ""},
@@ -24,11 +44,20 @@ var errorPageTests = []struct{ format, want string }{
 }
 
 func TestAppendErrorPage(t *testing.T) {
+	t.Parallel()
 	for _, tt := range errorPageTests {
 		got := string(appendErrorPage([]byte("head:"), tt.format, 404, "<m> %%", "e & f"))
 		if want := "head:" + tt.want; got != want {
 			t.Errorf("%q: got %q, want %q", tt.format, got, want)
 		}
+	}
+}
+
+// A percent sign in the style would begin a directive of the error page.
+func TestErrorPageStyle(t *testing.T) {
+	t.Parallel()
+	if strings.Contains(baseStyle, "%") {
+		t.Error("a percent sign in the style of the error page")
 	}
 }
 

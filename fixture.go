@@ -1,0 +1,1170 @@
+package httpserver
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// This file is the fixture server: a server for the tests of HTTP clients, the answers
+// it gives, what it records, and a network in memory.
+
+// TB is what a [Fixture] needs of a test. A *testing.T is one.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+}
+
+// A Fixture is a server for the tests of an HTTP client. It sends exactly the bytes
+// that [Fixture.Reply] and [Fixture.Accept] tell it to, when they tell it to, and
+// records the requests it gets, malformed ones included.
+//
+// Listener, NewHandler and Stderr may be set until the first method is called. If
+// NewHandler is set, its handlers answer the requests that no Reply is for. Log lines
+// are passed to Logf unless Stderr is set.
+//
+// Nothing waits forever: Close ends every answer. The methods may be called from
+// anywhere, also from a handler.
+type Fixture struct {
+	ThreadingHTTPServer
+
+	loopback net.Listener // that of NewFixture, which Listener may have replaced
+	output   *testOutput  // nil without a TB
+	started  sync.Once
+	closed   sync.Once
+	ended    sync.Once
+	closing  chan struct{} // closed by Close
+	served   chan struct{} // closed when ServeForever has returned
+
+	lock     sync.Mutex    // protects the following
+	changed  chan struct{} // closed, and replaced, when open or requests changes
+	replies  map[string]*reply
+	accepts  []turn // of connections to come
+	numbered int    // connections so far
+	open     map[*fixtureConn]struct{}
+	hijacked []net.Conn // connections whose handlers have returned
+	requests []*Request
+	taken    int // requests that Next has returned
+}
+
+// A reply holds the answers of one call of Reply or Accept.
+type reply struct {
+	answers []Answer
+	caller  string // such as "Reply at client_test.go:31"
+	given   int
+}
+
+// A turn is the answer of a reply whose turn it is.
+type turn struct {
+	answer Answer
+	name   string // such as "answer 2 of 3 of the Reply at client_test.go:31"; "" if there is none
+}
+
+func (r *reply) turn(i int) turn {
+	return turn{r.answers[i], fmt.Sprintf("answer %d of %d of the %s", i+1, len(r.answers), r.caller)}
+}
+
+// NewFixture returns a fixture that listens on a free port of the loopback interface.
+// When the test t is over, the fixture is closed. If t is nil, the caller calls Close,
+// and what would fail a test is written to Stderr. NewFixture panics if it cannot
+// listen.
+func NewFixture(t TB) *Fixture {
+	config := net.ListenConfig{KeepAlive: -1}
+	config.SetMultipathTCP(false) // such a socket takes twice the time to make
+	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		l, err = config.Listen(context.Background(), "tcp", "[::1]:0")
+	}
+	if err != nil {
+		panic(listenError("the loopback interface", err))
+	}
+	f := &Fixture{
+		loopback: l,
+		closing:  make(chan struct{}),
+		served:   make(chan struct{}),
+		changed:  make(chan struct{}),
+		replies:  make(map[string]*reply),
+		open:     make(map[*fixtureConn]struct{}),
+	}
+	f.Listener = l
+	if t != nil {
+		f.output = &testOutput{t: t}
+		t.Cleanup(func() { f.Close() })
+	}
+	return f
+}
+
+// fixtureHandler serves the connections of a Fixture whose NewHandler was not set.
+type fixtureHandler struct{ BaseRequestHandler }
+
+// start begins to serve. Every method calls it.
+func (f *Fixture) start() {
+	f.started.Do(func() {
+		f.fixture = f
+		if f.NewHandler == nil {
+			f.NewHandler = func() Handler {
+				h := new(fixtureHandler)
+				h.ProtocolVersion = "HTTP/1.1"
+				return h
+			}
+		}
+		if f.Stderr == nil && f.output != nil {
+			f.Stderr = f.output
+		}
+		f.prepare()
+		go func() {
+			if err := f.ServeForever(); err != ErrServerClosed {
+				f.errorf("httpserver: the fixture accepts no more connections: %v", err)
+			}
+			f.lock.Lock()
+			defer f.lock.Unlock()
+			close(f.served)
+			f.change()
+		}()
+	})
+}
+
+// URL returns a URL of the fixture, such as "http://127.0.0.1:8000"; see
+// [HTTPServer.URL]. Clients can connect when it returns.
+func (f *Fixture) URL() string {
+	f.start()
+	return f.ThreadingHTTPServer.URL()
+}
+
+// Addr returns the address of Listener. Clients can connect when it returns.
+func (f *Fixture) Addr() net.Addr {
+	f.start()
+	return f.ThreadingHTTPServer.Addr()
+}
+
+// Reply sets the answers to requests. The argument requests is "GET /path" for a method
+// and a path, "/path" or "GET" for one of the two, or "" for all; the most specific one
+// of those that match is used. Paths are compared as they are sent, without a query.
+//
+// The answers are given in turn, on whatever connections the requests come; the last
+// one stays. Another Reply for the same requests replaces what is left of them, and
+// one without answers removes them. Unless NewHandler is set, a request without an
+// answer fails the test and gets a 501.
+func (f *Fixture) Reply(requests string, answers ...Answer) {
+	f.start()
+	checkRequests(requests)
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	if len(answers) == 0 {
+		delete(f.replies, requests)
+		return
+	}
+	f.replies[requests] = &reply{answers: slices.Clone(answers), caller: caller("Reply")}
+}
+
+// checkRequests panics if no request can match the first argument of a Reply.
+func checkRequests(requests string) {
+	command, path, both := strings.Cut(requests, " ")
+	switch {
+	case both && isToken(command) && path != "" && !strings.ContainsAny(path, " ?#"):
+	case !both && (requests == "" || isToken(requests)):
+	case !both && requests[0] == '/' && !strings.ContainsAny(requests, "?#"):
+	default:
+		panic(fmt.Sprintf(`httpserver: Reply(%q): not "GET /path", "/path", "GET" or "", without a query`, requests))
+	}
+}
+
+// caller describes the call of a method, which calls it.
+func caller(method string) string {
+	_, file, line, _ := runtime.Caller(2)
+	return method + " at " + file[strings.LastIndexByte(file, '/')+1:] + ":" + strconv.Itoa(line)
+}
+
+// Accept sets answers to new connections, which are given in turn before anything is
+// read of them. A connection whose answer does not end it is then served like any
+// other, and so are the connections that follow.
+func (f *Fixture) Accept(answers ...Answer) {
+	f.start()
+	r := &reply{answers: slices.Clone(answers), caller: caller("Accept")}
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	for i := range answers {
+		f.accepts = append(f.accepts, r.turn(i))
+	}
+}
+
+// choose returns the answer to a request.
+func (f *Fixture) choose(command, target string) turn {
+	path, _ := cutPath(target)
+	if _, rest, ok := splitAbsolute(path); ok {
+		path = cmp.Or(rest, "/")
+	}
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	for _, key := range []string{command + " " + path, path, command, ""} {
+		if r := f.replies[key]; r != nil {
+			r.given++
+			return r.turn(min(r.given, len(r.answers)) - 1)
+		}
+	}
+	return turn{}
+}
+
+// Next waits for a request and returns it. Each request is returned once, in the order
+// in which they were recorded: when the body has been read, but when the handler has
+// returned if it does not read that. If ctx is done first or the fixture is closed, the
+// error says what each connection is doing.
+func (f *Fixture) Next(ctx context.Context) (*Request, error) {
+	f.start()
+	for {
+		f.lock.Lock()
+		changed := f.changed
+		if f.taken < len(f.requests) {
+			defer f.lock.Unlock()
+			f.taken++
+			return f.requests[f.taken-1], nil
+		}
+		f.lock.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, f.noRequest(ctx.Err())
+		case <-f.closing:
+			return nil, f.noRequest(ErrServerClosed)
+		}
+	}
+}
+
+func (f *Fixture) noRequest(err error) error {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	list := strings.Join(append([]string{""}, f.describe()...), "\n\t")
+	return fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s", f.taken, len(f.open), err, list)
+}
+
+// describe returns what each connection is doing. The caller holds f.lock.
+func (f *Fixture) describe() (list []string) {
+	for _, c := range f.connections() {
+		list = append(list, c.String())
+	}
+	return list
+}
+
+// connections returns the open connections in order. The caller holds f.lock.
+func (f *Fixture) connections() []*fixtureConn {
+	return slices.SortedFunc(maps.Keys(f.open), func(a, b *fixtureConn) int { return a.number - b.number })
+}
+
+// Requests returns the requests recorded so far, followed by those that handlers are
+// answering without having read the whole body.
+func (f *Fixture) Requests() []*Request {
+	f.start()
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	requests := slices.Clone(f.requests)
+	for _, c := range f.connections() {
+		if c.handler != nil && c.request != nil {
+			r := *c.request
+			r.Raw, r.Body = c.received(), string(c.body)
+			requests = append(requests, &r)
+		}
+	}
+	return requests
+}
+
+// stuckTime is how long Close waits for functions that it cannot end.
+const stuckTime = 5 * time.Second
+
+// Close ends all answers, closes all connections, and waits until nothing runs any more.
+// It does not wait for clients. Handlers and functions given to [Answer.Do] have five
+// seconds to return; those that take longer fail the test. Called by one of them, Close
+// does not wait. The error is that of closing Listener.
+func (f *Fixture) Close() error {
+	f.start()
+	f.closed.Do(func() {
+		f.shut.Store(true)
+		close(f.closing)
+		f.stop()
+		f.lock.Lock()
+		conns := f.hijacked
+		for c := range f.open {
+			conns = append(conns, c.conn)
+		}
+		f.lock.Unlock()
+		for _, conn := range conns {
+			lowest(conn).Close()
+		}
+		f.ThreadingHTTPServer.Close()
+		f.loopback.Close()
+	})
+	if !calledByServer() {
+		f.ended.Do(f.awaitEnd)
+	}
+	return f.closeErr
+}
+
+// calledByServer reports whether this goroutine is one that Close would wait for.
+func calledByServer() bool {
+	var callers [32]uintptr
+	for skip := 2; ; skip += len(callers) {
+		n := runtime.Callers(skip, callers[:])
+		for _, pc := range callers[:n] {
+			_, method, _ := strings.Cut(runtime.FuncForPC(pc-1).Name(), "httpserver.(*HTTPServer).")
+			if method == "serve" || method == "serveConn" || method == "finish" {
+				return true
+			}
+		}
+		if n < len(callers) {
+			return false
+		}
+	}
+}
+
+// awaitEnd waits until all goroutines have ended, and reports those that do not. Nothing
+// is written to the test after that.
+func (f *Fixture) awaitEnd() {
+	if f.output != nil {
+		defer f.output.end()
+	}
+	timer := time.NewTimer(stuckTime)
+	defer timer.Stop()
+	for {
+		f.lock.Lock()
+		changed, ended := f.changed, len(f.open) == 0 && isClosed(f.served)
+		f.lock.Unlock()
+		if ended {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			f.reportStuck()
+			return
+		}
+	}
+}
+
+func (f *Fixture) reportStuck() {
+	f.lock.Lock()
+	stuck := f.describe()
+	f.lock.Unlock()
+	if len(stuck) == 0 {
+		stuck = append(stuck, "Accept of the Listener, or a hook of the server")
+	}
+	for _, s := range stuck {
+		f.errorf("httpserver: the fixture was closed %v ago, and this has not returned: %s", stuckTime, s)
+	}
+}
+
+// change wakes the callers of Next and Close. The caller holds f.lock.
+func (f *Fixture) change() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *Fixture) errorf(format string, args ...any) {
+	if f.output != nil {
+		f.output.report(TB.Errorf, format, args...)
+	} else {
+		f.writeLog(fmt.Appendf(nil, format+"\n", args...))
+	}
+}
+
+// unanswered fails the test because of a request.
+func (f *Fixture) unanswered(conn int, requestLine string) {
+	f.lock.Lock()
+	var others []string
+	for _, requests := range slices.Sorted(maps.Keys(f.replies)) {
+		others = append(others, fmt.Sprintf("%q (%s)", requests, f.replies[requests].caller))
+	}
+	f.lock.Unlock()
+	there := "there is no Reply at all"
+	if len(others) > 0 {
+		there = "there are answers to " + strings.Join(others, ", ")
+	}
+	f.errorf("httpserver: connection %d: nobody answers %q; %s", conn, requestLine, there)
+}
+
+// A testOutput passes on log lines and failures to a test until that is over.
+type testOutput struct {
+	mu sync.Mutex
+	t  TB // nil after the end
+}
+
+func (o *testOutput) Write(line []byte) (int, error) {
+	o.report(TB.Logf, "%s", bytes.TrimSuffix(line, []byte("\n")))
+	return len(line), nil
+}
+
+func (o *testOutput) report(method func(TB, string, ...any), format string, args ...any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.t != nil {
+		o.t.Helper()
+		method(o.t, format, args...)
+	}
+}
+
+func (o *testOutput) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.t = nil
+}
+
+// A Request is a request that a [Fixture] has received. It does not change.
+type Request struct {
+	Conn int    // number of its connection, from 1
+	Raw  string // every byte of it, as received
+
+	// The following fields are those of BaseRequestHandler, as far as the request could
+	// be parsed.
+
+	RequestLine    string
+	Command        string
+	Path           string
+	RequestVersion string
+	Headers        Header
+	Body           string // decoded
+
+	// Err says what is wrong with the request: why it was refused, or how its body
+	// ended too early.
+	Err error
+
+	// Done is closed when the answer has ended. If its last step is Close or Reset, the
+	// end of the connection has been sent by then.
+	Done <-chan struct{}
+}
+
+// An Answer is what a [Fixture] does about a request, step by step. Its methods return
+// an Answer with one more step and leave the old one as it is. The zero Answer sends
+// nothing.
+//
+// The answer is chosen when the head of the request has been read. Then its body is
+// read, after a 100 Continue if the client waits for one, and the request is recorded;
+// then the steps follow. A body that is malformed gets a 400 instead. After the last
+// step the connection is used for the next request unless the client asked for its
+// end: the bytes sent do not matter.
+type Answer struct{ steps []step }
+
+// A step is one step of an Answer. It is the last one if the connection has failed.
+type step struct {
+	name string
+	run  func(*fixtureConn) // nil for Read, which is done before
+	size int64              // of Read
+}
+
+func (a Answer) add(name string, run func(*fixtureConn)) Answer {
+	return Answer{append(slices.Clip(a.steps), step{name: name, run: run})}
+}
+
+// Send returns an Answer that sends exactly these bytes, in one write.
+func Send(s string) Answer { return Answer{}.Send(s) }
+
+// Send sends exactly these bytes, in one write.
+func (a Answer) Send(s string) Answer {
+	return a.add("Send "+strconv.Itoa(len(s))+" bytes", func(c *fixtureConn) {
+		c.h.out.WriteString(s)
+	})
+}
+
+// Drip sends s a byte at a time, with a pause between them.
+func (a Answer) Drip(s string, pause time.Duration) Answer {
+	return a.add("Drip "+strconv.Itoa(len(s))+" bytes", func(c *fixtureConn) {
+		for i := 0; i < len(s) && c.h.out.failure() == nil; i++ {
+			if i > 0 && !c.f.pause(pause) {
+				return
+			}
+			c.h.out.WriteString(s[i : i+1])
+		}
+	})
+}
+
+// Pause waits for d.
+func (a Answer) Pause(d time.Duration) Answer {
+	return a.add("Pause "+d.String(), func(c *fixtureConn) {
+		c.f.pause(d)
+	})
+}
+
+// pause reports whether d has passed without a Close.
+func (f *Fixture) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-f.closing:
+		return false
+	}
+}
+
+// Wait waits until c is closed or has a value to receive. A nil c waits for Close.
+func (a Answer) Wait(c <-chan struct{}) Answer {
+	return a.add("Wait", func(fc *fixtureConn) {
+		select {
+		case <-c:
+		case <-fc.f.closing:
+		}
+	})
+}
+
+// Read, which can only be the first step, reads at most n bytes of the request's body
+// in place of all of it. If n is 0, no 100 Continue is sent either. Before the connection
+// is used for another request, the rest of the body is skipped, as it is after a
+// handler. In the Answer of an Accept, Read does nothing.
+func (a Answer) Read(n int64) Answer {
+	if len(a.steps) > 0 {
+		panic("httpserver: Answer.Read is not the first step")
+	}
+	return Answer{[]step{{name: "Read " + strconv.FormatInt(n, 10) + " bytes", size: n}}}
+}
+
+// bodySize returns how much of the request's body is to be read.
+func (a Answer) bodySize() int64 {
+	if len(a.steps) > 0 && a.steps[0].run == nil {
+		return a.steps[0].size
+	}
+	return math.MaxInt64
+}
+
+// Do calls f with the handler of the connection. All its methods can be used, as in a
+// DoGET; RFile is the body of the request.
+func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
+	return a.add("Do", func(c *fixtureConn) {
+		f(c.h)
+		if c.h.out.ended {
+			c.h.out.flush()
+		} else if c.h.out.code != 0 {
+			c.h.Self().LogError("Do returned without EndHeaders")
+		}
+		c.h.out.begin()
+	})
+}
+
+// CloseWrite ends the sending side of the connection, which the client sees (FIN), and
+// nothing else.
+func (a Answer) CloseWrite() Answer {
+	return a.add("CloseWrite", func(c *fixtureConn) { closeWrite(c.h.Connection) })
+}
+
+// Close is a last step that ends the connection. The client gets what was sent before,
+// and then the end (FIN), even if it is still sending: what it sends is read and dropped
+// for up to two seconds.
+func (a Answer) Close() Answer {
+	return a.add("Close", func(c *fixtureConn) {
+		c.h.out.fail(net.ErrClosed)
+		conn := lowest(c.conn)
+		if closeWrite(c.h.Connection) == nil {
+			c.finish()
+			conn.SetReadDeadline(time.Now().Add(lingerTime))
+			io.Copy(io.Discard, conn)
+		}
+		conn.Close()
+	})
+}
+
+// Reset is a last step that ends the connection so that the client gets an error (RST).
+// Where that is not possible, as on a unix socket, the connection is closed at once.
+func (a Answer) Reset() Answer {
+	return a.add("Reset", func(c *fixtureConn) {
+		c.h.out.fail(net.ErrClosed)
+		conn := lowest(c.conn)
+		if l, ok := conn.(interface{ SetLinger(int) error }); ok {
+			l.SetLinger(0)
+		}
+		conn.Close()
+	})
+}
+
+// closeWrite ends the sending side of conn and then those of the connections below it.
+// The error is that of the lowest one.
+func closeWrite(conn net.Conn) (err error) {
+	err = errors.ErrUnsupported
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		err = half.CloseWrite()
+	}
+	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		err = closeWrite(upper.NetConn())
+	}
+	return err
+}
+
+// lowest returns the connection that conn uses, such as the TCP connection below TLS.
+func lowest(conn net.Conn) net.Conn {
+	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		return lowest(upper.NetConn())
+	}
+	return conn
+}
+
+// Response returns the text of a response of HTTP/1.1. The fields are of the form
+// "Name: value". A Content-Length is added where the response may have one, unless the
+// fields have that or a Transfer-Encoding, whose coding is not applied to body. Response
+// panics if a field is malformed, or if the code is one whose responses have no body and
+// there is one.
+func Response(code int, body string, fields ...string) string {
+	noBody := code < 200 || code == 204 || code == 304
+	if noBody && body != "" {
+		panic(fmt.Sprintf("httpserver: Response: a response with code %d has no body", code))
+	}
+	phrase, _, _ := StatusText(code)
+	text := fmt.Appendf(nil, "HTTP/1.1 %03d %s\r\n", code, phrase)
+	framed := noBody
+	for _, line := range fields {
+		field, ok := parseField(line)
+		if !ok {
+			panic(fmt.Sprintf("httpserver: Response: %q is not a field", line))
+		}
+		framed = framed || field.is("Content-Length") || field.is("Transfer-Encoding")
+		text = append(append(text, line...), "\r\n"...)
+	}
+	if !framed {
+		text = fmt.Appendf(text, "Content-Length: %d\r\n", len(body))
+	}
+	return string(append(append(text, "\r\n"...), body...))
+}
+
+// A fixtureConn is what a [Fixture] knows about a connection. A nil one is that of a
+// server without a fixture.
+type fixtureConn struct {
+	f      *Fixture
+	number int
+	conn   net.Conn
+	first  turn                // of an Accept
+	h      *BaseRequestHandler // set by accept
+
+	// The following is protected by f.lock.
+
+	raw     []byte // received since the previous request
+	unread  int    // bytes at its end that were not parsed yet
+	body    []byte
+	request *Request      // the one being answered, until it is recorded
+	done    chan struct{} // its Done; nil between requests
+	handler Handler       // that answers it, if it is not the fixture
+
+	// For String.
+
+	client net.Addr
+	line   string // the request line; "" between requests
+	doing  string
+	turn   turn
+	step   int
+	since  time.Time
+}
+
+// connect returns a new connection. It is called in the order in which they are accepted.
+func (f *Fixture) connect(conn net.Conn) *fixtureConn {
+	if f == nil {
+		return nil
+	}
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.numbered++
+	c := &fixtureConn{f: f, number: f.numbered, conn: conn}
+	if len(f.accepts) > 0 {
+		c.first, f.accepts = f.accepts[0], f.accepts[1:]
+	}
+	f.open[c] = struct{}{}
+	c.begin("waiting for a request")
+	return c
+}
+
+// disconnect is called when the connection is no longer served.
+func (c *fixtureConn) disconnect(hijacked bool) {
+	if c == nil {
+		return
+	}
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	c.end()
+	delete(c.f.open, c)
+	if hijacked {
+		c.f.hijacked = append(c.f.hijacked, c.conn)
+	}
+	c.f.change()
+}
+
+// accept performs the answer of an Accept. It reports whether to serve the connection.
+func (c *fixtureConn) accept(h *BaseRequestHandler) bool {
+	if c == nil {
+		return true
+	}
+	c.f.lock.Lock()
+	c.h, c.client = h, h.ClientAddress
+	c.f.lock.Unlock()
+	if c.first.name != "" {
+		h.body.reset(&h.in, 0)
+		c.run(c.first)
+		c.finish()
+	}
+	return h.out.failure() == nil
+}
+
+// receive takes bytes that were read from the connection.
+func (c *fixtureConn) receive(p []byte) {
+	if c == nil {
+		return
+	}
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	c.raw = append(c.raw, p...)
+	c.unread += len(p)
+}
+
+// receiveBody takes bytes of the body, which b has decoded, and records the request at
+// the end of the body.
+func (c *fixtureConn) receiveBody(p []byte, b *bodyReader) {
+	if c == nil {
+		return
+	}
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	c.unread = len(b.conn.buffered())
+	if c.request == nil {
+		return
+	}
+	c.body = append(c.body, p...)
+	switch b.err {
+	case nil:
+	case io.EOF:
+		c.record(nil)
+	default:
+		c.unread = 0
+		c.record(b.err)
+	}
+}
+
+// refuse records a request that is malformed or not complete.
+func (c *fixtureConn) refuse(err error) {
+	if c == nil {
+		return
+	}
+	if e, ok := err.(*statusError); ok {
+		phrase, _, _ := StatusText(e.code)
+		err = &statusError{e.code, cmp.Or(e.message, phrase), e.explain}
+	}
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	c.take()
+	c.unread = 0
+	c.record(err)
+}
+
+// take begins a Request with what the handler has parsed. The caller holds f.lock.
+func (c *fixtureConn) take() {
+	h := c.h
+	c.unread = len(h.in.buffered())
+	c.line, c.done = h.RequestLine, make(chan struct{})
+	c.request = &Request{
+		Conn: c.number, RequestLine: h.RequestLine, Command: h.Command, Path: h.Path,
+		RequestVersion: h.RequestVersion, Headers: slices.Clone(h.Headers), Done: c.done,
+	}
+	c.begin("reading the body")
+}
+
+// received returns what was read of the request. The caller holds f.lock.
+func (c *fixtureConn) received() string { return string(c.raw[:len(c.raw)-c.unread]) }
+
+// record records the request, unless that was done. The caller holds f.lock.
+func (c *fixtureConn) record(err error) {
+	if c.request == nil {
+		return
+	}
+	c.request.Raw, c.request.Body, c.request.Err = c.received(), string(c.body), err
+	c.f.requests = append(c.f.requests, c.request)
+	c.request = nil
+	c.f.change()
+}
+
+// finish is called when an answer has ended.
+func (c *fixtureConn) finish() {
+	if c == nil {
+		return
+	}
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	c.unread = len(c.h.in.buffered())
+	c.end()
+	if c.begin("waiting for a request"); c.h.out.failure() == net.ErrClosed {
+		c.begin("closed, until the client has closed its side")
+	}
+}
+
+// end closes Done of the request, after recording it if that was not done. The caller
+// holds f.lock.
+func (c *fixtureConn) end() {
+	if c.done != nil {
+		c.record(nil)
+		close(c.done)
+	}
+	c.raw, c.body = slices.Clone(c.raw[len(c.raw)-c.unread:]), nil
+	c.done, c.handler, c.line = nil, nil, ""
+}
+
+// begin sets what the connection is doing from now on. The caller holds f.lock.
+func (c *fixtureConn) begin(what string) {
+	c.doing, c.turn, c.since = what, turn{}, time.Now()
+}
+
+// String returns what the connection is doing. The caller holds f.lock.
+func (c *fixtureConn) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "connection %d", c.number)
+	if c.client != nil && hostOf(c.client) != "-" {
+		fmt.Fprintf(&b, " from %s", c.client)
+	}
+	if c.done != nil {
+		fmt.Fprintf(&b, ", %q", c.line)
+	}
+	b.WriteString(": ")
+	if c.turn.name != "" {
+		fmt.Fprintf(&b, "%s, step %d of %d: ", c.turn.name, c.step, len(c.turn.answer.steps))
+	}
+	fmt.Fprintf(&b, "%s, for %v", c.doing, time.Since(c.since).Round(time.Millisecond))
+	switch {
+	case c.request != nil:
+		fmt.Fprintf(&b, "; %d bytes of the body have come", len(c.body))
+	case c.done == nil && c.unread > 0:
+		fmt.Fprintf(&b, "; of that, %d bytes have come: %.80q", c.unread, c.raw[len(c.raw)-c.unread:])
+	}
+	return b.String()
+}
+
+// answer answers the request whose head was read. It reports whether it did, or left it
+// to the handler.
+func (c *fixtureConn) answer() bool {
+	if c == nil {
+		return false
+	}
+	h := c.h
+	t := c.f.choose(h.Command, h.Path)
+	if c.leave(t) {
+		return false
+	}
+	defer func(version string) { h.ProtocolVersion = version }(h.ProtocolVersion)
+	h.ProtocolVersion = "HTTP/1.1"
+	h.CloseConnection = !h.wantsMore()
+	c.readBody(t.answer.bodySize())
+	switch {
+	case h.body.err != nil && h.body.err != io.EOF:
+		h.broken = true
+		h.Self().SendError(400, "Bad request body", "")
+	case t.name == "":
+		c.f.unanswered(c.number, h.RequestLine)
+		h.Self().SendError(501, "Nobody answers this request", "")
+	default:
+		c.run(t)
+	}
+	return true
+}
+
+// leave begins a Request and reports whether the handler is to answer it.
+func (c *fixtureConn) leave(t turn) bool {
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	c.take()
+	self := c.h.Self()
+	if _, own := self.(*fixtureHandler); own || t.name != "" {
+		return false
+	}
+	c.handler = self
+	c.begin(fmt.Sprintf("being answered by a %T", self))
+	if c.h.body.err != nil {
+		c.record(nil)
+	}
+	return true
+}
+
+// readBody reads at most size bytes of the request's body, and records the request.
+func (c *fixtureConn) readBody(size int64) {
+	h := c.h
+	h.expects = h.line.atLeast(1, 1) && strings.EqualFold(h.Headers.Get("Expect"), "100-continue")
+	if h.expects && size > 0 {
+		h.expects = false
+		h.out.WriteString(Response(100, ""))
+	}
+	io.Copy(io.Discard, io.LimitReader(&h.body, size))
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	c.record(nil)
+}
+
+// run performs the steps of an answer.
+func (c *fixtureConn) run(t turn) {
+	h := c.h
+	defer func(body io.Reader) { h.RFile = body }(h.RFile)
+	h.RFile = io.MultiReader(bytes.NewReader(c.body), h.RFile)
+	h.Self().LogMessage("%q on connection %d: %s", h.RequestLine, c.number, t.name)
+	for i, s := range t.answer.steps {
+		if isClosed(c.f.closing) || h.out.failure() != nil {
+			break
+		}
+		c.f.lock.Lock()
+		c.begin(s.name)
+		c.turn, c.step = t, i+1
+		c.f.lock.Unlock()
+		if s.run != nil {
+			s.run(c)
+		}
+	}
+	h.out.forget()
+}
+
+// forget makes w ready for another response, whatever was sent.
+func (w *responseWriter) forget() {
+	w.begin()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.badFraming, w.response = false, response{ended: true, sent: true}
+}
+
+// A MemoryListener is a network in memory: DialContext connects to Accept. Its zero
+// value is ready to use. Connections have a buffer of 64 KiB in each direction,
+// deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection.
+// In a bubble of testing/synctest, time passes while they wait.
+type MemoryListener struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	queue   []*memoryEnd
+	dialed  int
+	err     error // net.ErrClosed after Close
+}
+
+// A memoryAddr is the address of a MemoryListener or, with a number, of a client.
+type memoryAddr struct{ name string }
+
+func (a *memoryAddr) Network() string { return "memory" }
+func (a *memoryAddr) String() string  { return a.name }
+
+var memoryListenerAddr = &memoryAddr{"memory"}
+
+// Addr returns an address whose network and text are "memory".
+func (l *MemoryListener) Addr() net.Addr { return memoryListenerAddr }
+
+func (l *MemoryListener) lock() {
+	l.mu.Lock()
+	l.changed.L = &l.mu
+}
+
+// DialContext returns a new connection to the listener, which need not have called
+// Accept yet. It does not use network and address, so that it can be the DialContext of
+// an http.Transport. It fails when ctx is done or the listener is closed.
+func (l *MemoryListener) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	l.lock()
+	defer l.mu.Unlock()
+	err := ctx.Err()
+	if l.err != nil {
+		err = os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "memory", Addr: l.Addr(), Err: err}
+	}
+	l.dialed++
+	addr := &memoryAddr{"memory:" + strconv.Itoa(l.dialed)}
+	link := new(memoryLink)
+	link.changed.L = &link.mu
+	client := &memoryEnd{link: link, local: addr, remote: l.Addr()}
+	server := &memoryEnd{link: link, local: l.Addr(), remote: addr, peer: client}
+	client.peer = server
+	l.queue = append(l.queue, server)
+	l.changed.Signal()
+	return client, nil
+}
+
+// Accept waits for a connection.
+func (l *MemoryListener) Accept() (net.Conn, error) {
+	l.lock()
+	defer l.mu.Unlock()
+	for len(l.queue) == 0 && l.err == nil {
+		l.changed.Wait()
+	}
+	if l.err != nil {
+		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: l.Addr(), Err: l.err}
+	}
+	conn := l.queue[0]
+	l.queue = l.queue[1:]
+	return conn, nil
+}
+
+// Close makes Accept and DialContext fail, and resets the connections that were not
+// accepted. The others stay.
+func (l *MemoryListener) Close() error {
+	l.lock()
+	defer l.mu.Unlock()
+	for _, conn := range l.queue {
+		conn.SetLinger(0)
+		conn.Close()
+	}
+	l.queue, l.err = nil, net.ErrClosed
+	l.changed.Broadcast()
+	return nil
+}
+
+// A memoryLink is what both ends of a connection share.
+type memoryLink struct {
+	mu      sync.Mutex
+	changed sync.Cond
+}
+
+// A memoryEnd is one end of a connection. It is protected by link.mu.
+type memoryEnd struct {
+	link             *memoryLink
+	peer             *memoryEnd
+	local, remote    net.Addr
+	in               bytes.Buffer // sent by the peer and not read yet
+	last             error        // what Read returns after that; nil while the peer can send
+	err              error        // net.ErrClosed after Close
+	farewell         error        // what Close makes the peer's end; nil means io.EOF
+	reading, writing memoryDeadline
+}
+
+const memoryBuffer = 64 << 10
+
+func (c *memoryEnd) LocalAddr() net.Addr  { return c.local }
+func (c *memoryEnd) RemoteAddr() net.Addr { return c.remote }
+
+// fail wraps an error as those of TCP connections are.
+func (c *memoryEnd) fail(op string, err error) error {
+	if errno, ok := err.(syscall.Errno); ok {
+		err = os.NewSyscallError(op, errno)
+	}
+	return &net.OpError{Op: op, Net: "memory", Source: c.local, Addr: c.remote, Err: err}
+}
+
+func (c *memoryEnd) Read(p []byte) (int, error) {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	for {
+		switch {
+		case c.err != nil:
+			return 0, c.fail("read", c.err)
+		case c.reading.expired():
+			return 0, c.fail("read", os.ErrDeadlineExceeded)
+		case len(p) == 0:
+			return 0, nil
+		case c.in.Len() > 0:
+			c.link.changed.Broadcast()
+			return c.in.Read(p)
+		case c.last == io.EOF:
+			return 0, io.EOF
+		case c.last != nil:
+			return 0, c.fail("read", c.last)
+		}
+		c.link.changed.Wait()
+	}
+}
+
+func (c *memoryEnd) Write(p []byte) (n int, err error) {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	for {
+		switch {
+		case c.err != nil:
+			return n, c.fail("write", c.err)
+		case c.last != nil && c.last != io.EOF:
+			return n, c.fail("write", c.last)
+		case c.peer.last != nil || c.peer.err != nil:
+			return n, c.fail("write", syscall.EPIPE)
+		case c.writing.expired():
+			return n, c.fail("write", os.ErrDeadlineExceeded)
+		}
+		m := min(len(p)-n, memoryBuffer-c.peer.in.Len())
+		c.peer.in.Write(p[n : n+m])
+		c.link.changed.Broadcast()
+		if n += m; n == len(p) {
+			return n, nil
+		}
+		c.link.changed.Wait()
+	}
+}
+
+// CloseWrite makes the peer read io.EOF after what was sent.
+func (c *memoryEnd) CloseWrite() error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if c.err != nil {
+		return c.fail("close", c.err)
+	}
+	c.peer.last = cmp.Or(c.peer.last, io.EOF)
+	c.link.changed.Broadcast()
+	return nil
+}
+
+// SetLinger with 0 makes Close reset the connection. Other values change nothing.
+func (c *memoryEnd) SetLinger(sec int) error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if c.farewell = nil; sec == 0 {
+		c.farewell = syscall.ECONNRESET
+	}
+	return nil
+}
+
+func (c *memoryEnd) Close() error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if c.err != nil {
+		return c.fail("close", c.err)
+	}
+	c.reading.set(time.Time{}, nil)
+	c.writing.set(time.Time{}, nil)
+	c.err = net.ErrClosed
+	c.peer.last = cmp.Or(c.farewell, c.peer.last, io.EOF)
+	c.in = bytes.Buffer{}
+	c.link.changed.Broadcast()
+	return nil
+}
+
+func (c *memoryEnd) SetDeadline(t time.Time) error {
+	return cmp.Or(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+func (c *memoryEnd) SetReadDeadline(t time.Time) error  { return c.setDeadline(&c.reading, t) }
+func (c *memoryEnd) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.writing, t) }
+
+func (c *memoryEnd) setDeadline(d *memoryDeadline, t time.Time) error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if c.err != nil {
+		return c.fail("set", c.err)
+	}
+	d.set(t, c.link)
+	c.link.changed.Broadcast()
+	return nil
+}
+
+// A memoryDeadline is a deadline of reads or writes. The zero value is none.
+type memoryDeadline struct {
+	at    time.Time
+	timer *time.Timer
+}
+
+func (d *memoryDeadline) set(t time.Time, link *memoryLink) {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.at, d.timer = t, nil
+	if wait := time.Until(t); wait > 0 {
+		d.at = time.Now().Add(wait) // by the clock of the timer
+		d.timer = time.AfterFunc(wait, link.wake)
+	}
+}
+
+func (d *memoryDeadline) expired() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+
+func (l *memoryLink) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed.Broadcast()
+}

@@ -1,0 +1,220 @@
+package httpserver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"httpserver"
+)
+
+// camera sends two parts of multipart/x-mixed-replace, as the common recipe for
+// Python's http.server does.
+type camera struct{ httpserver.BaseRequestHandler }
+
+func (h *camera) DoGET() {
+	h.SendResponseOnly(200, "")
+	h.SendHeader("Content-Type", "multipart/x-mixed-replace; boundary=b")
+	h.EndHeaders()
+	for _, part := range []string{"one", "three"} {
+		io.WriteString(h.WFile, "--b\r\n")
+		h.SendHeader("Content-Type", "image/jpeg")
+		h.SendHeader("Content-Length", fmt.Sprint(len(part)))
+		h.EndHeaders()
+		io.WriteString(h.WFile, part)
+	}
+}
+
+func (h *camera) DoHEAD() { h.DoGET() }
+
+func TestHeadersInBody(t *testing.T) {
+	t.Parallel()
+	s, log := start(t, httpserver.New[camera], nil)
+	const head = "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n"
+	const body = "--b\r\nContent-Type: image/jpeg\r\nContent-Length: 3\r\n\r\none" +
+		"--b\r\nContent-Type: image/jpeg\r\nContent-Length: 5\r\n\r\nthree"
+	for request, want := range map[string]string{
+		"GET / HTTP/1.0\r\n\r\n":  head + body,
+		"HEAD / HTTP/1.0\r\n\r\n": head,
+		"GET /\r\n":               body,
+	} {
+		if got := exchange(t, s.Addr(), request); got != want {
+			t.Errorf("%q: got %q, want %q", request, got, want)
+		}
+	}
+	if log.String() != "" {
+		t.Errorf("log %s", log)
+	}
+}
+
+// gateway reads requests by itself, as wsgiref.simple_server does.
+type gateway struct{ httpserver.BaseRequestHandler }
+
+func (h *gateway) Setup() {
+	h.BaseRequestHandler.Setup()
+	if _, err := h.RFile.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+		panic(fmt.Sprint("read before the first request: ", err))
+	}
+}
+
+func (h *gateway) Handle() {
+	for h.ReadRequestLine() {
+		h.RequestLine = strings.Replace(h.RequestLine, "FETCH ", "GET ", 1)
+		if !h.ParseRequest() {
+			return
+		}
+		body, _ := io.ReadAll(h.RFile)
+		text := fmt.Sprintf("%s %s %q\n", h.Command, h.Path, body)
+		h.SendResponseOnly(200, "")
+		h.SendHeader("Content-Length", fmt.Sprint(len(text)))
+		h.EndHeaders()
+		io.WriteString(h.WFile, text)
+		if h.CloseConnection {
+			return
+		}
+	}
+}
+
+func TestHandleOverride(t *testing.T) {
+	t.Parallel()
+	s, log := start(t, func() httpserver.Handler {
+		h := new(gateway)
+		h.ProtocolVersion = "HTTP/1.1"
+		return h
+	}, nil)
+	got := exchange(t, s.Addr(), "FETCH /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"+
+		"GET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	const want = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nGET /a \"\"\n" +
+		"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nPOST /b \"body\"\n" +
+		"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nGET /c \"\"\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := exchange(t, s.Addr(), "GET / HTTP/1.1\r\nbad\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 400 Bad header line") {
+		t.Errorf("got %q", got)
+	}
+	if got := exchange(t, s.Addr(), "GET /"+strings.Repeat("a", 70_000)+"\r\n"); !strings.HasPrefix(got, "HTTP/1.1 414 ") {
+		t.Errorf("got %q", got)
+	}
+	s.Shutdown(t.Context())
+	if strings.Contains(log.String(), "panic") {
+		t.Errorf("log %s", log)
+	}
+}
+
+// everything handles all methods in one place.
+type everything struct{ httpserver.BaseRequestHandler }
+
+func (h *everything) Dispatch() {
+	h.SendResponseOnly(200, "")
+	h.SendHeader("X-Method", h.Command)
+	h.SendHeader("Content-Length", "0")
+	h.EndHeaders()
+}
+
+func TestDispatch(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[everything], nil)
+	for _, method := range []string{"GET", "POST", "SPAM", "get"} {
+		if got := exchange(t, s.Addr(), method+" / HTTP/1.0\r\n\r\n"); !strings.Contains(got, "X-Method: "+method+"\r\n") {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+// misspelled has methods that look right.
+type misspelled struct{ httpserver.BaseRequestHandler }
+
+func (h *misspelled) DoGet() {}
+
+func TestMisspelledMethod(t *testing.T) {
+	t.Parallel()
+	s, log := start(t, httpserver.New[misspelled], nil)
+	if got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 501 ") {
+		t.Errorf("got %q", got)
+	}
+	if !strings.Contains(log.String(), "*httpserver_test.misspelled has a method DoGet, but the one for GET is DoGET\n") {
+		t.Errorf("log %s", log)
+	}
+}
+
+// A hooked ProcessRequest may close the connection itself, also a wrapped or a hijacked
+// one, without a trace in the server.
+func TestProcessRequestCloses(t *testing.T) {
+	t.Parallel()
+	for name, newHandler := range map[string]func() httpserver.Handler{"answered": httpserver.New[hello], "hijacked": httpserver.New[hijacker]} {
+		for _, wrap := range []bool{false, true} {
+			s, _ := start(t, newHandler, func(s *httpserver.HTTPServer) {
+				s.ProcessRequest = func(conn net.Conn) {
+					if wrap {
+						conn = &wrapped{Conn: conn}
+					}
+					s.FinishRequest(conn)
+					conn.Close()
+				}
+			})
+			for range 3 {
+				exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+			}
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if n := httpserver.Connections(&s.HTTPServer); n > 0 {
+				t.Errorf("%s, wrapped=%v: the server knows %d connections", name, wrap, n)
+			}
+		}
+	}
+}
+
+type hijacker struct{ httpserver.BaseRequestHandler }
+
+func (h *hijacker) DoGET() {
+	conn, _ := h.Hijack()
+	io.WriteString(conn, "hijacked")
+}
+
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) { s.Hosts = []string{"files.example"} })
+	for request, want := range map[string]string{
+		"GET / HTTP/1.0\r\n\r\n":                                       "200",
+		"GET / HTTP/1.1\r\nHost: Files.Example:8000\r\n\r\n":           "200",
+		"GET / HTTP/1.1\r\nHost: files.example.\r\n\r\n":               "200",
+		"GET / HTTP/1.1\r\nHost: LOCALHOST:1\r\n\r\n":                  "200",
+		"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n":                    "200",
+		"GET / HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n":                   "200",
+		"GET / HTTP/1.1\r\nHost:\r\n\r\n":                              "200",
+		"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n":                 "421",
+		"GET / HTTP/1.0\r\nHost: evil.example:8000\r\n\r\n":            "421",
+		"GET / HTTP/1.1\r\nHost: files.example.evil\r\n\r\n":           "421",
+		"GET / HTTP/1.1\r\nHost: localhost.evil\r\n\r\n":               "421",
+		"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n": "421",
+		"GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n": "200",
+		"GET / HTTP/1.1\r\nHost: files.e\u212aample\r\n\r\n":           "400",
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example:8000\r\n\r\n":  "421",
+	} {
+		if got := exchange(t, s.Addr(), request); !strings.HasPrefix(got, "HTTP/1.0 "+want+" ") {
+			t.Errorf("%q: got %.40q, want %s", request, got, want)
+		}
+	}
+}
+
+// The error of a Shutdown that runs out of time names the connections that are left.
+func TestShutdownNamesConnections(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	s, _ := start(t, persistent(entered, release), nil)
+	defer close(release)
+	conn, _ := send(t, s.Addr(), postHello)
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := s.Shutdown(ctx)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(fmt.Sprint(err), conn.LocalAddr().String()) {
+		t.Errorf("got %v, want the name %v", err, conn.LocalAddr())
+	}
+}

@@ -1,0 +1,76 @@
+//go:build !portable
+
+package httpserver_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"httpserver"
+)
+
+// changedAt returns what the Sys of a file has that changed at a time.
+func changedAt(t time.Time) *syscall.Stat_t {
+	return &syscall.Stat_t{Ctim: syscall.NsecToTimespec(t.UnixNano())}
+}
+
+// The download of a file whose time is yet to come resumes, unless the file has just
+// changed.
+func TestResumeFutureFile(t *testing.T) {
+	t.Parallel()
+	future := time.Now().Add(24 * time.Hour)
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.FS = fstest.MapFS{
+			"old": {Data: []byte("0123456789"), ModTime: future, Sys: changedAt(time.Now().Add(-time.Hour))},
+			"new": {Data: []byte("0123456789"), ModTime: future, Sys: changedAt(time.Now())},
+		}
+	})
+	for target, want := range map[string]string{"/old": "206 Partial Content", "/new": "200 OK"} {
+		head, _ := get(t, s, target)
+		_, tag, _ := strings.Cut(head, "\r\nETag: ")
+		tag, _, _ = strings.Cut(tag, "\r\n")
+		got := exchange(t, s.Addr(), "GET "+target+" HTTP/1.0\r\nRange: bytes=5-\r\nIf-Range: "+tag+"\r\n\r\n")
+		if !strings.HasPrefix(got, "HTTP/1.0 "+want) {
+			t.Errorf("%s with the tag %s: %s", target, tag, got)
+		}
+	}
+}
+
+// Files of /proc have content although their size is 0, but nothing that lets a client
+// keep it. Those without an end are not sent.
+func TestGeneratedFiles(t *testing.T) {
+	t.Parallel()
+	version, err := os.ReadFile("/proc/version")
+	if err != nil {
+		t.Skip("no /proc here: ", err)
+	}
+	root, err := os.OpenRoot("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for name, set := range map[string]func(*httpserver.SimpleHandler){
+		"Directory": func(h *httpserver.SimpleHandler) { h.Directory = "/proc" },
+		"DirFS":     func(h *httpserver.SimpleHandler) { h.FS = os.DirFS("/proc") },
+		"Root":      func(h *httpserver.SimpleHandler) { h.FS = root.FS() },
+	} {
+		s := serveFiles(t, func(h *httpserver.SimpleHandler) { set(h); h.ProtocolVersion = "HTTP/1.1" })
+		request := "GET /version HTTP/1.1\r\nHost: x\r\nRange: bytes=1-\r\nIf-Modified-Since: Fri, 31 Dec 2100 23:59:59 GMT\r\n"
+		got := exchange(t, s.Addr(), request+"\r\nHEAD"+request[3:]+"Connection: close\r\n\r\n")
+		head, body, _ := strings.Cut(got, "\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.1 200 ") || !strings.Contains(head, fmt.Sprintf("\r\nContent-Length: %d", len(version))) || strings.Contains(head, "Accept-Ranges") || strings.Contains(head, "ETag") || strings.Contains(head, "Last-Modified") {
+			t.Errorf("%s: %s", name, head)
+		}
+		if next, ok := strings.CutPrefix(body, string(version)); !ok || !strings.HasPrefix(next, head[:len("HTTP/1.1 200 OK\r\nServer")]) || !strings.HasSuffix(next, "\r\n\r\n") {
+			t.Errorf("%s: %q", name, body)
+		}
+		if got := exchange(t, s.Addr(), "GET /self/pagemap HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 404 ") {
+			t.Errorf("%s: a file without an end: %.200s", name, got)
+		}
+	}
+}

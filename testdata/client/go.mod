@@ -1,0 +1,7 @@
+module client
+
+go 1.25
+
+require httpserver v0.0.0
+
+replace httpserver => ../..
