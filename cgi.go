@@ -339,16 +339,10 @@ func (h *CGIHandler) RunCGI() {
 			h.scripts().LogError("CGI script %s: %v", s.url, err)
 		}
 	}()
-	switch {
-	case strings.HasPrefix(path.Base(s.url), "nph-"):
-		h.scripts().LogRequest(0, -1)
-		h.sendRaw(s)
-	case h.StatusFirst:
-		h.scripts().SendResponse(200, "Script output follows")
-		h.scripts().FlushHeaders()
-		h.out.end() // the script ends the head
-		h.sendRaw(s)
-	default:
+	nph := strings.HasPrefix(path.Base(s.url), "nph-")
+	if nph || h.StatusFirst {
+		h.sendRaw(s, nph)
+	} else {
 		h.respond(s)
 	}
 }
@@ -746,10 +740,18 @@ func (h *CGIHandler) sendResponse(s *script, sh scriptHeader) {
 	h.sendOutput(s, sh.length, inChunks)
 }
 
-// sendRaw sends all output of a script, which includes at least a part of the head.
-func (h *CGIHandler) sendRaw(s *script) {
+// sendRaw sends all output of a script, which includes the head or, unless it is a non-parsed
+// header script (RFC 3875 section 5), the header fields that follow a first part of the head.
+func (h *CGIHandler) sendRaw(s *script, nph bool) {
 	h.CloseConnection = true
 	h.state.unframed.Store(true)
+	if nph {
+		h.scripts().LogRequest(0, -1)
+	} else {
+		h.scripts().SendResponse(200, "Script output follows")
+		h.scripts().FlushHeaders()
+		h.out.end()
+	}
 	h.sendOutput(s, -1, false)
 }
 

@@ -126,14 +126,9 @@ var scripts = map[string]func(){
 		}
 		say(plainText + "done")
 	},
-	"steps": func() { // writes a line for each signal
-		signals := make(chan os.Signal, 1)
-		signal.Notify(signals, syscall.SIGTERM)
-		say(plainText + fmt.Sprintln(os.Getpid()))
-		for range 3 {
-			<-signals
-			say("step\n")
-		}
+	"relay": func() { // writes what its witness sends
+		say(plainText)
+		io.Copy(os.Stdout, attach())
 	},
 	"gigabyte": func() {
 		say(plainText)
@@ -695,13 +690,12 @@ func TestCGIStreams(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
 		s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = version })
-		_, r := send(t, s.Addr(), "GET /cgi-bin/steps HTTP/1.1\r\nHost: x\r\n\r\n")
-		pid := readPID(t, r)
-		for range 3 {
-			if err := signalTo(pid, syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-			for line := ""; line != "step\n"; {
+		w := newWitness(t)
+		_, r := send(t, s.Addr(), script("GET", "/cgi-bin/relay"+w.query()))
+		w.await(t)
+		for _, want := range []string{"a\n", "b\n", "c\n"} {
+			io.WriteString(w.conn, want)
+			for line := ""; line != want; {
 				var err error
 				if line, err = r.ReadString('\n'); err != nil {
 					t.Fatal(err)
@@ -807,7 +801,7 @@ func TestCGIStandardErrorAtOnce(t *testing.T) {
 	s, log := startCGI(t, nil)
 	conn, _ := send(t, s.Addr(), script("GET", "/cgi-bin/reports"))
 	log.await(t, "/cgi-bin/reports: at work")
-	conn.Close()
+	reset(conn)
 }
 
 // When scripts start and end.

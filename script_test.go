@@ -9,11 +9,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,33 +21,25 @@ import (
 
 func init() {
 	maps.Copy(scripts, map[string]func(){
-		"nph-killed": func() { say("HTTP/1.1 200 OK\r\n\r\n"); scripts["killed"]() },
-		"reset":      says("Status: 205 Reset\nContent-Type: text/plain\nContent-Length: 4\n\nbody"),
-		"pause":      func() { <-time.After(2 * time.Second); say(plainText + "late") },
-		"tidies": func() { // has something left to do after SIGTERM
-			ended := make(chan os.Signal, 1)
-			signal.Notify(ended, syscall.SIGTERM)
-			say(plainText)
-			<-ended
-			os.WriteFile(filepath.Join(os.Getenv("CLEANED_IN"), "cleaned"), nil, 0o666)
-		},
-		"family": func() { // leaves two children in its process group
-			for _, name := range []string{"tidies", "stubborn"} {
-				child := exec.Command(os.Args[0])
-				child.Env = append(os.Environ(), "SCRIPT_NAME="+name)
-				out, err := child.StdoutPipe()
-				if err == nil {
-					err = child.Start()
-				}
-				if err != nil {
-					panic(err)
-				}
-				bufio.NewReader(out).ReadString('\n') // until it is ready for signals
-			}
-			say(plainText + fmt.Sprintln(os.Getpid()))
-			forever()
-		},
+		"nph-killed":      func() { say("HTTP/1.1 200 OK\r\n\r\n"); scripts["killed"]() },
+		"reset":           says("Status: 205 Reset\nContent-Type: text/plain\nContent-Length: 4\n\nbody"),
+		"pause":           func() { exec.Command("sleep", "2").Run(); say(plainText + "late") },
+		"family-cleansup": family,
+		"family-stubborn": family,
 	})
+}
+
+// family leaves a child in its process group, which is a script of its own, and runs until
+// it is ended or until the witness PARENT has ended.
+func family() {
+	child := exec.Command(os.Args[0])
+	name := strings.TrimPrefix(path.Base(os.Getenv("SCRIPT_NAME")), "family-")
+	child.Env = append(os.Environ(), "SCRIPT_NAME="+name)
+	if err := child.Start(); err != nil {
+		panic(err)
+	}
+	os.Setenv("QUERY_STRING", os.Getenv("PARENT"))
+	forever()
 }
 
 // post returns a request with a body of size bytes.
@@ -107,8 +98,9 @@ func TestScriptMaxBody(t *testing.T) {
 func TestScriptMaxStored(t *testing.T) {
 	t.Parallel()
 	s, log := startCGI(t, func(h *httpserver.CGIHandler) { h.MaxStored = 200_000 })
-	conn, r := send(t, s.Addr(), post("/cgi-bin/steps", 150_000, false))
-	readPID(t, r)
+	w := newWitness(t)
+	conn, _ := send(t, s.Addr(), post("/cgi-bin/relay"+w.query(), 150_000, false))
+	w.await(t)
 	for _, inChunks := range []bool{false, true} {
 		if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 100_000, inChunks))); got != "503 Service Unavailable" {
 			t.Errorf("in chunks %v: got %q", inChunks, got)
@@ -201,7 +193,7 @@ func TestScriptCutOff(t *testing.T) {
 		"killed":     func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" },
 		"nph-killed": func(h *httpserver.CGIHandler) {},
 		"sleeper":    func(h *httpserver.CGIHandler) { h.ProtocolVersion, h.ScriptTimeout = "HTTP/1.0", time.Second },
-		"gigabyte":   func(h *httpserver.CGIHandler) { h.StatusFirst, h.ScriptTimeout = true, 100*time.Millisecond },
+		"gigabyte":   func(h *httpserver.CGIHandler) { h.StatusFirst = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,7 +204,7 @@ func TestScriptCutOff(t *testing.T) {
 			if _, err := r.ReadString('\n'); err != nil {
 				t.Fatal(err)
 			}
-			if name == "gigabyte" { // whose pipe is full when the time is over
+			if name == "gigabyte" {
 				s.Close()
 			}
 			if _, err := io.Copy(io.Discard, r); err == nil {
@@ -258,22 +250,42 @@ func TestScriptFields(t *testing.T) {
 	}
 }
 
-// What a script has left behind gets two seconds after SIGTERM, too, although the script
-// itself ends at once.
-func TestScriptChildrenCleanUp(t *testing.T) {
+// What a script leaves behind gets two seconds after SIGTERM, too, and then SIGKILL,
+// although the script itself ends at once.
+func TestScriptChildren(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Env = append(h.Env, "CLEANED_IN="+dir) })
-	_, r := send(t, s.Addr(), script("GET", "/cgi-bin/family"))
-	readPID(t, r)
-	begin := time.Now()
-	s.Close()
-	if d := time.Since(begin); d < 2*time.Second || d > 20*time.Second {
-		t.Errorf("Close took %v", d)
+	start := func(t *testing.T, name string) (child *witness, closed <-chan struct{}) {
+		child, parent := newWitness(t), newWitness(t)
+		s, _ := startCGI(t, func(h *httpserver.CGIHandler) {
+			h.Env = append(h.Env, "CLEANED_IN="+dir, "PARENT="+strings.TrimPrefix(parent.query(), "?"))
+		})
+		send(t, s.Addr(), script("GET", "/cgi-bin/"+name+child.query()))
+		child.await(t)
+		parent.await(t)
+		done := make(chan struct{})
+		go func() { defer close(done); s.Close() }()
+		parent.awaitEnd(t)
+		return child, done
 	}
-	if _, err := os.Stat(filepath.Join(dir, "cleaned")); err != nil {
-		t.Error(err)
-	}
+	t.Run("cleansup", func(t *testing.T) {
+		t.Parallel()
+		child, closed := start(t, "family-cleansup")
+		if line, err := child.r.ReadString('\n'); line != "ending\n" {
+			t.Errorf("the child is not told to end: %q, %v", line, err)
+		}
+		io.WriteString(child.conn, "go on\n")
+		<-closed
+		if _, err := os.Stat(filepath.Join(dir, "cleaned")); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("stubborn", func(t *testing.T) {
+		t.Parallel()
+		child, closed := start(t, "family-stubborn")
+		<-closed
+		child.awaitEnd(t)
+	})
 }
 
 // A lateConn is closed by the second call of Close, and so can still be written to after
