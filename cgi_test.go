@@ -220,7 +220,7 @@ func makeScripts(t testing.TB) string {
 	link("cgi-bin/sub/deep/env")
 	link("htbin/args")
 	loop := "#!/bin/sh\necho Location: /cgi-bin/loop\necho\n" // cheaper than the test binary
-	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "loop"), []byte(loop), 0o755); err != nil {
+	if err := writeExecutable(filepath.Join(site, "cgi-bin", "loop"), loop); err != nil {
 		t.Fatal(err)
 	}
 	for name, mode := range map[string]os.FileMode{"cgi-bin/plain": 0o644, "cgi-bin/nointerpreter": 0o755, "cgi-bin/odd %41é": 0o644} {
@@ -613,7 +613,7 @@ func TestCGINobody(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(site) })
 	os.Chmod(site, 0o755)
 	os.Mkdir(filepath.Join(site, "cgi-bin"), 0o755)
-	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "id"), []byte("#!/bin/sh\necho X: y; echo; id -u; id -G; echo said >/dev/stderr\n"), 0o755); err != nil {
+	if err := writeExecutable(filepath.Join(site, "cgi-bin", "id"), "#!/bin/sh\necho X: y; echo; id -u; id -G; echo said >/dev/stderr\n"); err != nil {
 		t.Fatal(err)
 	}
 	for _, asServer := range []bool{false, true} {
@@ -755,7 +755,7 @@ func TestCGILanguages(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(site, "cgi-bin"), 0o777); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(site, "cgi-bin", "script"), []byte("#!"+program+"\n"+c.text), 0o755); err != nil {
+			if err := writeExecutable(filepath.Join(site, "cgi-bin", "script"), "#!"+program+"\n"+c.text); err != nil {
 				t.Fatal(err)
 			}
 			s, log := start(t, func() httpserver.Handler {
@@ -993,7 +993,7 @@ func TestCGIPanic(t *testing.T) {
 	t.Parallel()
 	site := makeScripts(t)
 	text := "#!/bin/sh\nprintf 'X-A: %s\\nX-B: 1\\n\\n' $$\nexec sleep 60\n"
-	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "pid"), []byte(text), 0o755); err != nil {
+	if err := writeExecutable(filepath.Join(site, "cgi-bin", "pid"), text); err != nil {
 		t.Fatal(err)
 	}
 	s, log := start(t, func() httpserver.Handler {
@@ -1010,4 +1010,12 @@ func TestCGIPanic(t *testing.T) {
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// writeExecutable writes a script. Meanwhile no child is started: it would have the file
+// open for writing, too, and the system refuses to run such a file.
+func writeExecutable(name, text string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(name, []byte(text), 0o755)
 }

@@ -71,6 +71,8 @@ func (s *script) start(server *HTTPServer, limit time.Duration) error {
 		case s.slots <- struct{}{}:
 		case <-s.ctx.Done():
 			return context.Cause(s.ctx)
+		case <-server.done: // Shutdown has waited long enough
+			return ErrServerClosed
 		}
 	}
 	if !server.beginWork() {

@@ -157,7 +157,7 @@ func TestScriptOpensInput(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(site) })
 	os.Chmod(site, 0o755)
 	os.Mkdir(filepath.Join(site, "cgi-bin"), 0o755)
-	if err := os.WriteFile(filepath.Join(site, "cgi-bin", "cat"), []byte("#!/bin/sh\necho X: y; echo; cat /dev/stdin\n"), 0o755); err != nil {
+	if err := writeExecutable(filepath.Join(site, "cgi-bin", "cat"), "#!/bin/sh\necho X: y; echo; cat /dev/stdin\n"); err != nil {
 		t.Fatal(err)
 	}
 	s, log := start(t, func() httpserver.Handler {

@@ -29,7 +29,7 @@ func (p *process) addScript(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 	openUp(t, dir)
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho Content-Type: text/plain\necho\n"+text+"\n"), 0o755); err != nil {
+	if err := writeExecutable(filepath.Join(dir, name), "#!/bin/sh\necho Content-Type: text/plain\necho\n"+text+"\n"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -85,7 +85,7 @@ func TestCGIMax(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "--cgi", "--cgi-max", "2", "-q")
 	p.addScript(t, "mark", "date +%s%N; sleep 0.1; date +%s%N")
-	if err := os.WriteFile(filepath.Join(p.Dir, "cgi-bin", "local"), []byte("#!/bin/sh\necho Location: /cgi-bin/mark\necho\n"), 0o755); err != nil {
+	if err := writeExecutable(filepath.Join(p.Dir, "cgi-bin", "local"), "#!/bin/sh\necho Location: /cgi-bin/mark\necho\n"); err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
@@ -194,7 +194,7 @@ func TestCGIGit(t *testing.T) {
 			dir := filepath.Join(p.Dir, "cgi-bin")
 			p.addScript(t, "git", "")
 			text := fmt.Sprintf("#!/bin/sh\nexport GIT_HTTP_EXPORT_ALL=1 GIT_PROJECT_ROOT='%s' HOME='%[1]s'\nexec '%s'\n", p.Dir, backend)
-			if err := os.WriteFile(filepath.Join(dir, "git"), []byte(text), 0o755); err != nil {
+			if err := writeExecutable(filepath.Join(dir, "git"), text); err != nil {
 				t.Fatal(err)
 			}
 			url := "http://" + p.addr + "/cgi-bin/git/repo.git"
@@ -236,4 +236,12 @@ func giveToNobody(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writeExecutable writes a script. Meanwhile no child is started: it would have the file
+// open for writing, too, and the system refuses to run such a file.
+func writeExecutable(name, text string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(name, []byte(text), 0o755)
 }

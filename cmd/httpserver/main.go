@@ -28,6 +28,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 const (
 	shutdownTime = 5 * time.Second        // for requests in progress, after SIGTERM
 	scriptTime   = 500 * time.Millisecond // for CGI scripts that were told to end
+	answerTime   = 100 * time.Millisecond // for requests that waited for a script to get a 503
 	printTime    = 100 * time.Millisecond // for somebody to read what it prints
 )
 
@@ -157,7 +158,9 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 		case <-ctx.Done():
 		}
 	}()
-	server.Shutdown(ctx)
+	if server.Shutdown(ctx) != nil {
+		<-time.After(answerTime)
+	}
 	closeServer(server)
 	return nil
 }
