@@ -43,6 +43,7 @@ type options struct {
 	cgiEnv         []string
 	cgiTimeout     time.Duration
 	cgiMax         int
+	cgiStore       int // MiB
 }
 
 const usage = "usage: httpserver [-h] [options] [port]\n"
@@ -153,8 +154,10 @@ var otherOptions = []option{
 		set: (*options).addCGIEnv},
 	{names: []string{"--cgi-timeout"}, argument: "SECONDS",
 		set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
-	{names: []string{"--cgi-max"}, argument: "N", text: "limits for scripts (default: 300 and 64)",
+	{names: []string{"--cgi-max"}, argument: "N",
 		set: func(o *options, v string) error { return setNumber(&o.cgiMax, v, 1) }},
+	{names: []string{"--cgi-store"}, argument: "MIB", text: "(default: 300, 64, 4096)",
+		set: func(o *options, v string) error { return setNumber(&o.cgiStore, v, 1) }},
 }
 
 // setBind sets the address, which is a host, an IPv6 address in brackets, or
@@ -303,7 +306,7 @@ const defaultConnections = 1000
 // parseArgs parses the arguments of the command. It ignores what follows -h.
 func parseArgs(args []string) (*options, error) {
 	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute, maxConnections: defaultConnections,
-		cgiTimeout: 5 * time.Minute, cgiMax: 64}
+		cgiTimeout: 5 * time.Minute, cgiMax: 64, cgiStore: 4096}
 	var positional, unknown []string
 	for len(args) > 0 && !o.help {
 		arg := args[0]

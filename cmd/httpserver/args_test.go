@@ -122,6 +122,8 @@ var parseArgsTests = []struct {
 	{"--cgi-t 1.5", "cgi-timeout=1.5s"},
 	{"--cgi-timeout x", "error: argument --cgi-timeout: invalid number of seconds: 'x'"},
 	{"--cgi-max 1", "cgi-max=1"},
+	{"--cgi-store 10", "cgi-store=10"},
+	{"--cgi-store 0", "error: argument --cgi-store: invalid number: '0'"},
 	{"--cgi-max 0", "error: argument --cgi-max: invalid number: '0'"},
 
 	{"-b unix:s", "bind=unix:s"},
@@ -186,7 +188,7 @@ var parseArgsTests = []struct {
 	{"-x", "error: unrecognized arguments: -x"},
 	{"-xq", "error: unrecognized arguments: -xq"},
 	{"-Q", "error: unrecognized arguments: -Q"},
-	{"--c", "error: ambiguous option: --c could match --cgi, --content-type, --confine, --cors, --charset, --cgi-env, --cgi-timeout, --cgi-max"},
+	{"--c", "error: ambiguous option: --c could match --cgi, --content-type, --confine, --cors, --charset, --cgi-env, --cgi-timeout, --cgi-max, --cgi-store"},
 	{"--con", "error: ambiguous option: --con could match --content-type, --confine"},
 	{"--port=80", "error: unrecognized arguments: --port=80"},
 	{"80 ---", "error: unrecognized arguments: ---"},
@@ -284,6 +286,7 @@ func describe(o *options) string {
 	add(len(o.hosts) == 0, "host=%s", o.hosts)
 	add(!o.cors, "cors")
 	add(o.cgiMax == 64, "cgi-max=%d", o.cgiMax)
+	add(o.cgiStore == 4096, "cgi-store=%d", o.cgiStore)
 	return strings.Join(differ, " ")
 }
 

@@ -51,6 +51,7 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		h.ExtraResponseHeaders = o.headers
 		h.NoHidden, h.Charset = o.noHidden, o.charset
 		h.InheritEnv, h.Env, h.ScriptTimeout, h.Slots = inherited, set, o.cgiTimeout, slots
+		h.MaxStored = int64(o.cgiStore) << 20
 		return h
 	}, nil
 }
