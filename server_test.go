@@ -221,6 +221,9 @@ func alone(t *testing.T) bool {
 // known.
 func descriptors(t *testing.T) int {
 	t.Helper()
+	if runtime.GOOS == "windows" {
+		return 0 // under Wine there may be a /proc
+	}
 	entries, _ := os.ReadDir("/proc/self/fd")
 	return len(entries)
 }
