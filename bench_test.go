@@ -187,7 +187,7 @@ func (h *logsNothing) LogRequest(int, int64) {}
 
 // writeOld makes a file that was last changed long ago. It consists of a hole, which
 // is read like any other file.
-func writeOld(b *testing.B, name string, size int64) {
+func writeOld(b testing.TB, name string, size int64) {
 	b.Helper()
 	os.Mkdir(filepath.Dir(name), 0o777)
 	f, err := os.Create(name)

@@ -10,6 +10,8 @@ import (
 )
 
 // openNonblock keeps an open of a FIFO or a device from waiting.
+//
+//lint:ignore U1000 it is used by the code for other systems than Linux
 const openNonblock = syscall.O_NONBLOCK
 
 // sendStep is how many bytes of a large file go out at most before it is looked

@@ -122,6 +122,12 @@ func startSite(b *testing.B, server, site string) net.Addr {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "SERVE_SITE="+site, "SERVE_BY="+server)
+	return startServing(b, cmd)
+}
+
+// startServing starts a command that runs serveSite, until the end of the test.
+func startServing(b testing.TB, cmd *exec.Cmd) net.Addr {
+	b.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -188,7 +189,7 @@ func TestUnixSocketTLS(t *testing.T) {
 		t.Fatalf("first line is %q", p.banner)
 	}
 	client := keys.client(t)
-	client.Transport.(*http.Transport).Dial = func(string, string) (net.Conn, error) { return net.Dial("unix", path) }
+	client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }
 	res, err := client.Get("https://127.0.0.1/hello.txt")
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ func (o *options) readPassword() error {
 	}
 	text, err := os.ReadFile(o.tlsPasswordFile)
 	if err != nil {
+		//lint:ignore ST1005 the words are those of Python
 		return fmt.Errorf("Failed to read TLS password file: %w", err)
 	}
 	o.tlsPassword = strings.TrimSpace(string(text))
@@ -193,11 +194,13 @@ func (o *options) readKey(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s holds no private key in PEM form; --tls-key takes a file that does", name)
 	case block.Type == "ENCRYPTED PRIVATE KEY":
 		return nil, o.unsupportedKey(name, "PKCS #8")
+	//lint:ignore SA1019 OpenSSL writes such keys, and Python reads them
 	case !x509.IsEncryptedPEMBlock(block):
 		return text, nil
 	case o.tlsPasswordFile == "":
 		return nil, fmt.Errorf("the key in %s is encrypted; --tls-password-file takes a file with its password", name)
 	}
+	//lint:ignore SA1019 as above
 	der, err := x509.DecryptPEMBlock(block, []byte(o.tlsPassword))
 	if err != nil && err != x509.IncorrectPasswordError {
 		return nil, o.unsupportedKey(name, block.Headers["DEK-Info"])
