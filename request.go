@@ -189,7 +189,7 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 			h.in.consume(n)
 			blank++
 		}
-		if len(h.in.buffered()) > 0 {
+		if unread := h.in.buffered(); len(unread) > 0 && string(unread) != "\r" { // its LF may be on its way
 			return true
 		}
 		h.in.release()
