@@ -144,6 +144,7 @@ type BaseRequestHandler struct {
 	version   string    // cache of versionString
 	date      string    // DateTimeString of dateOf
 	dateOf    int64     // in seconds since 1970
+	requests  int       // that were ended
 	begun     bool      // a request was begun and is not ended
 	broken    bool      // nothing that follows can be read as a request
 	cut       bool      // the response must not look complete
@@ -248,9 +249,15 @@ func (h *BaseRequestHandler) ReadRequestLine() bool {
 func (h *BaseRequestHandler) ParseRequest() bool {
 	h.Path, h.Headers = "", h.Headers[:0]
 	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
+	if h.requests > 0 {
+		h.RequestVersion = "HTTP/1.0" // a response without a head would be read as a part of the last one
+	}
 	h.CloseConnection = true
 	var err *statusError
 	h.line, err = parseRequestLine(h.RequestLine)
+	if err == nil && h.line.simple() && h.requests > 0 {
+		err = badRequest("Bad request syntax", h.RequestLine)
+	}
 	h.RequestVersion = cmp.Or(h.line.version, h.RequestVersion)
 	if err != nil {
 		return h.refuse(err)
@@ -297,6 +304,7 @@ func (h *BaseRequestHandler) endRequest() {
 		return
 	}
 	h.begun = false
+	h.requests++
 	defer h.in.fixture.finish()
 	if h.out.failure() == errHijacked {
 		h.CloseConnection = true

@@ -129,6 +129,11 @@ var differences = []difference{
 		instead:  "$1",
 	},
 	{
+		reason:   "A request line without a version is 400, with a head, if it is not the first of its connection (RFC 9112 section 3).",
+		protocol: "HTTP/1.1",
+		cases:    []string{"HTTP/0.9 after HTTP/1.1", "pipelined, then no request"},
+	},
+	{
 		reason:   "The body of a request is not read as the next request (RFC 9112 section 6.3).",
 		protocol: "HTTP/1.1",
 		cases:    []string{"GET with a body", "GET with chunks"},
