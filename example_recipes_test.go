@@ -362,3 +362,45 @@ func ExampleSimpleHandler_CopyFile() {
 	fmt.Println(n == response.ContentLength, time.Since(begin) >= time.Duration(n/512)*time.Millisecond)
 	// Output: true true
 }
+
+// A mjpeg sends pictures one after another, each of which replaces the one before, as
+// cameras do: EndHeaders sends a header within the body, too.
+type mjpeg struct{ httpserver.BaseRequestHandler }
+
+func (h *mjpeg) DoGET() {
+	h.SendResponse(200, "")
+	h.SendHeader("Content-Type", "multipart/x-mixed-replace; boundary=picture")
+	h.EndHeaders()
+	for _, picture := range []string{"first", "second"} {
+		io.WriteString(h.WFile, "--picture\r\n")
+		h.SendHeader("Content-Type", "image/jpeg")
+		h.SendHeader("Content-Length", strconv.Itoa(len(picture)))
+		h.EndHeaders()
+		io.WriteString(h.WFile, picture+"\r\n")
+	}
+}
+
+// A camera stream, as many Python programs send it.
+func ExampleBaseRequestHandler_EndHeaders_stream() {
+	f := httpserver.NewFixture(nil)
+	defer f.Close()
+	f.NewHandler, f.Stderr = httpserver.New[mjpeg], io.Discard
+	response, err := http.Get(f.URL())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	fmt.Println(strings.ReplaceAll(string(body), "\r", ""))
+	// Output:
+	// --picture
+	// Content-Type: image/jpeg
+	// Content-Length: 5
+	//
+	// first
+	// --picture
+	// Content-Type: image/jpeg
+	// Content-Length: 6
+	//
+	// second
+}

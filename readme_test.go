@@ -74,8 +74,8 @@ func TestReadmeCommands(t *testing.T) {
 			switch {
 			case slices.Equal(words, []string{"go", "test", "./..."}):
 			case slices.Equal(words, []string{"go", "build", "./cmd/httpserver"}):
-			case slices.Equal(words, []string{"go", "run", "./cmd/httpserver"}):
-				startCommand(t, binary, []string{"0"})
+			case len(words) > 3 && slices.Equal(words[:3], []string{"go", "run", "./cmd/httpserver"}):
+				startCommand(t, binary, append(words[3:len(words)-1], "0"))
 				started++
 			case words[0] == "openssl":
 				runOpenSSL(t, dir, words[1:])

@@ -49,7 +49,12 @@
 // is an error of RFile and closes the connection, too. A request line and each header
 // line may have 64 KiB, a header 100 fields, and both together 256 KiB. Up to 256 KiB of
 // a body that a handler has left unread are read, so that the connection can persist.
-// Nothing is limited in time unless the handler's Timeout is set.
+// What is not limited unless a field is set, and what the command sets:
+//
+//	BaseRequestHandler.Timeout   60 s
+//	HTTPServer.MaxConnections    1000
+//	CGIHandler.ScriptTimeout     300 s
+//	CGIHandler.Slots             64 places
 //
 // SimpleHandler follows symbolic links, also out of its directory; with the FS of an
 // os.Root it does not. Everybody who can connect can read every file that the server
