@@ -287,6 +287,9 @@ func TestFixtureConnection(t *testing.T) {
 // Done is closed.
 func TestFixtureEnds(t *testing.T) {
 	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has other words for a reset, and Wine not always one")
+	}
 	const big = 1 << 20
 	for network, newFixture := range networks {
 		t.Run(network, func(t *testing.T) {
@@ -981,6 +984,9 @@ const resetText = `(connection reset by peer|broken pipe|forcibly closed|aborted
 
 func TestFixtureFaults(t *testing.T) {
 	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has other words for a reset, and Wine not always one")
+	}
 	for _, fault := range faults {
 		for _, body := range []string{"", strings.Repeat("0123456789", 1000)} {
 			for _, reused := range []bool{false, true} {
