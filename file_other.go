@@ -5,6 +5,7 @@ package httpserver
 import (
 	"bytes"
 	"io/fs"
+	"net"
 	"os"
 	"time"
 )
@@ -57,3 +58,6 @@ func (e *listingEntry) look(name string) {
 		e.describe(info)
 	}
 }
+
+// sendMore leaves p to be sent by conn.
+func sendMore(conn net.Conn, p []byte) (n int) { return 0 }

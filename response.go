@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -315,7 +316,11 @@ func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64
 func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sendUnsent()
+	if w.unsent() && w.err == nil {
+		*w.head = slices.Delete(*w.head, 0, sendMore(w.conn, *w.head))
+		w.sent = true
+		w.sendHead()
+	}
 	conn := w.conn.(io.ReaderFrom)
 	for w.err == nil && n < size {
 		if _, err := src.Seek(offset+n, io.SeekStart); err != nil {
