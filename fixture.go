@@ -402,6 +402,7 @@ type testOutput struct {
 	t  TB // nil after the end
 }
 
+// Write implements [io.Writer].
 func (o *testOutput) Write(line []byte) (int, error) {
 	o.report(TB.Logf, "%s", bytes.TrimSuffix(line, []byte("\n")))
 	return len(line), nil
@@ -944,8 +945,11 @@ type MemoryListener struct {
 // A memoryAddr is the address of a MemoryListener or, with a number, of a client.
 type memoryAddr struct{ name string }
 
+// Network implements [net.Addr].
 func (a *memoryAddr) Network() string { return "memory" }
-func (a *memoryAddr) String() string  { return a.name }
+
+// String implements [net.Addr].
+func (a *memoryAddr) String() string { return a.name }
 
 var memoryListenerAddr = &memoryAddr{"memory"}
 
@@ -1031,7 +1035,10 @@ type memoryEnd struct {
 
 const memoryBuffer = 64 << 10
 
-func (c *memoryEnd) LocalAddr() net.Addr  { return c.local }
+// LocalAddr implements [net.Conn].
+func (c *memoryEnd) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr implements [net.Conn].
 func (c *memoryEnd) RemoteAddr() net.Addr { return c.remote }
 
 // fail wraps an error as those of TCP connections are.
@@ -1042,6 +1049,7 @@ func (c *memoryEnd) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: "memory", Source: c.local, Addr: c.remote, Err: err}
 }
 
+// Read implements [net.Conn].
 func (c *memoryEnd) Read(p []byte) (int, error) {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
@@ -1065,6 +1073,7 @@ func (c *memoryEnd) Read(p []byte) (int, error) {
 	}
 }
 
+// Write implements [net.Conn].
 func (c *memoryEnd) Write(p []byte) (n int, err error) {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
@@ -1111,6 +1120,7 @@ func (c *memoryEnd) SetLinger(sec int) error {
 	return nil
 }
 
+// Close implements [net.Conn].
 func (c *memoryEnd) Close() error {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
@@ -1126,11 +1136,15 @@ func (c *memoryEnd) Close() error {
 	return nil
 }
 
+// SetDeadline implements [net.Conn].
 func (c *memoryEnd) SetDeadline(t time.Time) error {
 	return cmp.Or(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-func (c *memoryEnd) SetReadDeadline(t time.Time) error  { return c.setDeadline(&c.reading, t) }
+// SetReadDeadline implements [net.Conn].
+func (c *memoryEnd) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.reading, t) }
+
+// SetWriteDeadline implements [net.Conn].
 func (c *memoryEnd) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.writing, t) }
 
 func (c *memoryEnd) setDeadline(d *memoryDeadline, t time.Time) error {
