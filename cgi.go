@@ -593,7 +593,7 @@ func arguments(method, query string) []string {
 	words := strings.Split(query, "+")
 	for i := range words {
 		words[i] = unquote(words[i])
-		if strings.HasPrefix(words[i], "-") || strings.IndexByte(words[i], 0) >= 0 {
+		if strings.HasPrefix(strings.TrimSpace(words[i]), "-") || strings.IndexByte(words[i], 0) >= 0 {
 			return nil
 		}
 	}

@@ -492,7 +492,7 @@ func TestCGIArguments(t *testing.T) {
 	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" })
 	for query, want := range map[string]string{
 		"": "[]", "?": "[]", "?a": `["a"]`, "?a+b%20c+%2B": `["a" "b c" "+"]`, "?a=b": "[]", "?a%3Db": `["a=b"]`, "?a%00b": "[]",
-		"?-s": "[]", "?%2ds": "[]", "?a+-s": "[]", "?a-s": `["a-s"]`,
+		"?-s": "[]", "?%2ds": "[]", "?%20-s": "[]", "?%0a-s": "[]", "?a+-s": "[]", "?a-s": `["a-s"]`,
 	} {
 		if _, body := fields(ask(t, s.Addr(), script("GET", "/cgi-bin/args"+query))); body != want {
 			t.Errorf("%q: %s, want %s", query, body, want)

@@ -50,7 +50,7 @@ func (o *options) tlsConfig(log io.Writer) (*tls.Config, error) {
 	return &tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.get(time.Now()), nil },
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"http/1.1"},
+		NextProtos:     []string{"http/1.1", "http/1.0"},
 	}, nil
 }
 

@@ -396,3 +396,18 @@ func TestShellQuote(t *testing.T) {
 		}
 	}
 }
+
+// A client of HTTP/1.0 may say so in the handshake, as curl --http1.0 does.
+func TestTLSProtocols(t *testing.T) {
+	t.Parallel()
+	keys := makePKI(t)
+	p := keys.startTLS(t, "-q")
+	for _, protocol := range []string{"http/1.0", "http/1.1"} {
+		config := keys.config()
+		config.NextProtos = []string{protocol}
+		conn := tls.Client(p.dial(t, ""), config)
+		if err := conn.Handshake(); err != nil || conn.ConnectionState().NegotiatedProtocol != protocol {
+			t.Errorf("%s: agreed on %q, %v", protocol, conn.ConnectionState().NegotiatedProtocol, err)
+		}
+	}
+}
