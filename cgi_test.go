@@ -605,19 +605,7 @@ func TestCGIBodies(t *testing.T) {
 // If the server is started as root, scripts run as nobody, without root's groups.
 func TestCGINobody(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("only root can become nobody")
-	}
-	site, err := os.MkdirTemp("/tmp", "httpserver-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(site) })
-	os.Chmod(site, 0o755)
-	os.Mkdir(filepath.Join(site, "cgi-bin"), 0o755)
-	if err := writeExecutable(filepath.Join(site, "cgi-bin", "id"), "#!/bin/sh\necho X: y; echo; id -u; id -G; echo said >/dev/stderr\n"); err != nil {
-		t.Fatal(err)
-	}
+	site := nobodySite(t, "id", "#!/bin/sh\necho X: y; echo; id -u; id -G; echo said >/dev/stderr\n")
 	for _, asServer := range []bool{false, true} {
 		s, log := start(t, func() httpserver.Handler {
 			h := new(httpserver.CGIHandler)
@@ -1012,6 +1000,26 @@ func TestCGIPanic(t *testing.T) {
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// nobodySite returns a directory with a script that nobody can run. It skips the test if
+// scripts do not run as nobody.
+func nobodySite(t *testing.T, name, text string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can become nobody")
+	}
+	site, err := os.MkdirTemp("/tmp", "httpserver-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(site) })
+	os.Chmod(site, 0o755)
+	os.Mkdir(filepath.Join(site, "cgi-bin"), 0o755)
+	if err := writeExecutable(filepath.Join(site, "cgi-bin", name), text); err != nil {
+		t.Fatal(err)
+	}
+	return site
 }
 
 // writeExecutable writes a script. Meanwhile no child is started: it would have the file

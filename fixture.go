@@ -890,7 +890,7 @@ func (c *fixtureConn) leave(t turn) bool {
 // readBody reads at most size bytes of the request's body, and records the request.
 func (c *fixtureConn) readBody(size int64) {
 	h := c.h
-	h.expects = h.line.atLeast(1, 1) && strings.EqualFold(h.Headers.Get("Expect"), "100-continue")
+	h.expects = h.wantsContinue()
 	if h.expects && size > 0 {
 		h.expects = false
 		h.out.WriteString(Response(100, ""))

@@ -89,8 +89,10 @@ var methods = map[string]func(Handler){
 // noCopy makes go vet report copies.
 type noCopy struct{}
 
-// Lock and Unlock are what go vet looks for.
-func (*noCopy) Lock()   {}
+// Lock is what go vet looks for, together with Unlock.
+func (*noCopy) Lock() {}
+
+// Unlock does nothing.
 func (*noCopy) Unlock() {}
 
 // A BaseRequestHandler reads the requests of a connection and calls a method for each

@@ -763,9 +763,9 @@ func (p *mediaPreference) consider(mediaRange string, weight int, mediaType stri
 	precision := 0
 	kind, _, _ := strings.Cut(mediaType, "/")
 	switch {
-	case strings.EqualFold(mediaRange, mediaType):
+	case equalFold(mediaRange, mediaType):
 		precision = 3
-	case len(mediaRange) == len(kind)+2 && strings.HasSuffix(mediaRange, "/*") && strings.EqualFold(mediaRange[:len(kind)], kind):
+	case len(mediaRange) == len(kind)+2 && strings.HasSuffix(mediaRange, "/*") && equalFold(mediaRange[:len(kind)], kind):
 		precision = 2
 	case mediaRange == "*/*":
 		precision = 1

@@ -374,9 +374,15 @@ func (h *BaseRequestHandler) wantsMore() bool {
 // persistent reports whether responses are of HTTP/1.1.
 func (h *BaseRequestHandler) persistent() bool { return h.ProtocolVersion >= "HTTP/1.1" }
 
+// wantsContinue reports whether the client waits for 100 Continue (RFC 9110 section
+// 10.1.1).
+func (h *BaseRequestHandler) wantsContinue() bool {
+	return h.line.atLeast(1, 1) && equalFold(h.Headers.Get("Expect"), "100-continue")
+}
+
 // checkExpect calls HandleExpect100 if the client waits for that.
 func (h *BaseRequestHandler) checkExpect() bool {
-	if !h.persistent() || !h.line.atLeast(1, 1) || !equalFold(h.Headers.Get("Expect"), "100-continue") {
+	if !h.persistent() || !h.wantsContinue() {
 		return true
 	}
 	h.expects = true

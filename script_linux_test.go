@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -147,19 +146,7 @@ func TestScriptDiskFull(t *testing.T) {
 // A script that runs as another user can open its standard input again, by its name.
 func TestScriptOpensInput(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("only root can become nobody")
-	}
-	site, err := os.MkdirTemp("/tmp", "httpserver-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(site) })
-	os.Chmod(site, 0o755)
-	os.Mkdir(filepath.Join(site, "cgi-bin"), 0o755)
-	if err := writeExecutable(filepath.Join(site, "cgi-bin", "cat"), "#!/bin/sh\necho X: y; echo; cat /dev/stdin\n"); err != nil {
-		t.Fatal(err)
-	}
+	site := nobodySite(t, "cat", "#!/bin/sh\necho X: y; echo; cat /dev/stdin\n")
 	s, log := start(t, func() httpserver.Handler {
 		h := new(httpserver.CGIHandler)
 		h.Directory = site
