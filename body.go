@@ -87,12 +87,13 @@ func parseLength(s string) (n int64, ok bool) {
 
 // A bodyReader reads the body of one request from the connection.
 type bodyReader struct {
-	conn      *connReader
-	remaining int64 // unread bytes of the body, or of the current chunk
-	chunked   bool
-	inChunk   bool  // the CRLF that ends the current chunk has not been read
-	extra     int   // bytes of chunk extensions so far
-	err       error // returned by all further reads; io.EOF at the end of the body
+	conn       *connReader
+	remaining  int64 // unread bytes of the body, or of the current chunk
+	chunked    bool
+	inChunk    bool  // the CRLF that ends the current chunk has not been read
+	handedOver bool  // after the body, the client sends what only Hijack returns
+	extra      int   // bytes of chunk extensions so far
+	err        error // returned by all further reads; io.EOF at the end of the body
 }
 
 // reset prepares b for reading a body with the given framing.
@@ -107,8 +108,12 @@ func (b *bodyReader) reset(conn *connReader, framing int64) {
 }
 
 // Read reads the decoded body. It returns io.ErrUnexpectedEOF if the client closes
-// the connection before the end of the body.
+// the connection before the end of the body, and errHandedOver where a handler that
+// was moved from Python expects what the client sends after the request.
 func (b *bodyReader) Read(p []byte) (int, error) {
+	if b.handedOver && b.err == io.EOF {
+		b.err = errHandedOver
+	}
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
 	}

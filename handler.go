@@ -560,6 +560,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 	if h.state.closing() || w.code >= 200 && (waits || w.unframed() || w.badFraming) {
 		h.CloseConnection = true
 	}
+	h.body.handedOver = w.code == 101 || h.Command == "CONNECT" && w.code/100 == 2
 	h.state.unframed.Store(w.code >= 200 && w.unframed())
 	if h.RequestVersion == "HTTP/0.9" {
 		w.end()
@@ -688,17 +689,20 @@ func hostOf(addr net.Addr) string {
 	return host
 }
 
-// Hijack takes the connection over, for a tunnel, an upgrade or raw bytes. The reader
-// begins with what the client has sent after the head of the request. The server does
-// not use or close the connection any more; reads of RFile return io.EOF, writes to
-// WFile fail. Another call returns the connection and an empty reader.
+// Hijack takes the connection over, for a tunnel, an upgrade or raw bytes: after 101, or
+// 2xx for CONNECT, a read of RFile is an error. It returns Connection, a *net.TCPConn
+// (for SetLinger, say) unless Listener accepts another kind, and a reader that begins
+// with what the client has sent after the head of the request. The server does not use
+// or close the connection any more; reads of RFile return io.EOF, writes to WFile fail.
+// Another call returns the connection and an empty reader.
 func (h *BaseRequestHandler) Hijack() (net.Conn, *bufio.Reader) {
 	rest := bytes.Clone(h.in.buffered())
 	h.in.consume(len(rest))
 	if h.out.failure() != errHijacked {
 		h.out.flush()
 		h.out.fail(errHijacked)
-		h.CloseConnection, h.body.err = true, io.EOF
+		h.CloseConnection = true
+		h.body.reset(&h.in, 0)
 		h.state.hijack()
 		h.Connection.SetDeadline(time.Time{})
 	}

@@ -142,6 +142,42 @@ func TestMisspelledMethod(t *testing.T) {
 	}
 }
 
+// unhijacked reads from RFile what the client sends after the request, as a handler of
+// Python does after the handshake of WebSocket.
+type unhijacked struct{ httpserver.BaseRequestHandler }
+
+func (h *unhijacked) DoGET() {
+	h.SendResponseOnly(101, "")
+	h.EndHeaders()
+	body, err := io.ReadAll(h.RFile)
+	fmt.Fprintf(h.WFile, "%s %v", body, err)
+}
+
+func (h *unhijacked) DoCONNECT() {
+	h.SendResponseOnly(200, "")
+	h.EndHeaders()
+	h.RFile.Read(make([]byte, 1))
+}
+
+func TestReadWithoutHijack(t *testing.T) {
+	t.Parallel()
+	const line = "httpserver: what follows this response is read from the reader of Hijack, not from RFile"
+	for request, want := range map[string]string{
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\nframe":                          "HTTP/1.0 101 Switching Protocols\r\n\r\n " + line,
+		"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbodyframe": "HTTP/1.0 101 Switching Protocols\r\n\r\nbody " + line,
+		"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\nhello":                  "HTTP/1.0 200 OK\r\n\r\n",
+	} {
+		s, log := start(t, httpserver.New[unhijacked], nil)
+		if got := exchange(t, s.Addr(), request); got != want {
+			t.Errorf("%q: got %q", request, got)
+		}
+		s.Shutdown(t.Context())
+		if !strings.HasSuffix(log.String(), "] Request body: "+line+"\n") {
+			t.Errorf("%q: log %s", request, log)
+		}
+	}
+}
+
 // A hooked ProcessRequest may close the connection itself, also a wrapped or a hijacked
 // one, without a trace in the server.
 func TestProcessRequestCloses(t *testing.T) {
