@@ -335,6 +335,53 @@ func ExampleMemoryListener() {
 	// Output: http://localhost 200 OK
 }
 
+// A whole test of a handler.
+func TestOfHandler(t *testing.T) {
+	f := httpserver.NewFixture(t)
+	f.NewHandler = httpserver.New[ported]
+	for path, want := range map[string]string{
+		"/greet":             "Hello, world!\n",
+		"/greet?name=Gopher": "Hello, Gopher!\n",
+		"/greet?name=":       "Hello, !\n",
+	} {
+		response, err := http.Get(f.URL() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if string(body) != want || err != nil {
+			t.Errorf("%s: got %q, %v; want %q", path, body, err, want)
+		}
+	}
+}
+
+// A handler in a network in memory. Its Timeout takes no time.
+func TestOfTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(httpserver.MemoryListener)
+		f := httpserver.NewFixture(t)
+		f.Listener = l
+		f.NewHandler = func() httpserver.Handler {
+			h := new(ported)
+			h.Timeout = time.Minute
+			return h
+		}
+		f.URL() // begins to serve
+		conn, err := l.DialContext(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		begin := time.Now()
+		io.WriteString(conn, "GET /greet HT")
+		got, err := io.ReadAll(conn)
+		if took := time.Since(begin); len(got) > 0 || err != nil || took < time.Minute {
+			t.Errorf("got %q, %v after %v", got, err, took)
+		}
+	})
+}
+
 func TestOfHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(httpserver.MemoryListener)

@@ -2,20 +2,29 @@ package httpserver_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha1"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
+	"mime"
+	"mime/multipart"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"testing/fstest"
 	"time"
 
 	"httpserver"
@@ -31,6 +40,62 @@ func serve(newHandler func() httpserver.Handler) (url string, stop func() error)
 	server.Stderr = io.Discard
 	go server.ServeForever()
 	return server.URL(), server.Close
+}
+
+// show prints the status code and the body of a response.
+func show(response *http.Response, err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.TrimSpace(fmt.Sprintf("%d %s", response.StatusCode, body)))
+}
+
+// sendText sends a complete response. It calls the methods of the outermost value, which
+// may have been overridden.
+func sendText(h *httpserver.BaseRequestHandler, text string) {
+	self := h.Self()
+	self.SendResponse(200, "")
+	self.SendHeader("Content-Type", "text/plain; charset=utf-8")
+	self.SendHeader("Content-Length", strconv.Itoa(len(text)))
+	self.EndHeaders()
+	io.WriteString(h.WFile, text)
+}
+
+var errTooLong = errors.New("the body is too long")
+
+// A limitedReader fails after left bytes. With an io.LimitedReader, a part of a body
+// would look like the whole.
+type limitedReader struct {
+	io.Reader
+	left int64
+}
+
+func (r *limitedReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if r.left -= int64(n); r.left < 0 {
+		return 0, errTooLong
+	}
+	return n, err
+}
+
+// sendFailure answers a request whose body could not be read or used.
+func sendFailure(h *httpserver.BaseRequestHandler, err error) {
+	code := 400
+	switch {
+	case errors.Is(err, errTooLong):
+		code = 413
+	case errors.Is(err, fs.ErrNotExist):
+		code = 409
+	case errors.As(err, new(*fs.PathError)), errors.As(err, new(*os.LinkError)):
+		code = 500
+	}
+	h.Self().LogError("%s: %v", h.Command, err)
+	h.Self().SendError(code, "", "")
 }
 
 // ported is this handler of Python, moved line by line:
@@ -91,57 +156,139 @@ func ExampleBaseRequestHandler() {
 type echo struct{ httpserver.BaseRequestHandler }
 
 func (h *echo) DoPOST() {
-	body, err := io.ReadAll(io.LimitReader(h.RFile, 1<<20))
+	body, err := io.ReadAll(&limitedReader{h.RFile, 1 << 20})
 	if err != nil {
-		h.SendError(400, "", "")
+		sendFailure(&h.BaseRequestHandler, err)
 		return
 	}
-	h.SendResponse(200, "")
-	h.SendHeader("Content-Type", "application/octet-stream")
-	h.SendHeader("Content-Length", strconv.Itoa(len(body)))
-	h.EndHeaders()
-	h.WFile.Write(body)
+	sendText(&h.BaseRequestHandler, string(body))
 }
 
 func ExampleBaseRequestHandler_DoPOST() {
 	url, stop := serve(httpserver.New[echo])
 	defer stop()
 
-	response, err := http.Post(url, "text/plain", io.MultiReader(strings.NewReader("in chunks"))) // whose length is not known
-	if err != nil {
-		log.Fatal(err)
-	}
-	io.Copy(os.Stdout, response.Body)
-	// Output: in chunks
+	show(http.Post(url, "text/plain", strings.NewReader("with a length")))
+	show(http.Post(url, "text/plain", io.MultiReader(strings.NewReader("in chunks"))))
+	// Output:
+	// 200 with a length
+	// 200 in chunks
 }
 
-// upload stores files below Directory. A file appears when it is whole.
-type upload struct{ httpserver.SimpleHandler }
+// form reads forms of both kinds, as cgi.FieldStorage did in Python.
+type form struct{ httpserver.BaseRequestHandler }
 
-func (h *upload) DoPUT() {
-	name := h.TranslatePath(h.Path)
-	f, err := os.CreateTemp(filepath.Dir(name), ".upload-*")
+func (h *form) values() (url.Values, error) {
+	const limit = 1 << 20
+	body := &limitedReader{h.RFile, limit}
+	mediaType, params, err := mime.ParseMediaType(h.Headers.Get("Content-Type"))
 	if err != nil {
-		h.SendError(409, "", "")
+		return nil, err
+	}
+	if mediaType == "multipart/form-data" {
+		f, err := multipart.NewReader(body, params["boundary"]).ReadForm(limit)
+		if err != nil {
+			return nil, err
+		}
+		defer f.RemoveAll() // f.File has the files
+		return f.Value, nil
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return nil, err
+	}
+	return url.ParseQuery(string(text))
+}
+
+func (h *form) DoPOST() {
+	values, err := h.values()
+	if err != nil {
+		sendFailure(&h.BaseRequestHandler, err)
 		return
 	}
-	defer os.Remove(f.Name()) // which fails after the Rename
-	_, err = io.Copy(f, h.RFile)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
+	sendText(&h.BaseRequestHandler, "Hello, "+values.Get("name")+"!")
+}
+
+// Forms that a browser sends, urlencoded or multipart.
+func ExampleBaseRequestHandler_DoPOST_form() {
+	address, stop := serve(httpserver.New[form])
+	defer stop()
+
+	show(http.PostForm(address, url.Values{"name": {"Jürgen"}}))
+
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	w.WriteField("name", "Zoë")
+	w.Close()
+	show(http.Post(address, w.FormDataContentType(), &body))
+	// Output:
+	// 200 Hello, Jürgen!
+	// 200 Hello, Zoë!
+}
+
+// upload stores files below Directory, which are sent with PUT or by a form. A request
+// may have limit bytes. A file appears when it is whole.
+type upload struct {
+	httpserver.SimpleHandler
+	limit int64
+}
+
+func (h *upload) DoPUT() {
+	h.answer(h.save(h.Path, &limitedReader{h.RFile, h.limit}))
+}
+
+func (h *upload) DoPOST() {
+	h.answer(h.saveForm(&limitedReader{h.RFile, h.limit}))
+}
+
+func (h *upload) saveForm(body io.Reader) error {
+	_, params, err := mime.ParseMediaType(h.Headers.Get("Content-Type"))
 	if err != nil {
-		h.LogError("%v", err)
-		h.SendError(500, "", "")
+		return err
+	}
+	parts := multipart.NewReader(body, params["boundary"])
+	for {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil && part.FileName() != "" {
+			err = h.save("/"+url.PathEscape(part.FileName()), part)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// save stores the file for a path. TranslatePath leads nowhere else than below Directory.
+func (h *upload) save(path string, content io.Reader) error {
+	name := h.TranslatePath(path)
+	if name == "" {
+		return fmt.Errorf("no file can have the path %q", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".upload-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // which fails after the Rename
+	_, err = io.Copy(f, content)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+func (h *upload) answer(err error) {
+	if err != nil {
+		sendFailure(&h.BaseRequestHandler, err)
 		return
 	}
 	h.SendResponse(204, "")
 	h.EndHeaders()
 }
 
+// Uploads by PUT and by a form, with a limit.
 func ExampleBaseRequestHandler_DoPUT() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -149,23 +296,38 @@ func ExampleBaseRequestHandler_DoPUT() {
 	}
 	defer os.RemoveAll(dir)
 	url, stop := serve(func() httpserver.Handler {
-		return &upload{httpserver.SimpleHandler{Directory: dir}}
+		h := &upload{limit: 1000}
+		h.Directory = dir
+		return h
 	})
 	defer stop()
 
-	request, _ := http.NewRequest("PUT", url+"/note.txt", strings.NewReader("kept"))
-	response, err := http.DefaultClient.Do(request)
+	put, _ := http.NewRequest("PUT", url+"/note.txt", strings.NewReader("kept"))
+	show(http.DefaultClient.Do(put))
+	show(http.Get(url + "/note.txt"))
+
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	file, _ := w.CreateFormFile("file", "100 %.txt")
+	io.WriteString(file, "from a form")
+	w.Close()
+	show(http.Post(url, w.FormDataContentType(), &body))
+	show(http.Get(url + "/100%20%25.txt"))
+
+	put, _ = http.NewRequest("PUT", url+"/note.txt", strings.NewReader(strings.Repeat("x", 1001)))
+	response, err := http.DefaultClient.Do(put)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(response.Status)
-	if response, err = http.Get(url + "/note.txt"); err != nil {
-		log.Fatal(err)
-	}
-	io.Copy(os.Stdout, response.Body)
+	show(http.Get(url + "/note.txt"))
 	// Output:
-	// 204 No Content
-	// kept
+	// 204
+	// 200 kept
+	// 204
+	// 200 from a form
+	// 413 Content Too Large
+	// 200 kept
 }
 
 // protected serves files to those who know the password. ParseRequest sees the requests
@@ -205,8 +367,8 @@ func ExampleBaseRequestHandler_ParseRequest() {
 	// 200 OK
 }
 
-// structured logs by package log/slog. LogRequest is called for each response,
-// LogMessage for everything else, errors for example.
+// structured logs by package log/slog, one record a request. LogRequest is called for
+// each response, LogError for each that SendError sends and for connections that break.
 type structured struct {
 	httpserver.SimpleHandler
 	logger *slog.Logger
@@ -214,6 +376,12 @@ type structured struct {
 
 func (h *structured) LogRequest(code int, size int64) {
 	h.logger.Info("request", "method", h.Command, "path", h.Path, "code", code, "client", h.AddressString())
+}
+
+func (h *structured) LogError(format string, args ...any) {
+	if format != "code %d, message %s" { // that of SendError: LogRequest has the code
+		h.LogMessage(format, args...)
+	}
 }
 
 func (h *structured) LogMessage(format string, args ...any) {
@@ -239,7 +407,6 @@ func ExampleBaseRequestHandler_LogRequest() {
 	}
 	// Output:
 	// level=INFO msg=request method=HEAD path=/LICENSE code=200 client=127.0.0.1
-	// level=WARN msg="code 404, message File not found" client=127.0.0.1
 	// level=INFO msg=request method=HEAD path=/missing code=404 client=127.0.0.1
 }
 
@@ -319,7 +486,8 @@ func ExampleBaseRequestHandler_Hijack_webSocket() {
 		log.Fatal(err)
 	}
 	defer conn.Close()
-	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	r := bufio.NewReader(conn)
 	response, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -331,6 +499,246 @@ func ExampleBaseRequestHandler_Hijack_webSocket() {
 	// Output:
 	// 101 Switching Protocols s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
 	// "\x81\x05hello"
+}
+
+// proxy makes a tunnel for each CONNECT. Who can connect to it can connect from this
+// machine to any other.
+type proxy struct{ httpserver.BaseRequestHandler }
+
+func (h *proxy) DoCONNECT() {
+	target, err := net.DialTimeout("tcp", h.Path, 10*time.Second)
+	if err != nil {
+		h.SendError(502, "", "")
+		return
+	}
+	defer target.Close()
+	h.SendResponse(200, "Connection established")
+	h.EndHeaders()
+	client, r := h.Hijack()
+	defer client.Close()
+	go func() {
+		io.Copy(target, r)
+		target.(*net.TCPConn).CloseWrite()
+	}()
+	io.Copy(client, target)
+}
+
+// A proxy for HTTPS, and a client that uses it.
+func ExampleBaseRequestHandler_DoCONNECT() {
+	address, stop := serve(httpserver.New[proxy])
+	defer stop()
+	target := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "through the tunnel")
+	}))
+	defer target.Close()
+
+	proxyURL, _ := url.Parse(address)
+	client := target.Client()
+	client.Transport.(*http.Transport).Proxy = http.ProxyURL(proxyURL)
+	show(client.Get(target.URL))
+	// Output: 200 through the tunnel
+}
+
+// wsgi calls an application with an environment, as wsgiref.simple_server does. Handle
+// serves one request, for which it reads the request line itself.
+type wsgi struct {
+	httpserver.BaseRequestHandler
+	application func(environ map[string]string) string
+}
+
+func (h *wsgi) Handle() {
+	if !h.ReadRequestLine() || !h.ParseRequest() {
+		return
+	}
+	path, query, _ := strings.Cut(h.Path, "?")
+	sendText(&h.BaseRequestHandler, h.application(map[string]string{
+		"REQUEST_METHOD": h.Command,
+		"PATH_INFO":      path,
+		"QUERY_STRING":   query,
+	}))
+}
+
+// An override of Handle that reads requests itself.
+func ExampleBaseRequestHandler_ReadRequestLine() {
+	application := func(environ map[string]string) string {
+		return environ["REQUEST_METHOD"] + " " + environ["PATH_INFO"] + " with " + environ["QUERY_STRING"]
+	}
+	url, stop := serve(func() httpserver.Handler { return &wsgi{application: application} })
+	defer stop()
+
+	show(http.Get(url + "/a?b=c"))
+	show(http.Post(url, "text/plain", nil))
+	// Output:
+	// 200 GET /a with b=c
+	// 200 POST / with
+}
+
+// forwarded handles all methods in one place, as do_GET = do_POST = … does in Python.
+type forwarded struct{ httpserver.BaseRequestHandler }
+
+func (h *forwarded) Dispatch() {
+	sendText(&h.BaseRequestHandler, h.Command+" "+h.Path)
+}
+
+func ExampleBaseRequestHandler_Dispatch() {
+	url, stop := serve(httpserver.New[forwarded])
+	defer stop()
+
+	show(http.Get(url + "/a"))
+	show(http.Post(url+"/b", "text/plain", nil))
+	// Output:
+	// 200 GET /a
+	// 200 POST /b
+}
+
+// counters are what the handlers of a server have in common. In Python they would be
+// attributes of self.server.
+type counters struct{ responses, errors atomic.Int64 }
+
+// measured serves files, and at /metrics how many responses it has sent.
+type measured struct {
+	httpserver.SimpleHandler
+	counters *counters
+}
+
+func (h *measured) LogRequest(code int, size int64) {
+	h.counters.responses.Add(1)
+	if code >= 400 {
+		h.counters.errors.Add(1)
+	}
+	h.SimpleHandler.LogRequest(code, size)
+}
+
+func (h *measured) DoGET() {
+	if h.Path != "/metrics" {
+		h.SimpleHandler.DoGET()
+		return
+	}
+	sendText(&h.BaseRequestHandler, fmt.Sprintf("http_responses_total %d\nhttp_errors_total %d\n",
+		h.counters.responses.Load(), h.counters.errors.Load()))
+}
+
+// Metrics of a server. The function that makes the handlers has what is an attribute of
+// the server in Python, and sets what are class attributes there.
+func ExampleBaseRequestHandler_DoGET_metrics() {
+	shared := new(counters)
+	url, stop := serve(func() httpserver.Handler {
+		h := &measured{counters: shared}
+		h.ServerVersion = "Measured/1.0"
+		h.ErrorMessageFormat = "%(code)d %(message)s"
+		return h
+	})
+	defer stop()
+
+	show(http.Get(url + "/missing"))
+	response, err := http.Head(url + "/LICENSE")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.Fields(response.Header.Get("Server"))[0])
+	show(http.Get(url + "/metrics"))
+	// Output:
+	// 404 404 File not found
+	// Measured/1.0
+	// 200 http_responses_total 2
+	// http_errors_total 1
+}
+
+// callback waits for the page that an authorization server sends the browser to.
+type callback struct {
+	httpserver.BaseRequestHandler
+	code *string // in Python it would be self.server.code
+}
+
+func (h *callback) DoGET() {
+	target, err := url.ParseRequestURI(h.Path)
+	if err != nil || !target.Query().Has("code") { // the browser also asks for /favicon.ico
+		h.SendError(404, "", "")
+		return
+	}
+	*h.code = target.Query().Get("code")
+	sendText(&h.BaseRequestHandler, "You can close this page.\n")
+}
+
+// A program that needs one request, the callback of OAuth for example.
+func ExampleHTTPServer_HandleRequest() {
+	var code string
+	server, err := httpserver.NewHTTPServer("127.0.0.1:0", func() httpserver.Handler {
+		h := &callback{code: &code}
+		h.Timeout = time.Second // browsers also open connections that they do not use
+		return h
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	server.Stderr = io.Discard
+
+	go func() { // the browser
+		http.Get(server.URL() + "/favicon.ico")
+		http.Get(server.URL() + "/?code=4711")
+	}()
+	for code == "" {
+		if err := server.HandleRequest(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(code)
+	// Output: 4711
+}
+
+// The socket of a server speaks TLS. A program has its certificate from
+// [tls.LoadX509KeyPair], and keeps the key out of the directory that it serves.
+func ExampleHTTPServer_tls() {
+	test := httptest.NewTLSServer(nil) // has a certificate for this machine
+	defer test.Close()
+
+	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[ported])
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Listener = tls.NewListener(server.Listener, &tls.Config{Certificates: test.TLS.Certificates})
+	server.Stderr = io.Discard
+	go server.ServeForever()
+	defer server.Close()
+
+	show(test.Client().Get("https://" + server.Addr().String() + "/greet"))
+	// Output: 200 Hello, world!
+}
+
+// A handler on a net.Pipe, without a listener.
+func ExampleHTTPServer_FinishRequest() {
+	client, conn := net.Pipe()
+	server := &httpserver.HTTPServer{NewHandler: httpserver.New[ported], Stderr: io.Discard}
+	go func() {
+		server.FinishRequest(conn)
+		conn.Close()
+	}()
+
+	io.WriteString(client, "GET /greet?name=pipe HTTP/1.0\r\n\r\n")
+	show(http.ReadResponse(bufio.NewReader(client), nil))
+	// Output: 200 Hello, pipe!
+}
+
+// Downloads can be resumed, and players can seek: a SimpleHandler sends parts of files.
+func ExampleSimpleHandler_ranges() {
+	files := fstest.MapFS{"letters.txt": {Data: []byte("abcdefghijklmnopqrstuvwxyz")}}
+	url, stop := serve(func() httpserver.Handler { return &httpserver.SimpleHandler{FS: files} })
+	defer stop()
+
+	for _, part := range []string{"bytes=0-4", "bytes=-5", "bytes=99-"} {
+		request, _ := http.NewRequest("GET", url+"/letters.txt", nil)
+		request.Header.Set("Range", part)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(response.Status, response.Header.Get("Content-Range"))
+	}
+	// Output:
+	// 206 Partial Content bytes 0-4/26
+	// 206 Partial Content bytes 21-25/26
+	// 416 Range Not Satisfiable bytes */26
 }
 
 // limited sends files in pieces of 512 bytes, one each millisecond.
@@ -382,10 +790,10 @@ func (h *mjpeg) DoGET() {
 
 // A camera stream, as many Python programs send it.
 func ExampleBaseRequestHandler_EndHeaders_stream() {
-	f := httpserver.NewFixture(nil)
-	defer f.Close()
-	f.NewHandler, f.Stderr = httpserver.New[mjpeg], io.Discard
-	response, err := http.Get(f.URL())
+	url, stop := serve(httpserver.New[mjpeg])
+	defer stop()
+
+	response, err := http.Get(url)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"httpserver"
@@ -55,15 +56,10 @@ func (h *cors) EndHeaders() {
 
 // An override of EndHeaders adds a field to every response.
 func ExampleSimpleHandler_EndHeaders() {
-	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[cors])
-	if err != nil {
-		log.Fatal(err)
-	}
-	server.Stderr = io.Discard
-	go server.ServeForever()
-	defer server.Close()
+	url, stop := serve(httpserver.New[cors])
+	defer stop()
 
-	response, err := http.Head(server.URL() + "/go.mod")
+	response, err := http.Head(url + "/go.mod")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -76,17 +72,12 @@ var site embed.FS
 
 // The files are part of the program.
 func ExampleSimpleHandler() {
-	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", func() httpserver.Handler {
+	url, stop := serve(func() httpserver.Handler {
 		return &httpserver.SimpleHandler{FS: site, DefaultContentType: "text/plain"}
 	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	server.Stderr = io.Discard
-	go server.ServeForever()
-	defer server.Close()
+	defer stop()
 
-	response, err := http.Get(server.URL() + "/LICENSE")
+	response, err := http.Get(url + "/LICENSE")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -112,15 +103,10 @@ func (h *spam) DoSPAM() {
 }
 
 func ExampleBaseRequestHandler_Method() {
-	server, err := httpserver.NewHTTPServer("127.0.0.1:0", httpserver.New[spam])
-	if err != nil {
-		log.Fatal(err)
-	}
-	server.Stderr = io.Discard
-	go server.ServeForever()
-	defer server.Close()
+	url, stop := serve(httpserver.New[spam])
+	defer stop()
 
-	request, _ := http.NewRequest("SPAM", server.URL(), nil)
+	request, _ := http.NewRequest("SPAM", url, nil)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		log.Fatal(err)
@@ -129,21 +115,21 @@ func ExampleBaseRequestHandler_Method() {
 	// Output: 204 Spam, spam, spam
 }
 
-// On an interrupt, requests in progress are completed.
+// On SIGTERM or Ctrl-C, requests in progress are completed.
 func ExampleHTTPServer_Shutdown() {
 	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[greeter])
 	if err != nil {
 		log.Fatal(err)
 	}
-	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	signaled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-interrupted.Done()
+		<-signaled.Done()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		server.Shutdown(ctx)
 		server.Close() // ends what Shutdown left
 	}()
-	stop() // as an interrupt would
+	stop() // as a signal would
 	fmt.Println(server.ServeForever())
 	// Output: httpserver: server closed
 }
@@ -159,15 +145,10 @@ func (h *broken) DoGET() {
 
 // A test suite checks how its client handles a body that is cut short.
 func ExampleBaseRequestHandler_Hijack() {
-	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[broken])
-	if err != nil {
-		log.Fatal(err)
-	}
-	server.Stderr = io.Discard
-	go server.ServeForever()
-	defer server.Close()
+	url, stop := serve(httpserver.New[broken])
+	defer stop()
 
-	response, err := http.Get(server.URL())
+	response, err := http.Get(url)
 	if err != nil {
 		log.Fatal(err)
 	}
