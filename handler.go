@@ -287,7 +287,8 @@ func (h *BaseRequestHandler) HandleExpect100() bool {
 }
 
 // Dispatch calls the method for Command: DoGET for GET and so on, for others what
-// Method returns. An override handles all requests in one place.
+// Method returns. An override handles all requests in one place, as
+// do_GET = do_POST = f does in Python.
 func (h *BaseRequestHandler) Dispatch() {
 	if method := methods[h.Command]; method != nil {
 		method(h.Self())
@@ -431,6 +432,12 @@ func misspelledMethod(h Handler, command string) string {
 	case "OPTIONS":
 		name = "DoOptions"
 		_, found = h.(interface{ DoOptions() })
+	case "CONNECT":
+		name = "DoConnect"
+		_, found = h.(interface{ DoConnect() })
+	case "TRACE":
+		name = "DoTrace"
+		_, found = h.(interface{ DoTrace() })
 	}
 	if !found {
 		return ""
@@ -497,9 +504,10 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	}
 }
 
-// SendHeader adds a header field to the response. A Connection field of close or
-// keep-alive sets CloseConnection. CR, LF or NUL in name or value is a bug of the
-// program: SendHeader panics.
+// SendHeader adds a header field to the response, even if there is one of that name.
+// (Those of SimpleHandler.ExtraResponseHeaders are only added if there is none.) A
+// Connection field of close or keep-alive sets CloseConnection. CR, LF or NUL in name or
+// value is a bug of the program: SendHeader panics.
 //
 // After EndHeaders, SendHeader and EndHeaders write a header into the body, as
 // multipart/x-mixed-replace needs it, if the response has no length; if it has one,

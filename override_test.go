@@ -129,16 +129,32 @@ func TestDispatch(t *testing.T) {
 // misspelled has methods that look right.
 type misspelled struct{ httpserver.BaseRequestHandler }
 
-func (h *misspelled) DoGet() {}
+func (h *misspelled) DoGet()     {}
+func (h *misspelled) DoHead()    {}
+func (h *misspelled) DoPost()    {}
+func (h *misspelled) DoPut()     {}
+func (h *misspelled) DoPatch()   {}
+func (h *misspelled) DoDelete()  {}
+func (h *misspelled) DoOptions() {}
+func (h *misspelled) DoConnect() {}
+func (h *misspelled) DoTrace()   {}
 
 func TestMisspelledMethod(t *testing.T) {
 	t.Parallel()
 	s, log := start(t, httpserver.New[misspelled], nil)
-	if got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 501 ") {
-		t.Errorf("got %q", got)
-	}
-	if !strings.Contains(log.String(), "*httpserver_test.misspelled has a method DoGet, but the one for GET is DoGET\n") {
-		t.Errorf("log %s", log)
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"} {
+		target := "/"
+		if method == "CONNECT" {
+			target = "x:1"
+		}
+		if got := exchange(t, s.Addr(), method+" "+target+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 501 ") {
+			t.Errorf("%s: got %q", method, got)
+		}
+		name := "Do" + method[:1] + strings.ToLower(method[1:])
+		want := fmt.Sprintf("] *httpserver_test.misspelled has a method %s, but the one for %s is Do%[2]s\n", name, method)
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not in the log:\n%s", want, log)
+		}
 	}
 }
 
