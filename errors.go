@@ -17,7 +17,7 @@ import (
 var ErrServerClosed = errors.New("httpserver: server closed")
 
 var (
-	errNoRequest  = errors.New("httpserver: there is no request whose body could be read")
+	errNoRequest  = errors.New("httpserver: there is no body to read before ReadRequestLine and ParseRequest have read a request")
 	errHijacked   = errors.New("httpserver: the connection was hijacked")
 	errHandedOver = errors.New("httpserver: what follows this response is read from the reader of Hijack, not from RFile")
 	errBadChunk   = errors.New("httpserver: malformed chunked body")

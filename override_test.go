@@ -56,7 +56,7 @@ type gateway struct{ httpserver.BaseRequestHandler }
 
 func (h *gateway) Setup() {
 	h.BaseRequestHandler.Setup()
-	if _, err := h.RFile.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+	if _, err := h.RFile.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "ReadRequestLine") {
 		panic(fmt.Sprint("read before the first request: ", err))
 	}
 }
