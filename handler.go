@@ -269,6 +269,7 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 		h.Path = h.Path[1:] // a redirect to it would lead to another host
 	}
 	if h.line.simple() {
+		h.state.unframed.Store(true) // an empty response would look complete
 		h.state.waited()
 	} else if !h.parseHeader() {
 		return false
@@ -560,7 +561,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 	if h.state.closing() || w.code >= 200 && (waits || w.unframed() || w.badFraming) {
 		h.CloseConnection = true
 	}
-	h.state.unframed.Store(w.code >= 200 && w.unframed())
+	h.state.unframed.Store(w.code >= 200 && (w.unframed() || h.RequestVersion == "HTTP/0.9"))
 	if h.RequestVersion == "HTTP/0.9" {
 		w.end()
 		return
