@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -80,7 +81,7 @@ var stages = []stage{
 	{name: "lingering, with more to read", timed: true, sent: "GET /" + headOf + "bad\r\n\r\n", answered: 1, later: "more", after: time.Second, shut: "EOF", took: lingers, closed: "EOF"},
 	{name: "hijacked", sent: "GET /hijack" + headOf + "\r\n", enters: true, after: aMinute, shut: "200 hello, EOF", took: 5 * time.Millisecond, closed: "200 hello, EOF"},
 	{name: "handshake not begun", raw: true, shut: "EOF", took: idleEnd / 2, closed: "EOF"},
-	{name: "within the handshake", raw: true, sent: "\x16\x03\x01\x02\x00\x01\x00", shut: "EOF", took: idleEnd / 2, closed: "EOF"},
+	{name: "within the handshake", timed: true, raw: true, sent: "\x16\x03\x01\x02\x00\x01\x00", shut: "EOF", took: idleEnd / 2, closed: "EOF"},
 }
 
 // staged answers the requests of the stages.
@@ -333,8 +334,11 @@ func TestEnding(t *testing.T) {
 				if e.raw && !strings.HasPrefix(network, "tls") || e.timed && !bubble {
 					continue
 				}
-				if network == "unix" && strings.HasSuffix(e.closed, "reset") {
-					continue // such connections cannot be reset
+				if network == "tls" && !e.raw && !e.enters && e.answered == 0 {
+					continue // the server may not have completed the handshake, and then there is a reset
+				}
+				if strings.HasSuffix(e.closed, "reset") && (network == "unix" || runtime.GOOS == "windows" && !bubble) {
+					continue // a unix socket cannot be reset, and Wine does not always do it
 				}
 				replays.Go(func() {
 					t.Run(fmt.Sprintf("%s/%s/%s", e.name, way, network), func(t *testing.T) {
