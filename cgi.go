@@ -421,6 +421,10 @@ func (h *CGIHandler) notStarted(r scriptRequest, err error) {
 		self.LogError("CGI script %s: %v", r.url, err)
 		self.SendError(503, "", "")
 	default:
+		var p *fs.PathError
+		if errors.As(err, &p) && p.Path == r.file && errors.Is(err, fs.ErrNotExist) {
+			err = errors.New("its interpreter is missing") // as the script was found
+		}
 		self.LogError("CGI script %s: %v", r.url, err)
 		h.notExecutable(r)
 	}

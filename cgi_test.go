@@ -660,7 +660,7 @@ func TestCGIAnswers(t *testing.T) {
 		{script("GET", "/cgi-bin/nul"), "HTTP/1.1 502 Bad Gateway", "*", "nul: Bad header line"},
 		{script("GET", "/cgi-bin/badcode"), "HTTP/1.1 502 Bad Gateway", "*", "badcode: bad Status '99 Bottles'"},
 		{script("GET", "/cgi-bin/fails"), ok + chunked, "7\r\nfailing\r\n0\r\n\r\n", "CGI script /cgi-bin/fails: exit status 3"},
-		{script("GET", "/cgi-bin/nointerpreter"), "HTTP/1.1 403 CGI script is not executable ('/cgi-bin/nointerpreter')", "*", "no such file"},
+		{script("GET", "/cgi-bin/nointerpreter"), "HTTP/1.1 403 CGI script is not executable ('/cgi-bin/nointerpreter')", "*", "nointerpreter: its interpreter is missing"},
 	} {
 		answer := ask(t, s.Addr(), c.request)
 		head, body := fields(answer)

@@ -291,10 +291,12 @@ func TestFixtureEnds(t *testing.T) {
 		t.Skip("Windows has other words for a reset, and Wine not always one")
 	}
 	const big = 1 << 20
-	for network, newFixture := range networks {
+	for network, listen := range networks {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
-			f, dial := newFixture(t)
+			f := httpserver.NewFixture(t)
+			l, dial := listen(t)
+			f.Listener = l
 			f.Reply("/close", httpserver.Send(ok).Close())
 			f.Reply("/half", httpserver.Send(ok).CloseWrite().Do(func(h *httpserver.BaseRequestHandler) {}))
 			f.Reply("/early", httpserver.Answer{}.Read(0).Send(ok).Close())
@@ -343,42 +345,48 @@ func TestFixtureEnds(t *testing.T) {
 	}
 }
 
-// networks make fixtures on the listeners that there are.
-var networks = map[string]func(t *testing.T) (f *httpserver.Fixture, dial func() net.Conn){
-	"tcp": func(t *testing.T) (*httpserver.Fixture, func() net.Conn) {
-		f := httpserver.NewFixture(t)
-		return f, func() net.Conn { return dial(t, f.Addr()) }
-	},
-	"tls": func(t *testing.T) (*httpserver.Fixture, func() net.Conn) {
-		f := httpserver.NewFixture(t)
-		f.Listener = tls.NewListener(f.Listener, certificate())
-		return f, func() net.Conn { return tls.Client(dial(t, f.Addr()), &tls.Config{InsecureSkipVerify: true}) }
-	},
-	"unix": func(t *testing.T) (*httpserver.Fixture, func() net.Conn) {
-		l, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
+// networks return a listener of each kind and a function that connects to it.
+var networks = map[string]func(t *testing.T) (l net.Listener, dial func() net.Conn){
+	"tcp":           dialTCP,
+	"tls":           func(t *testing.T) (net.Listener, func() net.Conn) { return secured(dialTCP(t)) },
+	"unix":          dialUnix,
+	"memory":        dialMemory,
+	"tls in memory": func(t *testing.T) (net.Listener, func() net.Conn) { return secured(dialMemory(t)) },
+}
+
+func dialTCP(t *testing.T) (net.Listener, func() net.Conn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, func() net.Conn { return dial(t, l.Addr()) }
+}
+
+func dialUnix(t *testing.T) (net.Listener, func() net.Conn) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
+	if err != nil {
+		t.Skip("no unix sockets: ", err)
+	}
+	return l, func() net.Conn { return dial(t, l.Addr()) }
+}
+
+func dialMemory(t *testing.T) (net.Listener, func() net.Conn) {
+	l := new(httpserver.MemoryListener)
+	return l, func() net.Conn {
+		conn, err := l.DialContext(t.Context(), "", "")
 		if err != nil {
-			t.Skip("no unix sockets: ", err)
+			t.Fatal(err)
 		}
-		f := httpserver.NewFixture(t)
-		f.Listener = l
-		return f, func() net.Conn { return dial(t, f.Addr()) }
-	},
-	"memory": func(t *testing.T) (*httpserver.Fixture, func() net.Conn) {
-		f, _ := inMemory(t)
-		return f, func() net.Conn { return dialFixture(t, f) }
-	},
-	"tls in memory": func(t *testing.T) (*httpserver.Fixture, func() net.Conn) {
-		l := new(httpserver.MemoryListener)
-		f := httpserver.NewFixture(t)
-		f.Listener = tls.NewListener(l, certificate())
-		return f, func() net.Conn {
-			conn, err := l.DialContext(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
-		}
-	},
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+}
+
+// secured is TLS on a network.
+func secured(l net.Listener, dial func() net.Conn) (net.Listener, func() net.Conn) {
+	return tls.NewListener(l, certificate()), func() net.Conn {
+		return tls.Client(dial(), &tls.Config{InsecureSkipVerify: true})
+	}
 }
 
 // certificate returns the certificate of net/http/httptest.

@@ -120,8 +120,8 @@ type BaseRequestHandler struct {
 	Server        *HTTPServer // the server that accepted it
 	Connection    net.Conn    // a handler that writes to it itself calls FlushHeaders first
 	ClientAddress net.Addr
-	RFile         io.Reader // body of the request, decoded, then io.EOF; set by Setup
-	WFile         io.Writer // writes to the client at once, after a head that is held; set by Setup
+	RFile         io.Reader // body of the request, decoded, then io.EOF
+	WFile         io.Writer // writes to the client at once, after a head that is held
 
 	// The request; the strings are valid until the method that handles it returns:
 	RequestLine    string // without its line end; "" if there was none
@@ -181,6 +181,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	b.in.conn, b.in.timeout, b.in.fixture = conn, &b.Timeout, state.fixture
 	b.body.err = errNoRequest
 	b.out.conn, b.out.timeout, b.out.length = conn, &b.Timeout, -1
+	b.RFile, b.WFile = &b.body, &b.out
 }
 
 // baseOf returns the base of h. It panics if h embeds a nil pointer to a handler.
@@ -193,12 +194,9 @@ func baseOf(h Handler) (b *BaseRequestHandler) {
 	return h.base()
 }
 
-// Setup is called once, before the first request. An override that uses RFile or WFile
-// calls this method first. Python: StreamRequestHandler.setup.
-func (h *BaseRequestHandler) Setup() {
-	h.RFile = &h.body
-	h.WFile = &h.out
-}
+// Setup is called once, before the first request. It does nothing; an override can set
+// fields, or wrap RFile and WFile. Python: StreamRequestHandler.setup.
+func (h *BaseRequestHandler) Setup() {}
 
 // Finish is called once, after the last request, also after a panic. It sends a head
 // that is held. Python: StreamRequestHandler.finish.
@@ -269,6 +267,7 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 		h.Path = h.Path[1:] // a redirect to it would lead to another host
 	}
 	if h.line.simple() {
+		h.state.unframed.Store(true) // an empty response would look complete
 		h.state.waited()
 	} else if !h.parseHeader() {
 		return false
@@ -569,7 +568,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 		h.CloseConnection = true
 	}
 	h.body.handedOver = w.code == 101 || h.Command == "CONNECT" && w.code/100 == 2
-	h.state.unframed.Store(w.code >= 200 && w.unframed())
+	h.state.unframed.Store(w.code >= 200 && (w.unframed() || h.RequestVersion == "HTTP/0.9"))
 	if h.RequestVersion == "HTTP/0.9" {
 		w.end()
 		return

@@ -3,10 +3,13 @@ package httpserver_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
+	"net/http"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -22,14 +25,26 @@ import (
 // counter overrides every method of ScriptHandler and counts calls.
 type counter struct {
 	httpserver.CGIHandler
-	mu    *sync.Mutex
-	calls map[string]int
+	calls *calls
+}
+
+// calls are those of counters.
+type calls struct {
+	mu      sync.Mutex
+	of      map[string]int // by method
+	first   int            // for the first request
+	panicAt int            // the number of a call that panics, from 1
+	panics  string         // the method whose call that is
 }
 
 func (h *counter) count(name string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.calls[name]++
+	h.calls.mu.Lock()
+	defer h.calls.mu.Unlock()
+	h.calls.of[name]++
+	if h.calls.panicAt--; h.calls.panicAt == 0 {
+		h.calls.panics = name
+		panic(name)
+	}
 }
 
 func (h *counter) DoGET()     { h.count("DoGET"); h.CGIHandler.DoGET() }
@@ -56,6 +71,7 @@ func (h *counter) ParseRequest() bool {
 	h.count("ParseRequest")
 	return h.CGIHandler.ParseRequest()
 }
+func (h *counter) Dispatch() { h.count("Dispatch"); h.CGIHandler.Dispatch() }
 func (h *counter) HandleExpect100() bool {
 	h.count("HandleExpect100")
 	return h.CGIHandler.HandleExpect100()
@@ -138,54 +154,149 @@ func (h *counter) IsPython(name string) bool {
 	return h.CGIHandler.IsPython(name)
 }
 
-// TestNoCallBypassesAnOverride names the methods that must be called for a request,
-// and how often.
+// The methods that are called for a request, and how often.
+const (
+	connectionCalls = "Setup Handle HandleOneRequest ParseRequest Finish "
+	logCalls        = "LogMessage LogDateTimeString AddressString "
+	responseCalls   = "SendResponse SendResponseOnly LogRequest VersionString DateTimeString EndHeaders FlushHeaders SendHeader SendHeader " + logCalls
+	pageCalls       = "SendError LogError SendHeader SendHeader SendHeader " + logCalls + responseCalls
+)
+
+// requestCalls are the calls for each request beside connectionCalls.
+var requestCalls = map[string]string{
+	"GET /hello.txt HTTP/1.0\r\n\r\n":     "Dispatch DoGET SendHead IsCGI TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + responseCalls,
+	"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "Dispatch DoHEAD SendHead IsCGI TranslatePath GuessType SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + responseCalls,
+	"GET /list/ HTTP/1.0\r\n\r\n":         "Dispatch DoGET SendHead IsCGI TranslatePath ListDirectory CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader " + responseCalls,
+	"GET /list HTTP/1.0\r\n\r\n":          "Dispatch DoGET SendHead IsCGI TranslatePath SendHeader SendHeader " + responseCalls,
+	"GET /nope HTTP/1.0\r\n\r\n":          "Dispatch DoGET SendHead IsCGI TranslatePath " + pageCalls,
+	"GET / HTTP/2.0\r\n\r\n":              "SendError LogError SendHeader SendHeader SendHeader " + logCalls + strings.Replace(responseCalls, "FlushHeaders", "", 1),
+	"GET / HTTP/1.0\r\nbad\r\n\r\n":       pageCalls,
+	"GET /cgi-bin/plain HTTP/1.0\r\n\r\n": "Dispatch DoGET SendHead IsCGI RunCGI TranslatePath IsPython IsExecutable " + pageCalls,
+	"SPAM / HTTP/1.0\r\n\r\n":             "Dispatch Method " + pageCalls,
+	"POST / HTTP/1.0\r\n\r\n":             "Dispatch DoPOST IsCGI " + pageCalls,
+	"PUT / HTTP/1.0\r\n\r\n":              "Dispatch DoPUT IsCGI " + pageCalls,
+	"PATCH / HTTP/1.0\r\n\r\n":            "Dispatch DoPATCH IsCGI " + pageCalls,
+	"DELETE / HTTP/1.0\r\n\r\n":           "Dispatch DoDELETE IsCGI " + pageCalls,
+	"OPTIONS / HTTP/1.0\r\n\r\n":          "Dispatch DoOPTIONS " + pageCalls,
+	"CONNECT x:1 HTTP/1.0\r\n\r\n":        "Dispatch DoCONNECT " + pageCalls,
+	"TRACE / HTTP/1.0\r\n\r\n":            "Dispatch DoTRACE " + pageCalls,
+	"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n1": "Dispatch HandleExpect100 SendResponseOnly EndHeaders FlushHeaders DoPOST IsCGI HandleOneRequest " + strings.Replace(pageCalls, "SendHeader ", "", 1),
+}
+
+// newCounter returns a function that makes handlers for a request.
+func newCounter(site, request string, c *calls) func() httpserver.Handler {
+	c.of = make(map[string]int)
+	return func() httpserver.Handler {
+		h := &counter{calls: c}
+		h.Directory = site
+		if strings.Contains(request, "HTTP/1.1") {
+			h.ProtocolVersion = "HTTP/1.1"
+		}
+		return h
+	}
+}
+
 func TestNoCallBypassesAnOverride(t *testing.T) {
 	t.Parallel()
 	site := makeScripts(t)
-	connection := "Setup Handle HandleOneRequest ParseRequest Finish "
-	logged := "LogMessage LogDateTimeString AddressString "
-	response := "SendResponse SendResponseOnly LogRequest VersionString DateTimeString EndHeaders FlushHeaders SendHeader SendHeader " + logged
-	page := "SendError LogError SendHeader SendHeader SendHeader " + logged + response
-	for request, want := range map[string]string{
-		"GET /hello.txt HTTP/1.0\r\n\r\n":     "DoGET SendHead IsCGI TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
-		"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "DoHEAD SendHead IsCGI TranslatePath GuessType SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
-		"GET /list/ HTTP/1.0\r\n\r\n":         "DoGET SendHead IsCGI TranslatePath ListDirectory CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader " + response,
-		"GET /list HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath SendHeader SendHeader " + response,
-		"GET /nope HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath " + page,
-		"GET / HTTP/2.0\r\n\r\n":              "SendError LogError SendHeader SendHeader SendHeader " + logged + strings.Replace(response, "FlushHeaders", "", 1),
-		"GET / HTTP/1.0\r\nbad\r\n\r\n":       page,
-		"GET /cgi-bin/plain HTTP/1.0\r\n\r\n": "DoGET SendHead IsCGI RunCGI TranslatePath IsPython IsExecutable " + page,
-		"SPAM / HTTP/1.0\r\n\r\n":             "Method " + page,
-		"POST / HTTP/1.0\r\n\r\n":             "DoPOST IsCGI " + page,
-		"PUT / HTTP/1.0\r\n\r\n":              "DoPUT IsCGI " + page,
-		"PATCH / HTTP/1.0\r\n\r\n":            "DoPATCH IsCGI " + page,
-		"DELETE / HTTP/1.0\r\n\r\n":           "DoDELETE IsCGI " + page,
-		"OPTIONS / HTTP/1.0\r\n\r\n":          "DoOPTIONS " + page,
-		"CONNECT x:1 HTTP/1.0\r\n\r\n":        "DoCONNECT " + page,
-		"TRACE / HTTP/1.0\r\n\r\n":            "DoTRACE " + page,
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n1": "HandleExpect100 SendResponseOnly EndHeaders FlushHeaders DoPOST IsCGI HandleOneRequest " + strings.Replace(page, "SendHeader ", "", 1),
-	} {
-		var mu sync.Mutex
-		calls := make(map[string]int)
-		s, _ := start(t, func() httpserver.Handler {
-			h := &counter{mu: &mu, calls: calls}
-			h.Directory = site
-			if strings.Contains(request, "HTTP/1.1") {
-				h.ProtocolVersion = "HTTP/1.1"
-			}
-			return h
-		}, nil)
+	called := make(map[string]bool)
+	for request, want := range requestCalls {
+		c := new(calls)
+		s, _ := start(t, newCounter(site, request, c), nil)
 		exchange(t, s.Addr(), request)
 		s.Shutdown(t.Context())
 		wanted := make(map[string]int)
-		for _, name := range strings.Fields(connection + want) {
+		for _, name := range strings.Fields(connectionCalls + want) {
 			wanted[name]++
+			called[name] = true
 		}
-		if !maps.Equal(calls, wanted) {
-			t.Errorf("%q:\n got %v\nwant %v", request, calls, wanted)
+		if !maps.Equal(c.of, wanted) {
+			t.Errorf("%q:\n got %v\nwant %v", request, c.of, wanted)
 		}
 	}
+	handler := reflect.TypeFor[httpserver.ScriptHandler]()
+	for i := range handler.NumMethod() {
+		if m := handler.Method(i); m.IsExported() && !called[m.Name] {
+			t.Errorf("no request calls %s", m.Name)
+		}
+	}
+}
+
+// Each call of a method panics once. The client gets a 500, or the response if that was
+// sent before. The server continues.
+func TestPanicInEachCall(t *testing.T) {
+	t.Parallel()
+	site := makeScripts(t)
+	cases := 0
+	for request := range requestCalls {
+		whole, count := "", 1
+		for n := 0; n <= count; n++ {
+			synctest.Test(t, func(t *testing.T) {
+				c := &calls{panicAt: n}
+				response, err := panicIn(t, c, site, request)
+				if n == 0 {
+					whole, count = response, c.first
+					return
+				}
+				cases++
+				sent := c.panics == "Finish" || c.panics == "HandleOneRequest" && strings.Contains(request, "HTTP/1.1") && n > 4
+				if sent && (response != whole || err != nil) || !sent && !is500(request, response, err) {
+					t.Errorf("%q, panic in call %d, of %s: got %q, %v", request, n, c.panics, response, err)
+				}
+			})
+		}
+	}
+	t.Logf("%d panics", cases)
+}
+
+// panicIn sends a request to a server with a handler that may panic, and then another one
+// that must succeed. It returns what came for the first.
+func panicIn(t *testing.T, c *calls, site, request string) (response string, failure error) {
+	var errs []error
+	l, dial := dialMemory(t)
+	s, _ := start(t, newCounter(site, request, c), func(s *httpserver.HTTPServer) {
+		s.Listener.Close()
+		s.Listener = l
+		s.HandleError = func(_ net.Conn, err error) { errs = append(errs, err) }
+	})
+	ask := func(request string) (string, error) {
+		conn := dial()
+		io.WriteString(conn, request)
+		conn.(interface{ CloseWrite() error }).CloseWrite()
+		response, err := io.ReadAll(conn)
+		synctest.Wait()
+		return string(response), err
+	}
+	panics := c.panicAt > 0
+	response, failure = ask(request)
+	for _, n := range c.of {
+		c.first += n
+	}
+	if p := new(httpserver.PanicError); panics && (len(errs) != 1 || !errors.As(errs[0], &p) || p.Value != c.panics) || !panics && len(errs) > 0 {
+		t.Errorf("%q, panic in %q: HandleError got %v", request, c.panics, errs)
+	}
+	if next, err := ask("GET /hello.txt HTTP/1.0\r\n\r\n"); !strings.HasSuffix(next, "hello, world\n") || err != nil {
+		t.Errorf("%q, panic in %q: the next response is %q, %v", request, c.panics, next, err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil || httpserver.Connections(&s.HTTPServer) > 0 {
+		t.Errorf("%q, panic in %q: a connection is left: %v", request, c.panics, err)
+	}
+	return response, failure
+}
+
+// is500 reports whether the response is a 500 that was sent after a panic.
+func is500(request, response string, failure error) bool {
+	method, target, _ := strings.Cut(request, " ")
+	if strings.Contains(target, "HTTP/2.0") && !strings.HasPrefix(response, "HTTP/") {
+		return strings.Contains(response, "Error code: 500") && failure != nil // a reset, as there is no head
+	}
+	r := bufio.NewReader(strings.NewReader(strings.TrimPrefix(response, "HTTP/1.1 100 Continue\r\n\r\n")))
+	parsed, err := http.ReadResponse(r, &http.Request{Method: method})
+	if err != nil || parsed.StatusCode != 500 || failure != nil {
+		return false
+	}
+	_, err = io.ReadAll(parsed.Body)
+	return err == nil && (r.Buffered() == 0 || method == "HEAD") // with a body if the method was not known
 }
 
 // overridden overrides methods without calling those of SimpleHandler.

@@ -1,8 +1,6 @@
 package httpserver_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -252,21 +250,5 @@ func TestHosts(t *testing.T) {
 		if got := exchange(t, s.Addr(), request); !strings.HasPrefix(got, "HTTP/1.0 "+want+" ") {
 			t.Errorf("%q: got %.40q, want %s", request, got, want)
 		}
-	}
-}
-
-// The error of a Shutdown that runs out of time names the connections that are left.
-func TestShutdownNamesConnections(t *testing.T) {
-	t.Parallel()
-	entered, release := make(chan struct{}), make(chan struct{})
-	s, _ := start(t, persistent(entered, release), nil)
-	defer close(release)
-	conn, _ := send(t, s.Addr(), postHello)
-	<-entered
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	err := s.Shutdown(ctx)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(fmt.Sprint(err), conn.LocalAddr().String()) {
-		t.Errorf("got %v, want the name %v", err, conn.LocalAddr())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -350,7 +351,7 @@ func (b *storedBody) moveToFile(rest io.Reader) (err error) {
 	start := bytes.NewReader(b.data)
 	b.data, b.size = nil, 0
 	if b.file, err = os.CreateTemp("", "httpserver-body-"); err != nil {
-		return err
+		return fmt.Errorf("httpserver: a request body needs a temporary file: %w", err)
 	}
 	os.Remove(b.file.Name())
 	if _, err = io.Copy(b, io.MultiReader(start, rest)); err != nil {

@@ -133,7 +133,7 @@ func TestScriptStoreFails(t *testing.T) {
 	if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 100_000, false))); got != "500 Internal Server Error" {
 		t.Errorf("got %q", got)
 	}
-	log.await(t, "missing")
+	log.await(t, "needs a temporary file: open ")
 }
 
 // A body that is still on its way takes no place among the scripts.

@@ -84,17 +84,6 @@ func send(t *testing.T, addr net.Addr, request string) (net.Conn, *bufio.Reader)
 	return conn, bufio.NewReader(conn)
 }
 
-// signalling closes entered when it is called.
-type signalling struct {
-	wireHandler
-	entered chan struct{}
-}
-
-func (h *signalling) DoPOST() {
-	close(h.entered)
-	h.wireHandler.DoPOST()
-}
-
 // A wrapped connection is one that a ProcessRequest has wrapped around another.
 type wrapped struct {
 	net.Conn
@@ -113,23 +102,15 @@ func (w *wrapped) CloseWrite() error {
 	return w.Conn.(*net.TCPConn).CloseWrite()
 }
 
-// A gate is a listener that accepts once it is open. It calls close when it is closed.
+// A gate is a listener that accepts once it is open.
 type gate struct {
 	net.Listener
-	open  chan struct{}
-	close func()
+	open chan struct{}
 }
 
 func (l *gate) Accept() (net.Conn, error) {
 	<-l.open
 	return l.Listener.Accept()
-}
-
-func (l *gate) Close() error {
-	if l.close != nil {
-		l.close()
-	}
-	return l.Listener.Close()
 }
 
 // A pipeListener is a listener in memory, with a queue like that of other listeners. Its
@@ -930,28 +911,6 @@ func TestIdleEndIsNoReset(t *testing.T) {
 
 // The end of a server.
 
-// Shutdown does not wait for ever for what is not a request yet.
-func TestShutdownWithPartsOfRequests(t *testing.T) {
-	t.Parallel()
-	for name, rest := range map[string]string{"empty line": "\r\n", "half a line": "GET /", "half a head": "GET / HTTP/1.1\r\n", "unread body": "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"} {
-		s, _ := start(t, persistent(nil, nil), nil)
-		conn, r := send(t, s.Addr(), getHello+rest)
-		readResponse(t, r)
-		if name == "unread body" {
-			readResponse(t, r)
-		}
-		go func() { // like a client that sees the end
-			io.Copy(io.Discard, r)
-			conn.Close()
-		}()
-		ctx, cancel := context.WithTimeout(t.Context(), testLimit)
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		cancel()
-	}
-}
-
 // A noticed context opens a gate when Done is first called.
 type noticed struct {
 	context.Context
@@ -995,153 +954,6 @@ func wantLastHello(t *testing.T, conn net.Conn) {
 	if head, body, _ := strings.Cut(string(got), "\r\n\r\n"); !strings.HasSuffix(head, "\r\nConnection: close") || body != "hello\n" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-}
-
-// A request that arrives shortly after Shutdown on a connection without one is answered,
-// whether it is the first one there or not.
-func TestShutdownAwaitsRequests(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		open := make(chan struct{})
-		close(open)
-		var conns []net.Conn
-		var clients sync.WaitGroup
-		s, log, l := startInMemory(t, persistent(nil, nil), func(s *httpserver.HTTPServer) {
-			s.Listener = &gate{Listener: s.Listener, open: open, close: func() {
-				for _, conn := range conns {
-					clients.Go(func() {
-						io.WriteString(conn, getHello)
-						wantLastHello(t, conn)
-					})
-				}
-				conns = nil
-			}}
-		})
-		for _, first := range []string{getHello, ""} {
-			conn := l.dial(t)
-			if first != "" {
-				io.WriteString(conn, first)
-				readResponse(t, bufio.NewReader(conn))
-			}
-			conns = append(conns, conn)
-		}
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-		clients.Wait()
-		if log := log.String(); strings.Count(log, "\n") != 3 {
-			t.Errorf("log:\n%s", log)
-		}
-	})
-}
-
-// Once its head has arrived, in however many pieces, a request is in progress: Shutdown
-// sets no limit for its body.
-func TestShutdownLetsBodyCome(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		entered := make(chan struct{})
-		s, _, l := startInMemory(t, func() httpserver.Handler {
-			h := &signalling{entered: entered}
-			h.ProtocolVersion = "HTTP/1.1"
-			return h
-		}, nil)
-		conn := l.dial(t)
-		io.WriteString(conn, "PO")
-		io.WriteString(conn, "ST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1")
-		<-entered
-		ended := make(chan error, 1)
-		go func() { ended <- s.Shutdown(t.Context()) }()
-		pass(time.Hour)
-		if len(ended) > 0 {
-			t.Fatalf("Shutdown did not wait for the body: %v", <-ended)
-		}
-		io.WriteString(conn, "2")
-		if _, body := readResponse(t, bufio.NewReader(conn)); body != "2 bytes: 12\n" {
-			t.Errorf("got %q", body)
-		}
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestShutdownAndClose(t *testing.T) {
-	if !alone(t) {
-		return
-	}
-	before := descriptors(t)
-	for _, graceful := range []bool{true, false} {
-		entered, release := make(chan struct{}), make(chan struct{})
-		s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", persistent(entered, release))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Stderr = io.Discard
-		served := make(chan error)
-		go func() { served <- s.ServeForever() }()
-
-		var conns []net.Conn
-		open := func(request string) *bufio.Reader {
-			conn, r := send(t, s.Addr(), request)
-			conns = append(conns, conn)
-			return r
-		}
-		idle := []*bufio.Reader{open(getHello), open("")}
-		readResponse(t, idle[0])
-		busy := open(postHello)
-		<-entered
-
-		ended := make(chan error, 2)
-		for range 2 {
-			go func() {
-				if graceful {
-					ended <- s.Shutdown(t.Context())
-				} else {
-					ended <- s.Close()
-				}
-			}()
-		}
-		for i, r := range idle {
-			if _, err := r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("idle connection %d was not closed: %v", i, err)
-			}
-		}
-		if graceful {
-			select {
-			case err := <-ended:
-				t.Errorf("Shutdown did not wait: %v", err)
-			default:
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Shutdown gave %v after its time", err)
-			}
-			cancel()
-			close(release)
-			if response, body := readResponse(t, busy); body != "hello\n" || !response.Close {
-				t.Errorf("request under way got %v %q", response, body)
-			}
-		} else {
-			if _, err := busy.ReadByte(); err == nil {
-				t.Error("Close left a connection open")
-			}
-			close(release)
-		}
-		for range 2 {
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-		}
-		if err := <-served; err != httpserver.ErrServerClosed {
-			t.Errorf("ServeForever: %v", err)
-		}
-		closeServer(t, s)
-		for _, conn := range conns {
-			conn.Close()
-		}
-	}
-	wantNothingLeft(t, before)
 }
 
 func TestPendingAcceptEnds(t *testing.T) {
