@@ -580,11 +580,7 @@ func (a Answer) Close() Answer {
 func (a Answer) Reset() Answer {
 	return a.add("Reset", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
-		conn := lowest(c.conn)
-		if l, ok := conn.(interface{ SetLinger(int) error }); ok {
-			l.SetLinger(0)
-		}
-		conn.Close()
+		reset(c.conn)
 	})
 }
 
@@ -599,14 +595,6 @@ func closeWrite(conn net.Conn) (err error) {
 		err = closeWrite(upper.NetConn())
 	}
 	return err
-}
-
-// lowest returns the connection that conn uses, such as the TCP connection below TLS.
-func lowest(conn net.Conn) net.Conn {
-	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		return lowest(upper.NetConn())
-	}
-	return conn
 }
 
 // Response returns the text of a response of HTTP/1.1. The fields are of the form
@@ -935,66 +923,59 @@ func (w *responseWriter) forget() {
 // deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection.
 // In a bubble of testing/synctest, time passes while they wait.
 type MemoryListener struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	queue   []*memoryEnd
-	dialed  int
-	err     error // net.ErrClosed after Close
+	mu     sync.Mutex
+	queued sync.Cond
+	queue  []*memoryConn // dialed and not accepted
+	dialed int
+	closed bool
 }
 
 // A memoryAddr is the address of a MemoryListener or, with a number, of a client.
-type memoryAddr struct{ name string }
+type memoryAddr string
 
 // Network implements [net.Addr].
-func (a *memoryAddr) Network() string { return "memory" }
+func (memoryAddr) Network() string { return "memory" }
 
 // String implements [net.Addr].
-func (a *memoryAddr) String() string { return a.name }
-
-var memoryListenerAddr = &memoryAddr{"memory"}
+func (a memoryAddr) String() string { return string(a) }
 
 // Addr returns an address whose network and text are "memory".
-func (l *MemoryListener) Addr() net.Addr { return memoryListenerAddr }
-
-func (l *MemoryListener) lock() {
-	l.mu.Lock()
-	l.changed.L = &l.mu
-}
+func (l *MemoryListener) Addr() net.Addr { return memoryAddr("memory") }
 
 // DialContext returns a new connection to the listener, which need not have called
 // Accept yet. It does not use network and address, so that it can be the DialContext of
 // an http.Transport. It fails when ctx is done or the listener is closed.
 func (l *MemoryListener) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	l.lock()
+	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := ctx.Err()
-	if l.err != nil {
+	if l.closed {
 		err = os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	}
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "memory", Addr: l.Addr(), Err: err}
 	}
 	l.dialed++
-	addr := &memoryAddr{"memory:" + strconv.Itoa(l.dialed)}
-	link := new(memoryLink)
-	link.changed.L = &link.mu
-	client := &memoryEnd{link: link, local: addr, remote: l.Addr()}
-	server := &memoryEnd{link: link, local: l.Addr(), remote: addr, peer: client}
+	addr := memoryAddr("memory:" + strconv.Itoa(l.dialed))
+	changed := sync.NewCond(new(sync.Mutex))
+	client := &memoryConn{changed: changed, local: addr, remote: l.Addr()}
+	server := &memoryConn{changed: changed, local: l.Addr(), remote: addr, peer: client}
 	client.peer = server
 	l.queue = append(l.queue, server)
-	l.changed.Signal()
+	l.queued.Signal()
 	return client, nil
 }
 
 // Accept waits for a connection.
 func (l *MemoryListener) Accept() (net.Conn, error) {
-	l.lock()
+	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.queue) == 0 && l.err == nil {
-		l.changed.Wait()
+	l.queued.L = &l.mu
+	for len(l.queue) == 0 && !l.closed {
+		l.queued.Wait()
 	}
-	if l.err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: l.Addr(), Err: l.err}
+	if l.closed {
+		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: l.Addr(), Err: net.ErrClosed}
 	}
 	conn := l.queue[0]
 	l.queue = l.queue[1:]
@@ -1004,45 +985,39 @@ func (l *MemoryListener) Accept() (net.Conn, error) {
 // Close makes Accept and DialContext fail, and resets the connections that were not
 // accepted. The others stay.
 func (l *MemoryListener) Close() error {
-	l.lock()
+	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, conn := range l.queue {
-		conn.SetLinger(0)
-		conn.Close()
+		reset(conn)
 	}
-	l.queue, l.err = nil, net.ErrClosed
-	l.changed.Broadcast()
+	l.queue, l.closed = nil, true
+	l.queued.Broadcast()
 	return nil
 }
 
-// A memoryLink is what both ends of a connection share.
-type memoryLink struct {
-	mu      sync.Mutex
-	changed sync.Cond
-}
+// A memoryConn is one end of a connection.
+type memoryConn struct {
+	changed       *sync.Cond // of both ends; its L protects what follows
+	peer          *memoryConn
+	local, remote net.Addr
 
-// A memoryEnd is one end of a connection. It is protected by link.mu.
-type memoryEnd struct {
-	link             *memoryLink
-	peer             *memoryEnd
-	local, remote    net.Addr
 	in               bytes.Buffer // sent by the peer and not read yet
-	last             error        // what Read returns after that; nil while the peer can send
-	err              error        // net.ErrClosed after Close
-	farewell         error        // what Close makes the peer's end; nil means io.EOF
+	readErr          error        // of Read after that; nil while the peer can send
+	writeErr         error        // of Write; net.ErrClosed after Close
+	reset            bool         // Close resets the connection
 	reading, writing memoryDeadline
 }
 
 const memoryBuffer = 64 << 10
 
 // LocalAddr implements [net.Conn].
-func (c *memoryEnd) LocalAddr() net.Addr { return c.local }
+func (c *memoryConn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr implements [net.Conn].
-func (c *memoryEnd) RemoteAddr() net.Addr { return c.remote }
+func (c *memoryConn) RemoteAddr() net.Addr { return c.remote }
 
 // fail wraps an error as those of TCP connections are.
-func (c *memoryEnd) fail(op string, err error) error {
+func (c *memoryConn) fail(op string, err error) error {
 	if errno, ok := err.(syscall.Errno); ok {
 		err = os.NewSyscallError(op, errno)
 	}
@@ -1050,113 +1025,103 @@ func (c *memoryEnd) fail(op string, err error) error {
 }
 
 // Read implements [net.Conn].
-func (c *memoryEnd) Read(p []byte) (int, error) {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
+func (c *memoryConn) Read(p []byte) (int, error) {
+	c.changed.L.Lock()
+	defer c.changed.L.Unlock()
 	for {
 		switch {
-		case c.err != nil:
-			return 0, c.fail("read", c.err)
 		case c.reading.expired():
 			return 0, c.fail("read", os.ErrDeadlineExceeded)
-		case len(p) == 0:
-			return 0, nil
-		case c.in.Len() > 0:
-			c.link.changed.Broadcast()
+		case c.in.Len() > 0 || len(p) == 0:
+			c.changed.Broadcast()
 			return c.in.Read(p)
-		case c.last == io.EOF:
+		case c.readErr == io.EOF:
 			return 0, io.EOF
-		case c.last != nil:
-			return 0, c.fail("read", c.last)
+		case c.readErr != nil:
+			return 0, c.fail("read", c.readErr)
 		}
-		c.link.changed.Wait()
+		c.changed.Wait()
 	}
 }
 
 // Write implements [net.Conn].
-func (c *memoryEnd) Write(p []byte) (n int, err error) {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
+func (c *memoryConn) Write(p []byte) (n int, err error) {
+	c.changed.L.Lock()
+	defer c.changed.L.Unlock()
 	for {
 		switch {
-		case c.err != nil:
-			return n, c.fail("write", c.err)
-		case c.last != nil && c.last != io.EOF:
-			return n, c.fail("write", c.last)
-		case c.peer.last != nil || c.peer.err != nil:
-			return n, c.fail("write", syscall.EPIPE)
+		case c.writeErr != nil:
+			return n, c.fail("write", c.writeErr)
 		case c.writing.expired():
 			return n, c.fail("write", os.ErrDeadlineExceeded)
 		}
 		m := min(len(p)-n, memoryBuffer-c.peer.in.Len())
 		c.peer.in.Write(p[n : n+m])
-		c.link.changed.Broadcast()
+		c.changed.Broadcast()
 		if n += m; n == len(p) {
 			return n, nil
 		}
-		c.link.changed.Wait()
+		c.changed.Wait()
 	}
+}
+
+// change calls f, unless c is closed, and wakes the calls that wait.
+func (c *memoryConn) change(op string, f func()) error {
+	c.changed.L.Lock()
+	defer c.changed.L.Unlock()
+	if c.writeErr == net.ErrClosed {
+		return c.fail(op, net.ErrClosed)
+	}
+	f()
+	c.changed.Broadcast()
+	return nil
 }
 
 // CloseWrite makes the peer read io.EOF after what was sent.
-func (c *memoryEnd) CloseWrite() error {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	if c.err != nil {
-		return c.fail("close", c.err)
-	}
-	c.peer.last = cmp.Or(c.peer.last, io.EOF)
-	c.link.changed.Broadcast()
-	return nil
+func (c *memoryConn) CloseWrite() error {
+	return c.change("close", func() {
+		c.writeErr = cmp.Or(c.writeErr, error(syscall.EPIPE))
+		c.peer.readErr = cmp.Or(c.peer.readErr, io.EOF)
+	})
 }
 
 // SetLinger with 0 makes Close reset the connection. Other values change nothing.
-func (c *memoryEnd) SetLinger(sec int) error {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	if c.farewell = nil; sec == 0 {
-		c.farewell = syscall.ECONNRESET
-	}
-	return nil
+func (c *memoryConn) SetLinger(sec int) error {
+	return c.change("set", func() { c.reset = sec == 0 })
 }
 
 // Close implements [net.Conn].
-func (c *memoryEnd) Close() error {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	if c.err != nil {
-		return c.fail("close", c.err)
-	}
-	c.reading.set(time.Time{}, nil)
-	c.writing.set(time.Time{}, nil)
-	c.err = net.ErrClosed
-	c.peer.last = cmp.Or(c.farewell, c.peer.last, io.EOF)
-	c.in = bytes.Buffer{}
-	c.link.changed.Broadcast()
-	return nil
+func (c *memoryConn) Close() error {
+	return c.change("close", func() {
+		c.readErr, c.writeErr = net.ErrClosed, net.ErrClosed
+		c.in = bytes.Buffer{}
+		c.reading, c.writing = memoryDeadline{}, memoryDeadline{}
+		switch {
+		case c.peer.writeErr == net.ErrClosed:
+		case c.reset:
+			c.peer.readErr, c.peer.writeErr = syscall.ECONNRESET, syscall.ECONNRESET
+		default:
+			c.peer.readErr, c.peer.writeErr = io.EOF, syscall.EPIPE
+		}
+	})
 }
 
 // SetDeadline implements [net.Conn].
-func (c *memoryEnd) SetDeadline(t time.Time) error {
+func (c *memoryConn) SetDeadline(t time.Time) error {
 	return cmp.Or(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // SetReadDeadline implements [net.Conn].
-func (c *memoryEnd) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.reading, t) }
+func (c *memoryConn) SetReadDeadline(t time.Time) error {
+	return c.change("set", func() { c.reading.set(t, c.wake) })
+}
 
 // SetWriteDeadline implements [net.Conn].
-func (c *memoryEnd) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.writing, t) }
-
-func (c *memoryEnd) setDeadline(d *memoryDeadline, t time.Time) error {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	if c.err != nil {
-		return c.fail("set", c.err)
-	}
-	d.set(t, c.link)
-	c.link.changed.Broadcast()
-	return nil
+func (c *memoryConn) SetWriteDeadline(t time.Time) error {
+	return c.change("set", func() { c.writing.set(t, c.wake) })
 }
+
+func (c *memoryConn) wake() { c.change("", func() {}) }
 
 // A memoryDeadline is a deadline of reads or writes. The zero value is none.
 type memoryDeadline struct {
@@ -1164,21 +1129,16 @@ type memoryDeadline struct {
 	timer *time.Timer
 }
 
-func (d *memoryDeadline) set(t time.Time, link *memoryLink) {
+// set changes the deadline. When it passes, wake is called.
+func (d *memoryDeadline) set(t time.Time, wake func()) {
 	if d.timer != nil {
 		d.timer.Stop()
 	}
 	d.at, d.timer = t, nil
 	if wait := time.Until(t); wait > 0 {
 		d.at = time.Now().Add(wait) // by the clock of the timer
-		d.timer = time.AfterFunc(wait, link.wake)
+		d.timer = time.AfterFunc(wait, wake)
 	}
 }
 
 func (d *memoryDeadline) expired() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
-
-func (l *memoryLink) wake() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.changed.Broadcast()
-}
