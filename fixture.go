@@ -11,6 +11,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strconv"
@@ -39,45 +40,42 @@ type TB interface {
 // NewHandler is set, its handlers answer the requests that no Reply is for. Log lines
 // are passed to Logf unless Stderr is set.
 //
-// Nothing waits forever: Close ends every answer. The methods may be called from
-// anywhere, also from a handler.
+// Nothing waits forever: Close ends every answer. The methods may be called from any
+// goroutine.
 type Fixture struct {
 	ThreadingHTTPServer
 
 	loopback net.Listener // that of NewFixture, which Listener may have replaced
 	output   *testOutput  // nil without a TB
 	started  sync.Once
-	closed   sync.Once
-	ended    sync.Once
-	closing  chan struct{} // closed by Close
-	served   chan struct{} // closed when ServeForever has returned
 
-	lock     sync.Mutex    // protects the following
-	changed  chan struct{} // closed, and replaced, when open or requests changes
-	replies  map[string]*reply
+	lock     sync.Mutex // protects the following
+	changed  sync.Cond  // signals changes of the following
+	served   bool       // ServeForever has returned
+	ended    bool       // a Close has ended
+	replies  map[string][]turn
 	accepts  []turn // of connections to come
-	numbered int    // connections so far
-	open     map[*fixtureConn]struct{}
-	hijacked []net.Conn // connections whose handlers have returned
+	conns    []*fixtureConn
 	requests []*Request
 	taken    int // requests that Next has returned
 }
 
-// A reply holds the answers of one call of Reply or Accept.
-type reply struct {
-	answers []Answer
-	caller  string // such as "Reply at client_test.go:31"
-	given   int
-}
-
-// A turn is the answer of a reply whose turn it is.
+// A turn is an answer that was set, and has a name for messages, such as "answer 2 of 3
+// of the Reply at client_test.go:31". The zero value is none.
 type turn struct {
 	answer Answer
-	name   string // such as "answer 2 of 3 of the Reply at client_test.go:31"; "" if there is none
+	name   string
 }
 
-func (r *reply) turn(i int) turn {
-	return turn{r.answers[i], fmt.Sprintf("answer %d of %d of the %s", i+1, len(r.answers), r.caller)}
+// turns returns the answers of a call of Reply or Accept, whose name is method and which
+// calls this function.
+func turns(method string, answers []Answer) []turn {
+	_, file, line, _ := runtime.Caller(2)
+	list := make([]turn, len(answers))
+	for i, a := range answers {
+		list[i] = turn{a, fmt.Sprintf("answer %d of %d of the %s at %s:%d", i+1, len(answers), method, path.Base(file), line)}
+	}
+	return list
 }
 
 // NewFixture returns a fixture that listens on a free port of the loopback interface.
@@ -94,14 +92,8 @@ func NewFixture(t TB) *Fixture {
 	if err != nil {
 		panic(listenError("the loopback interface", err))
 	}
-	f := &Fixture{
-		loopback: l,
-		closing:  make(chan struct{}),
-		served:   make(chan struct{}),
-		changed:  make(chan struct{}),
-		replies:  make(map[string]*reply),
-		open:     make(map[*fixtureConn]struct{}),
-	}
+	f := &Fixture{loopback: l, replies: make(map[string][]turn)}
+	f.changed.L = &f.lock
 	f.Listener = l
 	if t != nil {
 		f.output = &testOutput{t: t}
@@ -118,24 +110,21 @@ func (f *Fixture) start() {
 	f.started.Do(func() {
 		f.fixture = f
 		if f.NewHandler == nil {
-			f.NewHandler = func() Handler {
-				h := new(fixtureHandler)
-				h.ProtocolVersion = "HTTP/1.1"
-				return h
-			}
+			f.NewHandler = func() Handler { return &fixtureHandler{BaseRequestHandler{ProtocolVersion: "HTTP/1.1"}} }
 		}
 		if f.Stderr == nil && f.output != nil {
 			f.Stderr = f.output
 		}
 		f.prepare()
+		context.AfterFunc(f.ctx, f.wake)
 		go func() {
 			if err := f.ServeForever(); err != ErrServerClosed {
 				f.errorf("httpserver: the fixture accepts no more connections: %v", err)
 			}
 			f.lock.Lock()
 			defer f.lock.Unlock()
-			close(f.served)
-			f.change()
+			f.served = true
+			f.changed.Broadcast()
 		}()
 	})
 }
@@ -164,13 +153,10 @@ func (f *Fixture) Addr() net.Addr {
 func (f *Fixture) Reply(requests string, answers ...Answer) {
 	f.start()
 	checkRequests(requests)
+	list := turns("Reply", answers)
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	if len(answers) == 0 {
-		delete(f.replies, requests)
-		return
-	}
-	f.replies[requests] = &reply{answers: slices.Clone(answers), caller: caller("Reply")}
+	f.replies[requests] = list
 }
 
 // checkRequests panics if no request can match the first argument of a Reply.
@@ -185,23 +171,15 @@ func checkRequests(requests string) {
 	}
 }
 
-// caller describes the call of a method, which calls it.
-func caller(method string) string {
-	_, file, line, _ := runtime.Caller(2)
-	return method + " at " + file[strings.LastIndexByte(file, '/')+1:] + ":" + strconv.Itoa(line)
-}
-
 // Accept sets answers to new connections, which are given in turn before anything is
 // read of them. A connection whose answer does not end it is then served like any
 // other, and so are the connections that follow.
 func (f *Fixture) Accept(answers ...Answer) {
 	f.start()
-	r := &reply{answers: slices.Clone(answers), caller: caller("Accept")}
+	list := turns("Accept", answers)
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	for i := range answers {
-		f.accepts = append(f.accepts, r.turn(i))
-	}
+	f.accepts = append(f.accepts, list...)
 }
 
 // choose returns the answer to a request.
@@ -213,9 +191,9 @@ func (f *Fixture) choose(command, target string) turn {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	for _, key := range []string{command + " " + path, path, command, ""} {
-		if r := f.replies[key]; r != nil {
-			r.given++
-			return r.turn(min(r.given, len(r.answers)) - 1)
+		if list := f.replies[key]; len(list) > 0 {
+			f.replies[key] = list[min(1, len(list)-1):]
+			return list[0]
 		}
 	}
 	return turn{}
@@ -227,43 +205,48 @@ func (f *Fixture) choose(command, target string) turn {
 // error says what each connection is doing.
 func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 	f.start()
-	for {
-		f.lock.Lock()
-		changed := f.changed
-		if f.taken < len(f.requests) {
-			defer f.lock.Unlock()
-			f.taken++
-			return f.requests[f.taken-1], nil
-		}
-		f.lock.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, f.noRequest(ctx.Err())
-		case <-f.closing:
-			return nil, f.noRequest(ErrServerClosed)
-		}
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.wait(ctx, func() bool { return f.taken < len(f.requests) || f.ctx.Err() != nil })
+	if f.taken < len(f.requests) {
+		f.taken++
+		return f.requests[f.taken-1], nil
+	}
+	list := f.describe()
+	return nil, fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s",
+		f.taken, len(list), cmp.Or(ctx.Err(), ErrServerClosed), strings.Join(append([]string{""}, list...), "\n\t"))
+}
+
+// wait returns when done is true or ctx is done. The caller holds f.lock.
+func (f *Fixture) wait(ctx context.Context, done func() bool) {
+	defer context.AfterFunc(ctx, f.wake)()
+	for !done() && ctx.Err() == nil {
+		f.changed.Wait()
 	}
 }
 
-func (f *Fixture) noRequest(err error) error {
+func (f *Fixture) wake() {
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	list := strings.Join(append([]string{""}, f.describe()...), "\n\t")
-	return fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s", f.taken, len(f.open), err, list)
+	f.changed.Broadcast()
 }
 
-// describe returns what each connection is doing. The caller holds f.lock.
+// open returns the connections that are being served. The caller holds f.lock.
+func (f *Fixture) open() (conns []*fixtureConn) {
+	for _, c := range f.conns {
+		if !c.ended {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
+// describe returns what each of them is doing. The caller holds f.lock.
 func (f *Fixture) describe() (list []string) {
-	for _, c := range f.connections() {
+	for _, c := range f.open() {
 		list = append(list, c.String())
 	}
 	return list
-}
-
-// connections returns the open connections in order. The caller holds f.lock.
-func (f *Fixture) connections() []*fixtureConn {
-	return slices.SortedFunc(maps.Keys(f.open), func(a, b *fixtureConn) int { return a.number - b.number })
 }
 
 // Requests returns the requests recorded so far, followed by those that handlers are
@@ -273,8 +256,8 @@ func (f *Fixture) Requests() []*Request {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	requests := slices.Clone(f.requests)
-	for _, c := range f.connections() {
-		if c.handler != nil && c.request != nil {
+	for _, c := range f.open() {
+		if c.handled && c.receiving() {
 			r := *c.request
 			r.Raw, r.Body = c.received(), string(c.body)
 			requests = append(requests, &r)
@@ -288,89 +271,47 @@ const stuckTime = 5 * time.Second
 
 // Close ends all answers, closes all connections, and waits until nothing runs any more.
 // It does not wait for clients. Handlers and functions given to [Answer.Do] have five
-// seconds to return; those that take longer fail the test. Called by one of them, Close
-// does not wait. The error is that of closing Listener.
+// seconds to return; those that take longer fail the test, and so one that closes the
+// fixture itself does so in a goroutine. The error is that of closing Listener.
 func (f *Fixture) Close() error {
 	f.start()
-	f.closed.Do(func() {
-		f.shut.Store(true)
-		close(f.closing)
-		f.stop()
-		f.lock.Lock()
-		conns := f.hijacked
-		for c := range f.open {
-			conns = append(conns, c.conn)
-		}
-		f.lock.Unlock()
-		for _, conn := range conns {
-			lowest(conn).Close()
-		}
-		f.ThreadingHTTPServer.Close()
-		f.loopback.Close()
-	})
-	if !calledByServer() {
-		f.ended.Do(f.awaitEnd)
+	f.shut.Store(true)
+	f.cancel(ErrServerClosed)
+	f.stop()
+	f.lock.Lock()
+	for _, c := range f.conns {
+		lowest(c.conn).Close()
 	}
+	f.lock.Unlock()
+	f.ThreadingHTTPServer.Close()
+	f.loopback.Close()
+	f.awaitEnd()
 	return f.closeErr
-}
-
-// calledByServer reports whether this goroutine is one that Close would wait for.
-func calledByServer() bool {
-	var callers [32]uintptr
-	for skip := 2; ; skip += len(callers) {
-		n := runtime.Callers(skip, callers[:])
-		for _, pc := range callers[:n] {
-			_, method, _ := strings.Cut(runtime.FuncForPC(pc-1).Name(), "httpserver.(*HTTPServer).")
-			if method == "serve" || method == "serveConn" || method == "finish" {
-				return true
-			}
-		}
-		if n < len(callers) {
-			return false
-		}
-	}
 }
 
 // awaitEnd waits until all goroutines have ended, and reports those that do not. Nothing
 // is written to the test after that.
 func (f *Fixture) awaitEnd() {
-	if f.output != nil {
-		defer f.output.end()
-	}
-	timer := time.NewTimer(stuckTime)
-	defer timer.Stop()
-	for {
-		f.lock.Lock()
-		changed, ended := f.changed, len(f.open) == 0 && isClosed(f.served)
-		f.lock.Unlock()
-		if ended {
-			return
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			f.reportStuck()
-			return
-		}
-	}
-}
-
-func (f *Fixture) reportStuck() {
+	ctx, cancel := context.WithTimeout(context.Background(), stuckTime)
+	defer cancel()
 	f.lock.Lock()
-	stuck := f.describe()
-	f.lock.Unlock()
-	if len(stuck) == 0 {
-		stuck = append(stuck, "Accept of the Listener, or a hook of the server")
+	f.wait(ctx, func() bool { return f.ended || f.served && len(f.open()) == 0 })
+	var stuck []string
+	if !f.ended {
+		stuck = f.describe()
+		if !f.served {
+			stuck = append(stuck, "ServeForever")
+		}
 	}
+	f.ended = true
+	f.changed.Broadcast()
+	f.lock.Unlock()
 	for _, s := range stuck {
 		f.errorf("httpserver: the fixture was closed %v ago, and this has not returned: %s", stuckTime, s)
 	}
-}
-
-// change wakes the callers of Next and Close. The caller holds f.lock.
-func (f *Fixture) change() {
-	close(f.changed)
-	f.changed = make(chan struct{})
+	if f.output != nil {
+		f.output.end()
+	}
 }
 
 func (f *Fixture) errorf(format string, args ...any) {
@@ -384,16 +325,9 @@ func (f *Fixture) errorf(format string, args ...any) {
 // unanswered fails the test because of a request.
 func (f *Fixture) unanswered(conn int, requestLine string) {
 	f.lock.Lock()
-	var others []string
-	for _, requests := range slices.Sorted(maps.Keys(f.replies)) {
-		others = append(others, fmt.Sprintf("%q (%s)", requests, f.replies[requests].caller))
-	}
+	others := slices.Sorted(maps.Keys(f.replies))
 	f.lock.Unlock()
-	there := "there is no Reply at all"
-	if len(others) > 0 {
-		there = "there are answers to " + strings.Join(others, ", ")
-	}
-	f.errorf("httpserver: connection %d: nobody answers %q; %s", conn, requestLine, there)
+	f.errorf("httpserver: connection %d: nobody answers %q; there are replies to %q", conn, requestLine, others)
 }
 
 // A testOutput passes on log lines and failures to a test until that is over.
@@ -412,7 +346,6 @@ func (o *testOutput) report(method func(TB, string, ...any), format string, args
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.t != nil {
-		o.t.Helper()
 		method(o.t, format, args...)
 	}
 }
@@ -456,17 +389,20 @@ type Request struct {
 // then the steps follow. A body that is malformed gets a 400 instead. After the last
 // step the connection is used for the next request unless the client asked for its
 // end: the bytes sent do not matter.
-type Answer struct{ steps []step }
+type Answer struct {
+	steps []step
+	body  *int64 // how much of the body is read; nil means all
+}
 
 // A step is one step of an Answer. It is the last one if the connection has failed.
 type step struct {
 	name string
-	run  func(*fixtureConn) // nil for Read, which is done before
-	size int64              // of Read
+	run  func(*fixtureConn)
 }
 
 func (a Answer) add(name string, run func(*fixtureConn)) Answer {
-	return Answer{append(slices.Clip(a.steps), step{name: name, run: run})}
+	a.steps = append(slices.Clip(a.steps), step{name, run})
+	return a
 }
 
 // Send returns an Answer that sends exactly these bytes, in one write.
@@ -482,8 +418,11 @@ func (a Answer) Send(s string) Answer {
 // Drip sends s a byte at a time, with a pause between them.
 func (a Answer) Drip(s string, pause time.Duration) Answer {
 	return a.add("Drip "+strconv.Itoa(len(s))+" bytes", func(c *fixtureConn) {
-		for i := 0; i < len(s) && c.h.out.failure() == nil; i++ {
-			if i > 0 && !c.f.pause(pause) {
+		for i := range len(s) {
+			if i > 0 {
+				waitFor(c, time.After(pause))
+			}
+			if c.failed() {
 				return
 			}
 			c.h.out.WriteString(s[i : i+1])
@@ -493,31 +432,20 @@ func (a Answer) Drip(s string, pause time.Duration) Answer {
 
 // Pause waits for d.
 func (a Answer) Pause(d time.Duration) Answer {
-	return a.add("Pause "+d.String(), func(c *fixtureConn) {
-		c.f.pause(d)
-	})
-}
-
-// pause reports whether d has passed without a Close.
-func (f *Fixture) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-f.closing:
-		return false
-	}
+	return a.add("Pause "+d.String(), func(c *fixtureConn) { waitFor(c, time.After(d)) })
 }
 
 // Wait waits until c is closed or has a value to receive. A nil c waits for Close.
 func (a Answer) Wait(c <-chan struct{}) Answer {
-	return a.add("Wait", func(fc *fixtureConn) {
-		select {
-		case <-c:
-		case <-fc.f.closing:
-		}
-	})
+	return a.add("Wait", func(fc *fixtureConn) { waitFor(fc, c) })
+}
+
+// waitFor waits until a value can be received, or the fixture is closed.
+func waitFor[T any](c *fixtureConn, value <-chan T) {
+	select {
+	case <-value:
+	case <-c.f.ctx.Done():
+	}
 }
 
 // Read, which can only be the first step, reads at most n bytes of the request's body
@@ -528,15 +456,9 @@ func (a Answer) Read(n int64) Answer {
 	if len(a.steps) > 0 {
 		panic("httpserver: Answer.Read is not the first step")
 	}
-	return Answer{[]step{{name: "Read " + strconv.FormatInt(n, 10) + " bytes", size: n}}}
-}
-
-// bodySize returns how much of the request's body is to be read.
-func (a Answer) bodySize() int64 {
-	if len(a.steps) > 0 && a.steps[0].run == nil {
-		return a.steps[0].size
-	}
-	return math.MaxInt64
+	a = a.add("Read "+strconv.FormatInt(n, 10)+" bytes", func(*fixtureConn) {})
+	a.body = &n
+	return a
 }
 
 // Do calls f with the handler of the connection. All its methods can be used, as in a
@@ -561,15 +483,15 @@ func (a Answer) CloseWrite() Answer {
 
 // Close is a last step that ends the connection. The client gets what was sent before,
 // and then the end (FIN), even if it is still sending: what it sends is read and dropped
-// for up to two seconds.
+// until it closes its side or has sent nothing for two seconds.
 func (a Answer) Close() Answer {
 	return a.add("Close", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
 		conn := lowest(c.conn)
 		if closeWrite(c.h.Connection) == nil {
-			c.finish()
-			conn.SetReadDeadline(time.Now().Add(lingerTime))
-			io.Copy(io.Discard, conn)
+			c.end()
+			c.h.state.linger = lingerTime
+			c.h.state.readOn(conn)
 		}
 		conn.Close()
 	})
@@ -608,7 +530,7 @@ func Response(code int, body string, fields ...string) string {
 		panic(fmt.Sprintf("httpserver: Response: a response with code %d has no body", code))
 	}
 	phrase, _, _ := StatusText(code)
-	text := fmt.Appendf(nil, "HTTP/1.1 %03d %s\r\n", code, phrase)
+	head := fmt.Sprintf("HTTP/1.1 %03d %s\r\n", code, phrase)
 	framed := noBody
 	for _, line := range fields {
 		field, ok := parseField(line)
@@ -616,12 +538,12 @@ func Response(code int, body string, fields ...string) string {
 			panic(fmt.Sprintf("httpserver: Response: %q is not a field", line))
 		}
 		framed = framed || field.is("Content-Length") || field.is("Transfer-Encoding")
-		text = append(append(text, line...), "\r\n"...)
+		head += line + "\r\n"
 	}
 	if !framed {
-		text = fmt.Appendf(text, "Content-Length: %d\r\n", len(body))
+		head += fmt.Sprintf("Content-Length: %d\r\n", len(body))
 	}
-	return string(append(append(text, "\r\n"...), body...))
+	return head + "\r\n" + body
 }
 
 // A fixtureConn is what a [Fixture] knows about a connection. A nil one is that of a
@@ -638,18 +560,12 @@ type fixtureConn struct {
 	raw     []byte // received since the previous request
 	unread  int    // bytes at its end that were not parsed yet
 	body    []byte
-	request *Request      // the one being answered, until it is recorded
-	done    chan struct{} // its Done; nil between requests
-	handler Handler       // that answers it, if it is not the fixture
-
-	// For String.
-
-	client net.Addr
-	line   string // the request line; "" between requests
-	doing  string
-	turn   turn
-	step   int
-	since  time.Time
+	request *Request      // the one being answered; nil between requests
+	done    chan struct{} // its Done
+	handled bool          // a handler answers it
+	doing   string        // what is done since that time
+	since   time.Time
+	ended   bool // the connection is not served any more
 }
 
 // connect returns a new connection. It is called in the order in which they are accepted.
@@ -659,29 +575,25 @@ func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 	}
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	f.numbered++
-	c := &fixtureConn{f: f, number: f.numbered, conn: conn}
+	c := &fixtureConn{f: f, number: len(f.conns) + 1, conn: conn}
 	if len(f.accepts) > 0 {
 		c.first, f.accepts = f.accepts[0], f.accepts[1:]
 	}
-	f.open[c] = struct{}{}
-	c.begin("waiting for a request")
+	f.conns = append(f.conns, c)
+	c.begin(awaitingRequest)
 	return c
 }
 
 // disconnect is called when the connection is no longer served.
-func (c *fixtureConn) disconnect(hijacked bool) {
+func (c *fixtureConn) disconnect() {
 	if c == nil {
 		return
 	}
+	c.end()
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.end()
-	delete(c.f.open, c)
-	if hijacked {
-		c.f.hijacked = append(c.f.hijacked, c.conn)
-	}
-	c.f.change()
+	c.h, c.ended = nil, true
+	c.f.changed.Broadcast()
 }
 
 // accept performs the answer of an Accept. It reports whether to serve the connection.
@@ -689,9 +601,7 @@ func (c *fixtureConn) accept(h *BaseRequestHandler) bool {
 	if c == nil {
 		return true
 	}
-	c.f.lock.Lock()
-	c.h, c.client = h, h.ClientAddress
-	c.f.lock.Unlock()
+	c.h = h
 	if c.first.name != "" {
 		h.body.reset(&h.in, 0)
 		c.run(c.first)
@@ -720,7 +630,7 @@ func (c *fixtureConn) receiveBody(p []byte, b *bodyReader) {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.unread = len(b.conn.buffered())
-	if c.request == nil {
+	if !c.receiving() {
 		return
 	}
 	c.body = append(c.body, p...)
@@ -729,7 +639,6 @@ func (c *fixtureConn) receiveBody(p []byte, b *bodyReader) {
 	case io.EOF:
 		c.record(nil)
 	default:
-		c.unread = 0
 		c.record(b.err)
 	}
 }
@@ -739,14 +648,9 @@ func (c *fixtureConn) refuse(err error) {
 	if c == nil {
 		return
 	}
-	if e, ok := err.(*statusError); ok {
-		phrase, _, _ := StatusText(e.code)
-		err = &statusError{e.code, cmp.Or(e.message, phrase), e.explain}
-	}
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.take()
-	c.unread = 0
 	c.record(err)
 }
 
@@ -754,7 +658,7 @@ func (c *fixtureConn) refuse(err error) {
 func (c *fixtureConn) take() {
 	h := c.h
 	c.unread = len(h.in.buffered())
-	c.line, c.done = h.RequestLine, make(chan struct{})
+	c.done, c.handled = make(chan struct{}), false
 	c.request = &Request{
 		Conn: c.number, RequestLine: h.RequestLine, Command: h.Command, Path: h.Path,
 		RequestVersion: h.RequestVersion, Headers: slices.Clone(h.Headers), Done: c.done,
@@ -762,18 +666,24 @@ func (c *fixtureConn) take() {
 	c.begin("reading the body")
 }
 
+// receiving reports whether the request was not recorded yet. The caller holds f.lock.
+func (c *fixtureConn) receiving() bool { return c.request != nil && c.request.Raw == "" }
+
 // received returns what was read of the request. The caller holds f.lock.
 func (c *fixtureConn) received() string { return string(c.raw[:len(c.raw)-c.unread]) }
 
-// record records the request, unless that was done. The caller holds f.lock.
+// record records the request, unless that was done. Whatever has come belongs to one
+// that is malformed. The caller holds f.lock.
 func (c *fixtureConn) record(err error) {
-	if c.request == nil {
+	if !c.receiving() {
 		return
+	}
+	if err != nil {
+		c.unread = 0
 	}
 	c.request.Raw, c.request.Body, c.request.Err = c.received(), string(c.body), err
 	c.f.requests = append(c.f.requests, c.request)
-	c.request = nil
-	c.f.change()
+	c.f.changed.Broadcast()
 }
 
 // finish is called when an answer has ended.
@@ -781,53 +691,43 @@ func (c *fixtureConn) finish() {
 	if c == nil {
 		return
 	}
+	c.end()
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.unread = len(c.h.in.buffered())
-	c.end()
-	if c.begin("waiting for a request"); c.h.out.failure() == net.ErrClosed {
-		c.begin("closed, until the client has closed its side")
-	}
+	c.begin(awaitingRequest)
 }
 
-// end closes Done of the request, after recording it if that was not done. The caller
-// holds f.lock.
+// end closes Done of the request, after recording it if that was not done.
 func (c *fixtureConn) end() {
-	if c.done != nil {
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	if c.request != nil {
 		c.record(nil)
 		close(c.done)
 	}
 	c.raw, c.body = slices.Clone(c.raw[len(c.raw)-c.unread:]), nil
-	c.done, c.handler, c.line = nil, nil, ""
+	c.request = nil
 }
 
+const awaitingRequest = "waiting for a request"
+
 // begin sets what the connection is doing from now on. The caller holds f.lock.
-func (c *fixtureConn) begin(what string) {
-	c.doing, c.turn, c.since = what, turn{}, time.Now()
-}
+func (c *fixtureConn) begin(what string) { c.doing, c.since = what, time.Now() }
 
 // String returns what the connection is doing. The caller holds f.lock.
 func (c *fixtureConn) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "connection %d", c.number)
-	if c.client != nil && hostOf(c.client) != "-" {
-		fmt.Fprintf(&b, " from %s", c.client)
+	s := fmt.Sprintf("connection %d", c.number)
+	if c.request != nil {
+		s += fmt.Sprintf(", %q", c.request.RequestLine)
 	}
-	if c.done != nil {
-		fmt.Fprintf(&b, ", %q", c.line)
-	}
-	b.WriteString(": ")
-	if c.turn.name != "" {
-		fmt.Fprintf(&b, "%s, step %d of %d: ", c.turn.name, c.step, len(c.turn.answer.steps))
-	}
-	fmt.Fprintf(&b, "%s, for %v", c.doing, time.Since(c.since).Round(time.Millisecond))
+	s += fmt.Sprintf(": %s, for %v", c.doing, time.Since(c.since).Round(time.Millisecond))
 	switch {
-	case c.request != nil:
-		fmt.Fprintf(&b, "; %d bytes of the body have come", len(c.body))
-	case c.done == nil && c.unread > 0:
-		fmt.Fprintf(&b, "; of that, %d bytes have come: %.80q", c.unread, c.raw[len(c.raw)-c.unread:])
+	case c.receiving():
+		s += fmt.Sprintf("; %d bytes of the body have come", len(c.body))
+	case c.request == nil && c.unread > 0:
+		s += fmt.Sprintf("; of that, %d bytes have come: %.80q", c.unread, c.raw[len(c.raw)-c.unread:])
 	}
-	return b.String()
+	return s
 }
 
 // answer answers the request whose head was read. It reports whether it did, or left it
@@ -844,7 +744,7 @@ func (c *fixtureConn) answer() bool {
 	defer func(version string) { h.ProtocolVersion = version }(h.ProtocolVersion)
 	h.ProtocolVersion = "HTTP/1.1"
 	h.CloseConnection = !h.wantsMore()
-	c.readBody(t.answer.bodySize())
+	c.readBody(t.answer.body)
 	switch {
 	case h.body.err != nil && h.body.err != io.EOF:
 		h.broken = true
@@ -867,7 +767,7 @@ func (c *fixtureConn) leave(t turn) bool {
 	if _, own := self.(*fixtureHandler); own || t.name != "" {
 		return false
 	}
-	c.handler = self
+	c.handled = true
 	c.begin(fmt.Sprintf("being answered by a %T", self))
 	if c.h.body.err != nil {
 		c.record(nil)
@@ -875,11 +775,13 @@ func (c *fixtureConn) leave(t turn) bool {
 	return true
 }
 
-// readBody reads at most size bytes of the request's body, and records the request.
-func (c *fixtureConn) readBody(size int64) {
-	h := c.h
-	h.expects = h.wantsContinue()
-	if h.expects && size > 0 {
+// readBody reads the request's body, as far as an Answer says, and records the request.
+func (c *fixtureConn) readBody(limit *int64) {
+	h, size := c.h, int64(math.MaxInt64)
+	if limit != nil {
+		size = *limit
+	}
+	if h.expects = h.wantsContinue(); h.expects && size > 0 {
 		h.expects = false
 		h.out.WriteString(Response(100, ""))
 	}
@@ -889,6 +791,9 @@ func (c *fixtureConn) readBody(size int64) {
 	c.record(nil)
 }
 
+// failed reports whether nothing can be sent any more.
+func (c *fixtureConn) failed() bool { return c.f.ctx.Err() != nil || c.h.out.failure() != nil }
+
 // run performs the steps of an answer.
 func (c *fixtureConn) run(t turn) {
 	h := c.h
@@ -896,16 +801,13 @@ func (c *fixtureConn) run(t turn) {
 	h.RFile = io.MultiReader(bytes.NewReader(c.body), h.RFile)
 	h.Self().LogMessage("%q on connection %d: %s", h.RequestLine, c.number, t.name)
 	for i, s := range t.answer.steps {
-		if isClosed(c.f.closing) || h.out.failure() != nil {
+		if c.failed() {
 			break
 		}
 		c.f.lock.Lock()
-		c.begin(s.name)
-		c.turn, c.step = t, i+1
+		c.begin(fmt.Sprintf("%s, step %d of %d: %s", t.name, i+1, len(t.answer.steps), s.name))
 		c.f.lock.Unlock()
-		if s.run != nil {
-			s.run(c)
-		}
+		s.run(c)
 	}
 	h.out.forget()
 }

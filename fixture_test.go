@@ -402,8 +402,8 @@ func TestFixtureUnanswered(t *testing.T) {
 	f.Reply("/elsewhere", text(""))
 	w.ask(t, getText("/missing"))
 	want := []string{
-		`^httpserver: connection 1: nobody answers "POST /missing\?x HTTP/1.1"; there is no Reply at all$`,
-		`^httpserver: connection 1: nobody answers "GET /missing HTTP/1.1"; there are answers to "/elsewhere" \(Reply at fixture_test.go:\d+\), "GET /there" \(Reply at fixture_test.go:\d+\)$`,
+		`^httpserver: connection 1: nobody answers "POST /missing\?x HTTP/1.1"; there are replies to \[\]$`,
+		`^httpserver: connection 1: nobody answers "GET /missing HTTP/1.1"; there are replies to \["/elsewhere" "GET /there"\]$`,
 	}
 	matchAll(t, record.failures(), want)
 	if r := next(t, f); r.Body != "body" {
@@ -759,9 +759,9 @@ func TestFixtureStuck(t *testing.T) {
 		}
 		const prefix = `^httpserver: the fixture was closed 5s ago, and this has not returned: `
 		matchAll(t, record.failures(), []string{
-			prefix + `connection 1 from memory:1, "POST /do HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Do, for 1m5s$`,
-			prefix + `connection 2 from memory:2, "GET /handler HTTP/1.1": being answered by a \*httpserver_test.stuck, for 1m5s$`,
-			prefix + `connection 3 from memory:3: answer 1 of 1 of the Accept at fixture_test.go:\d+, step 1 of 1: Do, for 1m5s$`,
+			prefix + `connection 1, "POST /do HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Do, for 1m5s$`,
+			prefix + `connection 2, "GET /handler HTTP/1.1": being answered by a \*httpserver_test.stuck, for 1m5s$`,
+			prefix + `connection 3: answer 1 of 1 of the Accept at fixture_test.go:\d+, step 1 of 1: Do, for 1m5s$`,
 		})
 		begin = time.Now()
 		f.Close()
@@ -777,29 +777,22 @@ func TestFixtureStuck(t *testing.T) {
 	})
 }
 
-// closer is a handler that closes its fixture.
-type closer struct {
-	httpserver.BaseRequestHandler
-	f *httpserver.Fixture
-}
-
-func (h *closer) DoGET() { h.f.Close() }
-
+// What ends the server from within does not wait for itself.
 func TestFixtureCloseFromHandler(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(f *httpserver.Fixture){
 		"Do": func(f *httpserver.Fixture) {
-			f.Reply("", httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { f.Close() }))
+			f.Reply("/", httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { go f.Close() }))
 		},
 		"Accept": func(f *httpserver.Fixture) {
-			f.Accept(httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { f.Close() }))
+			f.Accept(httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { go f.Close() }))
 		},
-		"handler": func(f *httpserver.Fixture) { f.NewHandler = func() httpserver.Handler { return &closer{f: f} } },
-		"hook":    func(f *httpserver.Fixture) { f.VerifyRequest = func(net.Conn) bool { f.Close(); return true } },
+		"hook": func(f *httpserver.Fixture) { f.VerifyRequest = func(net.Conn) bool { go f.Close(); return true } },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f, _ := inMemory(t)
 			set(f)
+			f.Reply("GET", text(""))
 			w := dialFixture(t, f)
 			begin := time.Now()
 			io.WriteString(w, getText("/"))
@@ -810,6 +803,23 @@ func TestFixtureCloseFromHandler(t *testing.T) {
 			}
 		})
 	}
+}
+
+// deaf is a listener whose Accept does not end.
+type deaf struct{ httpserver.MemoryListener }
+
+func (*deaf) Close() error { return nil }
+
+func TestFixtureStuckListener(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		record, l := new(testRecord), new(deaf)
+		f := httpserver.NewFixture(record)
+		f.Listener = l
+		f.Close()
+		matchAll(t, record.failures(), []string{`^httpserver: the fixture was closed 5s ago, and this has not returned: ServeForever$`})
+		l.MemoryListener.Close()
+	})
 }
 
 // The error of Next says what every connection is doing.
@@ -836,13 +846,13 @@ func TestFixtureNext(t *testing.T) {
 		}
 		matchAll(t, strings.Split(err.Error(), "\n"), []string{
 			`^httpserver: no request after the first 4, on 7 open connections: context deadline exceeded$`,
-			`^	connection 1 from memory:1: waiting for a request, for 1.007s$`,
-			`^	connection 2 from memory:2: waiting for a request, for 1.006s$`,
-			`^	connection 3 from memory:3: waiting for a request, for 1.005s$`,
-			`^	connection 4 from memory:4, "GET /slow HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Pause 1h0m0s, for 1.004s$`,
-			`^	connection 5 from memory:5: waiting for a request, for 1.003s; of that, 9 bytes have come: "GET /\\x1b HT"$`,
-			`^	connection 6 from memory:6, "PUT / HTTP/1.1": reading the body, for 1.002s; 4 bytes of the body have come$`,
-			`^	connection 7 from memory:7: closed, until the client has closed its side, for 1.001s$`,
+			`^	connection 1: waiting for a request, for 1.007s$`,
+			`^	connection 2: waiting for a request, for 1.006s$`,
+			`^	connection 3: waiting for a request, for 1.005s$`,
+			`^	connection 4, "GET /slow HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Pause 1h0m0s, for 1.004s$`,
+			`^	connection 5: waiting for a request, for 1.003s; of that, 9 bytes have come: "GET /\\x1b HT"$`,
+			`^	connection 6, "PUT / HTTP/1.1": reading the body, for 1.002s; 4 bytes of the body have come$`,
+			`^	connection 7: answer 1 of 1 of the Reply at fixture_test.go:\d+, step 2 of 2: Close, for 1.001s$`,
 		})
 		f.Close()
 		next(t, f) // the two that Close has cut
@@ -872,7 +882,7 @@ func TestFixtureLog(t *testing.T) {
 	defer f.Close()
 	f.Stderr = output
 	dialFixture(t, f).ask(t, getText("/"))
-	if log := output.String(); !strings.Contains(log, "httpserver: connection 1: nobody answers \"GET / HTTP/1.1\"; there is no Reply at all\n") {
+	if log := output.String(); !strings.Contains(log, "httpserver: connection 1: nobody answers \"GET / HTTP/1.1\"; there are replies to []\n") {
 		t.Errorf("log: %s", log)
 	}
 }

@@ -852,7 +852,7 @@ func (s *HTTPServer) unregister(state *connState) {
 // remove removes a connection. The caller holds s.mu.
 func (s *HTTPServer) remove(state *connState) {
 	delete(s.conns, state)
-	state.fixture.disconnect(state.hijacked)
+	state.fixture.disconnect()
 	if !state.hijacked {
 		s.active--
 		s.checkDrained()
