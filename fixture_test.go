@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io"
 	"net"
 	"net/http"
@@ -117,6 +119,30 @@ func next(t *testing.T, f *httpserver.Fixture) *httpserver.Request {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// A program that tests with a fixture gets nothing with it that it did not ask for.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files ", err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imported := range file.Imports {
+			switch imported.Path.Value {
+			case `"testing"`, `"net/http"`, `"reflect"`, `"unsafe"`, `"crypto/tls"`:
+				t.Errorf("%s imports %s", name, imported.Path.Value)
+			}
+		}
+	}
 }
 
 // Rule 1.
@@ -241,6 +267,74 @@ func TestFixtureOrder(t *testing.T) {
 			t.Errorf("recorded %+v", r)
 		}
 	})
+}
+
+// Rule 2: a request is recorded before its steps, and done after them.
+func TestFixtureDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := inMemory(t)
+		f.Reply("", httpserver.Send(ok).Pause(time.Hour).Close())
+		begin := time.Now()
+		w := dialFixture(t, f)
+		io.WriteString(w, getText("/"))
+		r := next(t, f)
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("recorded after %v", took)
+		}
+		<-r.Done
+		if took := time.Since(begin); took != time.Hour {
+			t.Errorf("done after %v", took)
+		}
+		if got, err := io.ReadAll(w.r); string(got) != ok || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+// A watchedListener keeps what is written to its connections, write by write.
+type watchedListener struct {
+	httpserver.MemoryListener
+	writes chan string
+}
+
+func (l *watchedListener) Accept() (net.Conn, error) {
+	conn, err := l.MemoryListener.Accept()
+	return watchedConn{conn, l.writes}, err
+}
+
+type watchedConn struct {
+	net.Conn
+	writes chan<- string
+}
+
+func (c watchedConn) Write(p []byte) (int, error) {
+	c.writes <- string(p)
+	return c.Conn.Write(p)
+}
+
+// A Send is one write, and each byte of a Drip another.
+func TestFixtureWrites(t *testing.T) {
+	t.Parallel()
+	l := &watchedListener{writes: make(chan string, 100)}
+	f := httpserver.NewFixture(t)
+	f.Listener = l
+	f.Reply("", httpserver.Send(ok+ok).Send("").Send("x\r\n\x00\xff").Drip("abc", 0).Close())
+	conn, err := l.DialContext(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(conn, getText("/"))
+	io.Copy(io.Discard, conn)
+	want := []string{ok + ok, "x\r\n\x00\xff", "a", "b", "c"}
+	for i := range want {
+		if got := <-l.writes; got != want[i] {
+			t.Errorf("write %d is %q, want %q", i+1, got, want[i])
+		}
+	}
+	if len(l.writes) > 0 {
+		t.Errorf("another write of %q", <-l.writes)
+	}
 }
 
 // Rule 3.
@@ -427,6 +521,7 @@ func matchAll(t *testing.T, got, want []string) {
 // Rule 5: what is malformed is recorded whole, and answered as ever.
 func TestFixtureMalformed(t *testing.T) {
 	t.Parallel()
+	plain, _ := start(t, func() httpserver.Handler { return &httpserver.BaseRequestHandler{ProtocolVersion: "HTTP/1.1"} }, nil)
 	for _, c := range []struct {
 		name, request, err, response string
 		end                          bool // the client ends its side then
@@ -454,8 +549,15 @@ func TestFixtureMalformed(t *testing.T) {
 			if c.end {
 				w.Conn.(interface{ CloseWrite() error }).CloseWrite()
 			}
-			if got, err := io.ReadAll(w.r); !strings.Contains(string(got), c.response) || err != nil {
+			got, err := io.ReadAll(w.r)
+			if !strings.HasPrefix(string(got), "HTTP/1.1 "+c.response+" ") || err != nil {
 				t.Errorf("response %.50q, %v", got, err)
+			}
+			if strings.HasPrefix(c.err, c.response) { // else it is in the body
+				want := exchange(t, plain.Addr(), getText("/")+c.request) // after a 501
+				if !strings.HasSuffix(withoutDate(want), withoutDate(string(got))) {
+					t.Errorf("got  %q\nwant %q", got, want)
+				}
 			}
 			r := next(t, f)
 			if want := "httpserver: " + c.err; r.Err == nil || r.Err.Error() != want && r.Err.Error() != c.err {
@@ -678,6 +780,21 @@ func TestFixtureAccept(t *testing.T) {
 		if r := f.Requests(); r[len(r)-1].Conn != i+1 {
 			t.Errorf("connection %d, not %d", r[len(r)-1].Conn, i+1)
 		}
+	}
+}
+
+// Before a TLS handshake, too, a connection can end.
+func TestFixtureAcceptTLS(t *testing.T) {
+	t.Parallel()
+	f, dial := networks["tls in memory"](t)
+	f.Reply("", text("served"))
+	f.Accept(httpserver.Answer{}.Close(), httpserver.Answer{}.Reset())
+	for _, want := range []error{io.EOF, syscall.ECONNRESET, nil} {
+		conn := dial()
+		if err := conn.(*tls.Conn).Handshake(); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		conn.Close()
 	}
 }
 
@@ -1293,6 +1410,21 @@ func testConn(t *testing.T, pair func() (net.Conn, net.Conn)) {
 			t.Error(err)
 		}
 		server.Close()
+	})
+	t.Run("close by the peer", func(t *testing.T) {
+		client, server := pair()
+		defer client.Close()
+		written := make(chan error)
+		go func() { _, err := client.Write(make([]byte, 64<<20)); written <- err }()
+		io.ReadFull(server, p) // the Write has begun, and more than its beginning does not fit
+		server.SetReadDeadline(time.Unix(1, 0))
+		server.Close()
+		if err := <-written; !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) && runtime.GOOS != "windows" {
+			t.Error(err)
+		}
+		if _, err := server.Read(p); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
 	})
 	t.Run("reset", func(t *testing.T) {
 		client, server := pair()
