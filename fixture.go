@@ -36,8 +36,9 @@ type TB interface {
 // that [Fixture.Reply] and [Fixture.Accept] tell it to, when they tell it to, and
 // records the requests it gets, malformed ones included.
 //
-// Listener, NewHandler and Stderr may be set until the first method is called. If
-// NewHandler is set, its handlers answer the requests that no Reply is for. Log lines
+// Listener, NewHandler and Stderr may be set until the first method is called: Listener
+// to a [MemoryListener] or, for a server with TLS, to tls.NewListener(f.Listener, config).
+// If NewHandler is set, its handlers answer the requests that no Reply is for. Log lines
 // are passed to Logf unless Stderr is set.
 //
 // Nothing waits forever: Close ends every answer. The methods may be called from any
@@ -129,8 +130,9 @@ func (f *Fixture) start() {
 	})
 }
 
-// URL returns a URL of the fixture, such as "http://127.0.0.1:8000"; see
-// [HTTPServer.URL]. Clients can connect when it returns.
+// URL returns a URL of the fixture, such as "http://127.0.0.1:8000", or
+// "http://localhost" in memory; see [HTTPServer.URL]. With TLS, a URL is "https://" and
+// the text of Addr. Clients can connect when it returns.
 func (f *Fixture) URL() string {
 	f.start()
 	return f.ThreadingHTTPServer.URL()
@@ -361,9 +363,7 @@ type Request struct {
 	Conn int    // number of its connection, from 1
 	Raw  string // every byte of it, as received
 
-	// The following fields are those of BaseRequestHandler, as far as the request could
-	// be parsed.
-
+	// The request as in a BaseRequestHandler, as far as it could be parsed:
 	RequestLine    string
 	Command        string
 	Path           string
@@ -382,7 +382,14 @@ type Request struct {
 
 // An Answer is what a [Fixture] does about a request, step by step. Its methods return
 // an Answer with one more step and leave the old one as it is. The zero Answer sends
-// nothing.
+// nothing. What is sent is text: with ok := Response(200, "hello"), these answers send a
+// response, break off in its body, stall there until c is closed, and end the connection
+// after a response when c is closed:
+//
+//	Send(ok)
+//	Send(ok[:40]).Close()
+//	Send(ok[:40]).Wait(c).Send(ok[40:])
+//	Send(ok).Wait(c).Close()
 //
 // The answer is chosen when the head of the request has been read. Then its body is
 // read, after a 100 Continue if the client waits for one, and the request is recorded;
@@ -449,9 +456,10 @@ func waitFor[T any](c *fixtureConn, value <-chan T) {
 }
 
 // Read, which can only be the first step, reads at most n bytes of the request's body
-// in place of all of it. If n is 0, no 100 Continue is sent either. Before the connection
-// is used for another request, the rest of the body is skipped, as it is after a
-// handler. In the Answer of an Accept, Read does nothing.
+// in place of all of it. Before the connection is used for another request, the rest is
+// skipped, as it is after a handler. If n is 0, no 100 Continue is sent; a client that
+// waits for it gets the answer in its place, and then the end of the connection. In the
+// Answer of an Accept, Read does nothing.
 func (a Answer) Read(n int64) Answer {
 	if len(a.steps) > 0 {
 		panic("httpserver: Answer.Read is not the first step")
@@ -822,8 +830,13 @@ func (w *responseWriter) forget() {
 
 // A MemoryListener is a network in memory: DialContext connects to Accept. Its zero
 // value is ready to use. Connections have a buffer of 64 KiB in each direction,
-// deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection.
-// In a bubble of testing/synctest, time passes while they wait.
+// deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection. Inside
+// synctest.Test, hours pass at once while everything waits. A [Fixture] f and its client
+// meet there by
+//
+//	l := new(MemoryListener)
+//	f.Listener = l
+//	client := &http.Client{Transport: &http.Transport{DialContext: l.DialContext}}
 type MemoryListener struct {
 	mu     sync.Mutex
 	queued sync.Cond
