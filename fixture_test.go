@@ -76,19 +76,19 @@ type wire struct {
 
 func dialFixture(t *testing.T, f *httpserver.Fixture) *wire {
 	t.Helper()
-	var conn net.Conn
-	var err error
-	f.Addr()
-	if l, ok := f.Listener.(*httpserver.MemoryListener); ok {
-		conn, err = l.DialContext(t.Context(), "", "")
-	} else {
-		conn, err = net.Dial(f.Addr().Network(), f.Addr().String())
-	}
+	f.Addr() // begins to serve
+	conn := dialMemory(t, f.Listener.(*httpserver.MemoryListener))
+	return &wire{conn, bufio.NewReader(conn)}
+}
+
+func dialMemory(t *testing.T, l *httpserver.MemoryListener) net.Conn {
+	t.Helper()
+	conn, err := l.DialContext(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &wire{conn, bufio.NewReader(conn)}
+	return conn
 }
 
 // ask sends a request and returns the status and the body of its response.
@@ -145,6 +145,18 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// wantPanic calls f, which has to panic with a text that begins in this way.
+func wantPanic(t *testing.T, begin string, f func()) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		if v := fmt.Sprint(recover()); !strings.HasPrefix(v, begin) {
+			t.Errorf("panics with %q, want %q", v, begin)
+		}
+	}()
+	f()
+}
+
 // Rule 1.
 func TestFixtureReply(t *testing.T) {
 	t.Parallel()
@@ -186,14 +198,7 @@ func TestFixtureReply(t *testing.T) {
 		t.Errorf("on another connection: %q", got)
 	}
 	for _, requests := range []string{" ", "GET ", "GET  /x", "/x?y", "GET /x#y", " /x", "GET /x HTTP/1.1", "a:b"} {
-		func() {
-			defer func() {
-				if v := fmt.Sprint(recover()); !strings.HasPrefix(v, "httpserver: Reply(") {
-					t.Errorf("Reply(%q): %s", requests, v)
-				}
-			}()
-			f.Reply(requests, text(""))
-		}()
+		wantPanic(t, "httpserver: Reply(", func() { f.Reply(requests, text("")) })
 	}
 }
 
@@ -320,10 +325,7 @@ func TestFixtureWrites(t *testing.T) {
 	f := httpserver.NewFixture(t)
 	f.Listener = l
 	f.Reply("", httpserver.Send(ok+ok).Send("").Send("x\r\n\x00\xff").Drip("abc", 0).Close())
-	conn, err := l.DialContext(t.Context(), "", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := dialMemory(t, &l.MemoryListener)
 	io.WriteString(conn, getText("/"))
 	io.Copy(io.Discard, conn)
 	want := []string{ok + ok, "x\r\n\x00\xff", "a", "b", "c"}
@@ -465,13 +467,7 @@ var networks = map[string]func(t *testing.T) (f *httpserver.Fixture, dial func()
 		l := new(httpserver.MemoryListener)
 		f := httpserver.NewFixture(t)
 		f.Listener = tls.NewListener(l, certificate())
-		return f, func() net.Conn {
-			conn, err := l.DialContext(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
-		}
+		return f, func() net.Conn { return tls.Client(dialMemory(t, l), &tls.Config{InsecureSkipVerify: true}) }
 	},
 }
 
@@ -1308,10 +1304,7 @@ func TestMemoryListenerConn(t *testing.T) {
 			return client, server
 		},
 		"memory": func() (net.Conn, net.Conn) {
-			client, err := memory.DialContext(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := dialMemory(t, memory)
 			server, err := memory.Accept()
 			if err != nil {
 				t.Fatal(err)
@@ -1456,10 +1449,7 @@ func TestMemoryListenerClose(t *testing.T) {
 		l.Close()
 		wg.Wait()
 		var unused httpserver.MemoryListener
-		conn, err := unused.DialContext(t.Context(), "", "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := dialMemory(t, &unused)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := unused.DialContext(ctx, "", ""); !errors.Is(err, context.Canceled) {
@@ -1486,12 +1476,7 @@ func TestAnswerIsImmutable(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	}
-	defer func() {
-		if recover() == nil {
-			t.Error("Read is allowed after Send")
-		}
-	}()
-	common.Read(1)
+	wantPanic(t, "httpserver: Answer.Read is not the first step", func() { common.Read(1) })
 }
 
 func TestFixtureResponse(t *testing.T) {
@@ -1517,14 +1502,7 @@ func TestFixtureResponse(t *testing.T) {
 		func() { httpserver.Response(200, "", "X") },
 		func() { httpserver.Response(200, "", "X: a\r\nY: b") },
 	} {
-		func() {
-			defer func() {
-				if v := fmt.Sprint(recover()); !strings.HasPrefix(v, "httpserver: Response: ") {
-					t.Error(v)
-				}
-			}()
-			f()
-		}()
+		wantPanic(t, "httpserver: Response: ", f)
 	}
 }
 
