@@ -49,6 +49,7 @@ type Fixture struct {
 	loopback net.Listener // that of NewFixture, which Listener may have replaced
 	output   *testOutput  // nil without a TB
 	started  sync.Once
+	others   turn // to requests that no Reply is for; none if NewHandler was set
 
 	lock     sync.Mutex // protects the following
 	changed  sync.Cond  // signals changes of the following
@@ -72,9 +73,10 @@ type turn struct {
 // calls this function.
 func turns(method string, answers []Answer) []turn {
 	_, file, line, _ := runtime.Caller(2)
+	call := fmt.Sprintf("%s at %s:%d", method, path.Base(file), line)
 	list := make([]turn, len(answers))
 	for i, a := range answers {
-		list[i] = turn{a, fmt.Sprintf("answer %d of %d of the %s at %s:%d", i+1, len(answers), method, path.Base(file), line)}
+		list[i] = turn{a, fmt.Sprintf("answer %d of %d of the %s", i+1, len(answers), call)}
 	}
 	return list
 }
@@ -103,15 +105,13 @@ func NewFixture(t TB) *Fixture {
 	return f
 }
 
-// fixtureHandler serves the connections of a Fixture whose NewHandler was not set.
-type fixtureHandler struct{ BaseRequestHandler }
-
 // start begins to serve. Every method calls it.
 func (f *Fixture) start() {
 	f.started.Do(func() {
 		f.fixture = f
 		if f.NewHandler == nil {
-			f.NewHandler = func() Handler { return &fixtureHandler{BaseRequestHandler{ProtocolVersion: "HTTP/1.1"}} }
+			f.NewHandler = func() Handler { return &BaseRequestHandler{ProtocolVersion: "HTTP/1.1"} }
+			f.others = turn{Answer{}.Do(f.unanswered), "no answer"}
 		}
 		if f.Stderr == nil && f.output != nil {
 			f.Stderr = f.output
@@ -198,7 +198,7 @@ func (f *Fixture) choose(command, target string) turn {
 			return list[0]
 		}
 	}
-	return turn{}
+	return f.others
 }
 
 // Next waits for a request and returns it. Each request is returned once, in the order
@@ -325,11 +325,13 @@ func (f *Fixture) errorf(format string, args ...any) {
 }
 
 // unanswered fails the test because of a request.
-func (f *Fixture) unanswered(conn int, requestLine string) {
+func (f *Fixture) unanswered(h *BaseRequestHandler) {
 	f.lock.Lock()
-	others := slices.Sorted(maps.Keys(f.replies))
+	replies := slices.Sorted(maps.Keys(f.replies))
 	f.lock.Unlock()
-	f.errorf("httpserver: connection %d: nobody answers %q; there are replies to %q", conn, requestLine, others)
+	f.errorf("httpserver: connection %d: nobody answers %q; there are replies to %q",
+		h.in.fixture.number, h.RequestLine, replies)
+	h.SendError(501, "Nobody answers this request", "")
 }
 
 // A testOutput passes on log lines and failures to a test until that is over.
@@ -491,7 +493,7 @@ func (a Answer) CloseWrite() Answer {
 
 // Close is a last step that ends the connection. The client gets what was sent before,
 // and then the end (FIN), even if it is still sending: what it sends is read and dropped
-// until it closes its side or has sent nothing for two seconds.
+// for a while, as by [HTTPServer.ShutdownRequest].
 func (a Answer) Close() Answer {
 	return a.add("Close", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
@@ -753,14 +755,10 @@ func (c *fixtureConn) answer() bool {
 	h.ProtocolVersion = "HTTP/1.1"
 	h.CloseConnection = !h.wantsMore()
 	c.readBody(t.answer.body)
-	switch {
-	case h.body.err != nil && h.body.err != io.EOF:
+	if h.body.err != nil && h.body.err != io.EOF {
 		h.broken = true
 		h.Self().SendError(400, "Bad request body", "")
-	case t.name == "":
-		c.f.unanswered(c.number, h.RequestLine)
-		h.Self().SendError(501, "Nobody answers this request", "")
-	default:
+	} else {
 		c.run(t)
 	}
 	return true
@@ -771,12 +769,11 @@ func (c *fixtureConn) leave(t turn) bool {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.take()
-	self := c.h.Self()
-	if _, own := self.(*fixtureHandler); own || t.name != "" {
+	if t.name != "" {
 		return false
 	}
 	c.handled = true
-	c.begin(fmt.Sprintf("being answered by a %T", self))
+	c.begin(fmt.Sprintf("being answered by a %T", c.h.Self()))
 	if c.h.body.err != nil {
 		c.record(nil)
 	}

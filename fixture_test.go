@@ -1037,6 +1037,9 @@ func TestFixtureShutdown(t *testing.T) {
 	if err := <-shut; err != nil {
 		t.Error(err)
 	}
+	if r, err := f.Next(t.Context()); !errors.Is(err, httpserver.ErrServerClosed) {
+		t.Errorf("then came %v, %v", r, err)
+	}
 }
 
 // Requests read the same however they are split, and nothing of them is lost.
