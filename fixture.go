@@ -219,7 +219,7 @@ func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 		f.taken, len(list), cmp.Or(ctx.Err(), ErrServerClosed), strings.Join(append([]string{""}, list...), "\n\t"))
 }
 
-// wait returns when done is true or ctx is done. The caller holds f.lock.
+// wait returns when done returns true or ctx is done. The caller holds f.lock.
 func (f *Fixture) wait(ctx context.Context, done func() bool) {
 	defer context.AfterFunc(ctx, f.wake)()
 	for !done() && ctx.Err() == nil {
@@ -243,7 +243,7 @@ func (f *Fixture) open() (conns []*fixtureConn) {
 	return conns
 }
 
-// describe returns what each of them is doing. The caller holds f.lock.
+// describe returns what each open connection is doing. The caller holds f.lock.
 func (f *Fixture) describe() (list []string) {
 	for _, c := range f.open() {
 		list = append(list, c.String())
@@ -535,13 +535,12 @@ func closeWrite(conn net.Conn) (err error) {
 // panics if a field is malformed, or if the code is one whose responses have no body and
 // there is one.
 func Response(code int, body string, fields ...string) string {
-	noBody := code < 200 || code == 204 || code == 304
-	if noBody && body != "" {
+	framed := code < 200 || code == 204 || code == 304
+	if framed && body != "" {
 		panic(fmt.Sprintf("httpserver: Response: a response with code %d has no body", code))
 	}
 	phrase, _, _ := StatusText(code)
 	head := fmt.Sprintf("HTTP/1.1 %03d %s\r\n", code, phrase)
-	framed := noBody
 	for _, line := range fields {
 		field, ok := parseField(line)
 		if !ok {
@@ -682,8 +681,8 @@ func (c *fixtureConn) receiving() bool { return c.request != nil && c.request.Ra
 // received returns what was read of the request. The caller holds f.lock.
 func (c *fixtureConn) received() string { return string(c.raw[:len(c.raw)-c.unread]) }
 
-// record records the request, unless that was done. Whatever has come belongs to one
-// that is malformed. The caller holds f.lock.
+// record records the request, unless that was done. All bytes that have come belong to
+// a request that is malformed. The caller holds f.lock.
 func (c *fixtureConn) record(err error) {
 	if !c.receiving() {
 		return

@@ -915,7 +915,7 @@ func (c *connState) close(conn net.Conn) {
 	}
 }
 
-// reset closes the lowest connection so that the client gets an error.
+// reset closes the connection that conn uses so that the client gets an error (RST).
 func reset(conn net.Conn) {
 	conn = lowest(conn)
 	if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
