@@ -248,6 +248,16 @@ func startCGI(t testing.TB, set func(*httpserver.CGIHandler)) (*httpserver.Threa
 	}, nil)
 }
 
+// startCGISite serves the scripts of a site, on HTTP/1.0.
+func startCGISite(t testing.TB, site string, asServer bool) (*httpserver.ThreadingHTTPServer, *logBuffer) {
+	t.Helper()
+	return start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory, h.RunAsServer = site, asServer
+		return h
+	}, nil)
+}
+
 // ask sends a request on a connection of its own and reads the response to its end. The
 // client does not end its side.
 func ask(t testing.TB, addr net.Addr, request string) string {
@@ -419,11 +429,7 @@ func TestCGIIgnoringCase(t *testing.T) {
 	if err := os.Symlink("cgi-bin", filepath.Join(site, "CGI-BIN")); err != nil { // which is similar
 		t.Skip("this file system ignores case")
 	}
-	s, _ := start(t, func() httpserver.Handler {
-		h := new(httpserver.CGIHandler)
-		h.Directory, h.RunAsServer = site, true
-		return h
-	}, nil)
+	s, _ := startCGISite(t, site, true)
 	if answer := ask(t, s.Addr(), "GET /CGI-BIN/plain HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 403 ") {
 		t.Errorf("got %.300q", answer)
 	}
@@ -607,11 +613,7 @@ func TestCGINobody(t *testing.T) {
 	t.Parallel()
 	site := nobodySite(t, "id", "#!/bin/sh\necho X: y; echo; id -u; id -G; echo said >/dev/stderr\n")
 	for _, asServer := range []bool{false, true} {
-		s, log := start(t, func() httpserver.Handler {
-			h := new(httpserver.CGIHandler)
-			h.Directory, h.RunAsServer = site, asServer
-			return h
-		}, nil)
+		s, log := startCGISite(t, site, asServer)
 		_, body := fields(ask(t, s.Addr(), "GET /cgi-bin/id HTTP/1.0\r\n\r\n"))
 		ids := strings.Fields(body)
 		if len(ids) < 2 || (ids[0] == "0") != asServer || !asServer && (len(ids) != 2 || ids[1] == "0") {
@@ -748,11 +750,7 @@ func TestCGILanguages(t *testing.T) {
 			if err := writeExecutable(filepath.Join(site, "cgi-bin", "script"), "#!"+program+"\n"+c.text); err != nil {
 				t.Fatal(err)
 			}
-			s, log := start(t, func() httpserver.Handler {
-				h := new(httpserver.CGIHandler)
-				h.Directory, h.RunAsServer = site, true
-				return h
-			}, nil)
+			s, log := startCGISite(t, site, true)
 			head, body := fields(ask(t, s.Addr(), "POST /cgi-bin/script?q=x HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\na=1"))
 			head = strings.ReplaceAll(head, "|X-Powered-By: PHP/", "\x00")
 			head, powered, _ := strings.Cut(head, "\x00")

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"httpserver"
 )
 
 // This file tests scripts on Windows, where the extension tells what can be run.
@@ -31,11 +29,7 @@ func TestCGIOnWindows(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, _ := start(t, func() httpserver.Handler {
-		h := new(httpserver.CGIHandler)
-		h.Directory = site
-		return h
-	}, nil)
+	s, _ := startCGISite(t, site, false)
 	for request, want := range map[string]string{
 		"GET /cgi-bin/args.exe?a+b%22c HTTP/1.0\r\n\r\n":                    `200 OK|Content-Type: text/plain: ["a" "b\"c"]`,
 		"GET /CGI-BIN/ARGS.EXE?a HTTP/1.0\r\n\r\n":                          `200 OK|Content-Type: text/plain: ["a"]`,

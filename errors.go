@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -53,7 +54,8 @@ type statusError struct {
 
 // Error returns the code and the message.
 func (e *statusError) Error() string {
-	return fmt.Sprintf("httpserver: %d %s", e.code, e.message)
+	phrase, _, _ := StatusText(e.code)
+	return fmt.Sprintf("httpserver: %d %s", e.code, cmp.Or(e.message, phrase))
 }
 
 // outOfResources reports whether err means that the system has run out of

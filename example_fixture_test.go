@@ -3,11 +3,13 @@ package httpserver_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
@@ -294,6 +296,27 @@ func ExampleFixture() {
 	// 500 sorry
 	// 200 hello from /too
 	// 3 requests
+}
+
+// The certificate is that of a server of httptest, which also makes a client that trusts
+// it.
+func ExampleFixture_tls() {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	f := httpserver.NewFixture(nil)
+	f.Listener, f.Stderr = tls.NewListener(f.Listener, certified.TLS), io.Discard
+	defer f.Close()
+
+	ok := httpserver.Response(200, "hello")
+	f.Reply("GET /", httpserver.Send(ok[:len(ok)-2]).Close())
+
+	response, err := certified.Client().Get("https://" + f.Addr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	fmt.Println(string(body), err)
+	// Output: hel unexpected EOF
 }
 
 // A test waits for what its client does meanwhile. If nothing comes, the error says what

@@ -11,6 +11,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strconv"
@@ -35,49 +36,49 @@ type TB interface {
 // that [Fixture.Reply] and [Fixture.Accept] tell it to, when they tell it to, and
 // records the requests it gets, malformed ones included.
 //
-// Listener, NewHandler and Stderr may be set until the first method is called. If
-// NewHandler is set, its handlers answer the requests that no Reply is for. Log lines
+// Listener, NewHandler and Stderr may be set until the first method is called: Listener
+// to a [MemoryListener] or, for a server with TLS, to tls.NewListener(f.Listener, config).
+// If NewHandler is set, its handlers answer the requests that no Reply is for. Log lines
 // are passed to Logf unless Stderr is set.
 //
-// Nothing waits forever: Close ends every answer. The methods may be called from
-// anywhere, also from a handler.
+// Nothing waits forever: Close ends every answer. The methods may be called from any
+// goroutine.
 type Fixture struct {
 	ThreadingHTTPServer
 
 	loopback net.Listener // that of NewFixture, which Listener may have replaced
 	output   *testOutput  // nil without a TB
 	started  sync.Once
-	closed   sync.Once
-	ended    sync.Once
-	closing  chan struct{} // closed by Close
-	served   chan struct{} // closed when ServeForever has returned
+	others   turn // to requests that no Reply is for; none if NewHandler was set
 
-	lock     sync.Mutex    // protects the following
-	changed  chan struct{} // closed, and replaced, when open or requests changes
-	replies  map[string]*reply
+	lock     sync.Mutex // protects the following
+	changed  sync.Cond  // signals changes of the following
+	served   bool       // ServeForever has returned
+	ended    bool       // a Close has ended
+	replies  map[string][]turn
 	accepts  []turn // of connections to come
-	numbered int    // connections so far
-	open     map[*fixtureConn]struct{}
-	hijacked []net.Conn // connections whose handlers have returned
+	conns    []*fixtureConn
 	requests []*Request
 	taken    int // requests that Next has returned
 }
 
-// A reply holds the answers of one call of Reply or Accept.
-type reply struct {
-	answers []Answer
-	caller  string // such as "Reply at client_test.go:31"
-	given   int
-}
-
-// A turn is the answer of a reply whose turn it is.
+// A turn is an answer that was set, and has a name for messages, such as "answer 2 of 3
+// of the Reply at client_test.go:31". The zero value is none.
 type turn struct {
 	answer Answer
-	name   string // such as "answer 2 of 3 of the Reply at client_test.go:31"; "" if there is none
+	name   string
 }
 
-func (r *reply) turn(i int) turn {
-	return turn{r.answers[i], fmt.Sprintf("answer %d of %d of the %s", i+1, len(r.answers), r.caller)}
+// turns returns the answers of a call of Reply or Accept, whose name is method and which
+// calls this function.
+func turns(method string, answers []Answer) []turn {
+	_, file, line, _ := runtime.Caller(2)
+	call := fmt.Sprintf("%s at %s:%d", method, path.Base(file), line)
+	list := make([]turn, len(answers))
+	for i, a := range answers {
+		list[i] = turn{a, fmt.Sprintf("answer %d of %d of the %s", i+1, len(answers), call)}
+	}
+	return list
 }
 
 // NewFixture returns a fixture that listens on a free port of the loopback interface.
@@ -94,14 +95,8 @@ func NewFixture(t TB) *Fixture {
 	if err != nil {
 		panic(listenError("the loopback interface", err))
 	}
-	f := &Fixture{
-		loopback: l,
-		closing:  make(chan struct{}),
-		served:   make(chan struct{}),
-		changed:  make(chan struct{}),
-		replies:  make(map[string]*reply),
-		open:     make(map[*fixtureConn]struct{}),
-	}
+	f := &Fixture{loopback: l, replies: make(map[string][]turn)}
+	f.changed.L = &f.lock
 	f.Listener = l
 	if t != nil {
 		f.output = &testOutput{t: t}
@@ -110,38 +105,34 @@ func NewFixture(t TB) *Fixture {
 	return f
 }
 
-// fixtureHandler serves the connections of a Fixture whose NewHandler was not set.
-type fixtureHandler struct{ BaseRequestHandler }
-
 // start begins to serve. Every method calls it.
 func (f *Fixture) start() {
 	f.started.Do(func() {
 		f.fixture = f
 		if f.NewHandler == nil {
-			f.NewHandler = func() Handler {
-				h := new(fixtureHandler)
-				h.ProtocolVersion = "HTTP/1.1"
-				return h
-			}
+			f.NewHandler = func() Handler { return &BaseRequestHandler{ProtocolVersion: "HTTP/1.1"} }
+			f.others = turn{Answer{}.Do(f.unanswered), "no answer"}
 		}
 		if f.Stderr == nil && f.output != nil {
 			f.Stderr = f.output
 		}
 		f.prepare()
+		context.AfterFunc(f.ctx, f.wake)
 		go func() {
 			if err := f.ServeForever(); err != ErrServerClosed {
 				f.errorf("httpserver: the fixture accepts no more connections: %v", err)
 			}
 			f.lock.Lock()
 			defer f.lock.Unlock()
-			close(f.served)
-			f.change()
+			f.served = true
+			f.changed.Broadcast()
 		}()
 	})
 }
 
-// URL returns a URL of the fixture, such as "http://127.0.0.1:8000"; see
-// [HTTPServer.URL]. Clients can connect when it returns.
+// URL returns a URL of the fixture, such as "http://127.0.0.1:8000", or
+// "http://localhost" in memory; see [HTTPServer.URL]. With TLS, a URL is "https://" and
+// the text of Addr. Clients can connect when it returns.
 func (f *Fixture) URL() string {
 	f.start()
 	return f.ThreadingHTTPServer.URL()
@@ -164,13 +155,10 @@ func (f *Fixture) Addr() net.Addr {
 func (f *Fixture) Reply(requests string, answers ...Answer) {
 	f.start()
 	checkRequests(requests)
+	list := turns("Reply", answers)
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	if len(answers) == 0 {
-		delete(f.replies, requests)
-		return
-	}
-	f.replies[requests] = &reply{answers: slices.Clone(answers), caller: caller("Reply")}
+	f.replies[requests] = list
 }
 
 // checkRequests panics if no request can match the first argument of a Reply.
@@ -185,23 +173,15 @@ func checkRequests(requests string) {
 	}
 }
 
-// caller describes the call of a method, which calls it.
-func caller(method string) string {
-	_, file, line, _ := runtime.Caller(2)
-	return method + " at " + file[strings.LastIndexByte(file, '/')+1:] + ":" + strconv.Itoa(line)
-}
-
 // Accept sets answers to new connections, which are given in turn before anything is
 // read of them. A connection whose answer does not end it is then served like any
 // other, and so are the connections that follow.
 func (f *Fixture) Accept(answers ...Answer) {
 	f.start()
-	r := &reply{answers: slices.Clone(answers), caller: caller("Accept")}
+	list := turns("Accept", answers)
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	for i := range answers {
-		f.accepts = append(f.accepts, r.turn(i))
-	}
+	f.accepts = append(f.accepts, list...)
 }
 
 // choose returns the answer to a request.
@@ -213,12 +193,12 @@ func (f *Fixture) choose(command, target string) turn {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	for _, key := range []string{command + " " + path, path, command, ""} {
-		if r := f.replies[key]; r != nil {
-			r.given++
-			return r.turn(min(r.given, len(r.answers)) - 1)
+		if list := f.replies[key]; len(list) > 0 {
+			f.replies[key] = list[min(1, len(list)-1):]
+			return list[0]
 		}
 	}
-	return turn{}
+	return f.others
 }
 
 // Next waits for a request and returns it. Each request is returned once, in the order
@@ -227,43 +207,48 @@ func (f *Fixture) choose(command, target string) turn {
 // error says what each connection is doing.
 func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 	f.start()
-	for {
-		f.lock.Lock()
-		changed := f.changed
-		if f.taken < len(f.requests) {
-			defer f.lock.Unlock()
-			f.taken++
-			return f.requests[f.taken-1], nil
-		}
-		f.lock.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, f.noRequest(ctx.Err())
-		case <-f.closing:
-			return nil, f.noRequest(ErrServerClosed)
-		}
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.wait(ctx, func() bool { return f.taken < len(f.requests) || f.ctx.Err() != nil })
+	if f.taken < len(f.requests) {
+		f.taken++
+		return f.requests[f.taken-1], nil
+	}
+	list := f.describe()
+	return nil, fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s",
+		f.taken, len(list), cmp.Or(ctx.Err(), ErrServerClosed), strings.Join(append([]string{""}, list...), "\n\t"))
+}
+
+// wait returns when done returns true or ctx is done. The caller holds f.lock.
+func (f *Fixture) wait(ctx context.Context, done func() bool) {
+	defer context.AfterFunc(ctx, f.wake)()
+	for !done() && ctx.Err() == nil {
+		f.changed.Wait()
 	}
 }
 
-func (f *Fixture) noRequest(err error) error {
+func (f *Fixture) wake() {
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	list := strings.Join(append([]string{""}, f.describe()...), "\n\t")
-	return fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s", f.taken, len(f.open), err, list)
+	f.changed.Broadcast()
 }
 
-// describe returns what each connection is doing. The caller holds f.lock.
+// open returns the connections that are being served. The caller holds f.lock.
+func (f *Fixture) open() (conns []*fixtureConn) {
+	for _, c := range f.conns {
+		if !c.ended {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
+// describe returns what each open connection is doing. The caller holds f.lock.
 func (f *Fixture) describe() (list []string) {
-	for _, c := range f.connections() {
+	for _, c := range f.open() {
 		list = append(list, c.String())
 	}
 	return list
-}
-
-// connections returns the open connections in order. The caller holds f.lock.
-func (f *Fixture) connections() []*fixtureConn {
-	return slices.SortedFunc(maps.Keys(f.open), func(a, b *fixtureConn) int { return a.number - b.number })
 }
 
 // Requests returns the requests recorded so far, followed by those that handlers are
@@ -273,8 +258,8 @@ func (f *Fixture) Requests() []*Request {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	requests := slices.Clone(f.requests)
-	for _, c := range f.connections() {
-		if c.handler != nil && c.request != nil {
+	for _, c := range f.open() {
+		if c.handled && c.receiving() {
 			r := *c.request
 			r.Raw, r.Body = c.received(), string(c.body)
 			requests = append(requests, &r)
@@ -288,89 +273,47 @@ const stuckTime = 5 * time.Second
 
 // Close ends all answers, closes all connections, and waits until nothing runs any more.
 // It does not wait for clients. Handlers and functions given to [Answer.Do] have five
-// seconds to return; those that take longer fail the test. Called by one of them, Close
-// does not wait. The error is that of closing Listener.
+// seconds to return; those that take longer fail the test, and so one that closes the
+// fixture itself does so in a goroutine. The error is that of closing Listener.
 func (f *Fixture) Close() error {
 	f.start()
-	f.closed.Do(func() {
-		f.shut.Store(true)
-		close(f.closing)
-		f.stop()
-		f.lock.Lock()
-		conns := f.hijacked
-		for c := range f.open {
-			conns = append(conns, c.conn)
-		}
-		f.lock.Unlock()
-		for _, conn := range conns {
-			lowest(conn).Close()
-		}
-		f.ThreadingHTTPServer.Close()
-		f.loopback.Close()
-	})
-	if !calledByServer() {
-		f.ended.Do(f.awaitEnd)
+	f.shut.Store(true)
+	f.cancel(ErrServerClosed)
+	f.stop()
+	f.lock.Lock()
+	for _, c := range f.conns {
+		lowest(c.conn).Close()
 	}
+	f.lock.Unlock()
+	f.ThreadingHTTPServer.Close()
+	f.loopback.Close()
+	f.awaitEnd()
 	return f.closeErr
-}
-
-// calledByServer reports whether this goroutine is one that Close would wait for.
-func calledByServer() bool {
-	var callers [32]uintptr
-	for skip := 2; ; skip += len(callers) {
-		n := runtime.Callers(skip, callers[:])
-		for _, pc := range callers[:n] {
-			_, method, _ := strings.Cut(runtime.FuncForPC(pc-1).Name(), "httpserver.(*HTTPServer).")
-			if method == "serve" || method == "serveConn" || method == "finish" {
-				return true
-			}
-		}
-		if n < len(callers) {
-			return false
-		}
-	}
 }
 
 // awaitEnd waits until all goroutines have ended, and reports those that do not. Nothing
 // is written to the test after that.
 func (f *Fixture) awaitEnd() {
-	if f.output != nil {
-		defer f.output.end()
-	}
-	timer := time.NewTimer(stuckTime)
-	defer timer.Stop()
-	for {
-		f.lock.Lock()
-		changed, ended := f.changed, len(f.open) == 0 && isClosed(f.served)
-		f.lock.Unlock()
-		if ended {
-			return
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			f.reportStuck()
-			return
-		}
-	}
-}
-
-func (f *Fixture) reportStuck() {
+	ctx, cancel := context.WithTimeout(context.Background(), stuckTime)
+	defer cancel()
 	f.lock.Lock()
-	stuck := f.describe()
-	f.lock.Unlock()
-	if len(stuck) == 0 {
-		stuck = append(stuck, "Accept of the Listener, or a hook of the server")
+	f.wait(ctx, func() bool { return f.ended || f.served && len(f.open()) == 0 })
+	var stuck []string
+	if !f.ended {
+		stuck = f.describe()
+		if !f.served {
+			stuck = append(stuck, "ServeForever")
+		}
 	}
+	f.ended = true
+	f.changed.Broadcast()
+	f.lock.Unlock()
 	for _, s := range stuck {
 		f.errorf("httpserver: the fixture was closed %v ago, and this has not returned: %s", stuckTime, s)
 	}
-}
-
-// change wakes the callers of Next and Close. The caller holds f.lock.
-func (f *Fixture) change() {
-	close(f.changed)
-	f.changed = make(chan struct{})
+	if f.output != nil {
+		f.output.end()
+	}
 }
 
 func (f *Fixture) errorf(format string, args ...any) {
@@ -382,18 +325,13 @@ func (f *Fixture) errorf(format string, args ...any) {
 }
 
 // unanswered fails the test because of a request.
-func (f *Fixture) unanswered(conn int, requestLine string) {
+func (f *Fixture) unanswered(h *BaseRequestHandler) {
 	f.lock.Lock()
-	var others []string
-	for _, requests := range slices.Sorted(maps.Keys(f.replies)) {
-		others = append(others, fmt.Sprintf("%q (%s)", requests, f.replies[requests].caller))
-	}
+	replies := slices.Sorted(maps.Keys(f.replies))
 	f.lock.Unlock()
-	there := "there is no Reply at all"
-	if len(others) > 0 {
-		there = "there are answers to " + strings.Join(others, ", ")
-	}
-	f.errorf("httpserver: connection %d: nobody answers %q; %s", conn, requestLine, there)
+	f.errorf("httpserver: connection %d: nobody answers %q; there are replies to %q",
+		h.in.fixture.number, h.RequestLine, replies)
+	h.SendError(501, "Nobody answers this request", "")
 }
 
 // A testOutput passes on log lines and failures to a test until that is over.
@@ -412,7 +350,6 @@ func (o *testOutput) report(method func(TB, string, ...any), format string, args
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.t != nil {
-		o.t.Helper()
 		method(o.t, format, args...)
 	}
 }
@@ -428,9 +365,7 @@ type Request struct {
 	Conn int    // number of its connection, from 1
 	Raw  string // every byte of it, as received
 
-	// The following fields are those of BaseRequestHandler, as far as the request could
-	// be parsed.
-
+	// The request as in a BaseRequestHandler, as far as it could be parsed:
 	RequestLine    string
 	Command        string
 	Path           string
@@ -449,24 +384,34 @@ type Request struct {
 
 // An Answer is what a [Fixture] does about a request, step by step. Its methods return
 // an Answer with one more step and leave the old one as it is. The zero Answer sends
-// nothing.
+// nothing. What is sent is text: with ok := Response(200, "hello"), these answers send a
+// response, break off in its body, stall there until c is closed, and end the connection
+// after a response when c is closed:
+//
+//	Send(ok)
+//	Send(ok[:40]).Close()
+//	Send(ok[:40]).Wait(c).Send(ok[40:])
+//	Send(ok).Wait(c).Close()
 //
 // The answer is chosen when the head of the request has been read. Then its body is
 // read, after a 100 Continue if the client waits for one, and the request is recorded;
 // then the steps follow. A body that is malformed gets a 400 instead. After the last
 // step the connection is used for the next request unless the client asked for its
 // end: the bytes sent do not matter.
-type Answer struct{ steps []step }
+type Answer struct {
+	steps []step
+	body  *int64 // how much of the body is read; nil means all
+}
 
 // A step is one step of an Answer. It is the last one if the connection has failed.
 type step struct {
 	name string
-	run  func(*fixtureConn) // nil for Read, which is done before
-	size int64              // of Read
+	run  func(*fixtureConn)
 }
 
 func (a Answer) add(name string, run func(*fixtureConn)) Answer {
-	return Answer{append(slices.Clip(a.steps), step{name: name, run: run})}
+	a.steps = append(slices.Clip(a.steps), step{name, run})
+	return a
 }
 
 // Send returns an Answer that sends exactly these bytes, in one write.
@@ -482,8 +427,11 @@ func (a Answer) Send(s string) Answer {
 // Drip sends s a byte at a time, with a pause between them.
 func (a Answer) Drip(s string, pause time.Duration) Answer {
 	return a.add("Drip "+strconv.Itoa(len(s))+" bytes", func(c *fixtureConn) {
-		for i := 0; i < len(s) && c.h.out.failure() == nil; i++ {
-			if i > 0 && !c.f.pause(pause) {
+		for i := range len(s) {
+			if i > 0 {
+				waitFor(c, time.After(pause))
+			}
+			if c.failed() {
 				return
 			}
 			c.h.out.WriteString(s[i : i+1])
@@ -493,50 +441,34 @@ func (a Answer) Drip(s string, pause time.Duration) Answer {
 
 // Pause waits for d.
 func (a Answer) Pause(d time.Duration) Answer {
-	return a.add("Pause "+d.String(), func(c *fixtureConn) {
-		c.f.pause(d)
-	})
-}
-
-// pause reports whether d has passed without a Close.
-func (f *Fixture) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-f.closing:
-		return false
-	}
+	return a.add("Pause "+d.String(), func(c *fixtureConn) { waitFor(c, time.After(d)) })
 }
 
 // Wait waits until c is closed or has a value to receive. A nil c waits for Close.
 func (a Answer) Wait(c <-chan struct{}) Answer {
-	return a.add("Wait", func(fc *fixtureConn) {
-		select {
-		case <-c:
-		case <-fc.f.closing:
-		}
-	})
+	return a.add("Wait", func(fc *fixtureConn) { waitFor(fc, c) })
+}
+
+// waitFor waits until a value can be received, or the fixture is closed.
+func waitFor[T any](c *fixtureConn, value <-chan T) {
+	select {
+	case <-value:
+	case <-c.f.ctx.Done():
+	}
 }
 
 // Read, which can only be the first step, reads at most n bytes of the request's body
-// in place of all of it. If n is 0, no 100 Continue is sent either. Before the connection
-// is used for another request, the rest of the body is skipped, as it is after a
-// handler. In the Answer of an Accept, Read does nothing.
+// in place of all of it. Before the connection is used for another request, the rest is
+// skipped, as it is after a handler. If n is 0, no 100 Continue is sent; a client that
+// waits for it gets the answer in its place, and then the end of the connection. In the
+// Answer of an Accept, Read does nothing.
 func (a Answer) Read(n int64) Answer {
 	if len(a.steps) > 0 {
 		panic("httpserver: Answer.Read is not the first step")
 	}
-	return Answer{[]step{{name: "Read " + strconv.FormatInt(n, 10) + " bytes", size: n}}}
-}
-
-// bodySize returns how much of the request's body is to be read.
-func (a Answer) bodySize() int64 {
-	if len(a.steps) > 0 && a.steps[0].run == nil {
-		return a.steps[0].size
-	}
-	return math.MaxInt64
+	a = a.add("Read "+strconv.FormatInt(n, 10)+" bytes", func(*fixtureConn) {})
+	a.body = &n
+	return a
 }
 
 // Do calls f with the handler of the connection. All its methods can be used, as in a
@@ -561,15 +493,15 @@ func (a Answer) CloseWrite() Answer {
 
 // Close is a last step that ends the connection. The client gets what was sent before,
 // and then the end (FIN), even if it is still sending: what it sends is read and dropped
-// for up to two seconds.
+// for a while, as by [HTTPServer.ShutdownRequest].
 func (a Answer) Close() Answer {
 	return a.add("Close", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
 		conn := lowest(c.conn)
 		if closeWrite(c.h.Connection) == nil {
-			c.finish()
-			conn.SetReadDeadline(time.Now().Add(lingerTime))
-			io.Copy(io.Discard, conn)
+			c.end()
+			c.h.state.linger = lingerTime
+			c.h.state.readOn(conn)
 		}
 		conn.Close()
 	})
@@ -580,11 +512,7 @@ func (a Answer) Close() Answer {
 func (a Answer) Reset() Answer {
 	return a.add("Reset", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
-		conn := lowest(c.conn)
-		if l, ok := conn.(interface{ SetLinger(int) error }); ok {
-			l.SetLinger(0)
-		}
-		conn.Close()
+		reset(c.conn)
 	})
 }
 
@@ -601,39 +529,30 @@ func closeWrite(conn net.Conn) (err error) {
 	return err
 }
 
-// lowest returns the connection that conn uses, such as the TCP connection below TLS.
-func lowest(conn net.Conn) net.Conn {
-	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		return lowest(upper.NetConn())
-	}
-	return conn
-}
-
 // Response returns the text of a response of HTTP/1.1. The fields are of the form
 // "Name: value". A Content-Length is added where the response may have one, unless the
 // fields have that or a Transfer-Encoding, whose coding is not applied to body. Response
 // panics if a field is malformed, or if the code is one whose responses have no body and
 // there is one.
 func Response(code int, body string, fields ...string) string {
-	noBody := code < 200 || code == 204 || code == 304
-	if noBody && body != "" {
+	framed := code < 200 || code == 204 || code == 304
+	if framed && body != "" {
 		panic(fmt.Sprintf("httpserver: Response: a response with code %d has no body", code))
 	}
 	phrase, _, _ := StatusText(code)
-	text := fmt.Appendf(nil, "HTTP/1.1 %03d %s\r\n", code, phrase)
-	framed := noBody
+	head := fmt.Sprintf("HTTP/1.1 %03d %s\r\n", code, phrase)
 	for _, line := range fields {
 		field, ok := parseField(line)
 		if !ok {
 			panic(fmt.Sprintf("httpserver: Response: %q is not a field", line))
 		}
 		framed = framed || field.is("Content-Length") || field.is("Transfer-Encoding")
-		text = append(append(text, line...), "\r\n"...)
+		head += line + "\r\n"
 	}
 	if !framed {
-		text = fmt.Appendf(text, "Content-Length: %d\r\n", len(body))
+		head += fmt.Sprintf("Content-Length: %d\r\n", len(body))
 	}
-	return string(append(append(text, "\r\n"...), body...))
+	return head + "\r\n" + body
 }
 
 // A fixtureConn is what a [Fixture] knows about a connection. A nil one is that of a
@@ -650,18 +569,12 @@ type fixtureConn struct {
 	raw     []byte // received since the previous request
 	unread  int    // bytes at its end that were not parsed yet
 	body    []byte
-	request *Request      // the one being answered, until it is recorded
-	done    chan struct{} // its Done; nil between requests
-	handler Handler       // that answers it, if it is not the fixture
-
-	// For String.
-
-	client net.Addr
-	line   string // the request line; "" between requests
-	doing  string
-	turn   turn
-	step   int
-	since  time.Time
+	request *Request      // the one being answered; nil between requests
+	done    chan struct{} // its Done
+	handled bool          // a handler answers it
+	doing   string        // what is done since that time
+	since   time.Time
+	ended   bool // the connection is not served any more
 }
 
 // connect returns a new connection. It is called in the order in which they are accepted.
@@ -671,29 +584,25 @@ func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 	}
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	f.numbered++
-	c := &fixtureConn{f: f, number: f.numbered, conn: conn}
+	c := &fixtureConn{f: f, number: len(f.conns) + 1, conn: conn}
 	if len(f.accepts) > 0 {
 		c.first, f.accepts = f.accepts[0], f.accepts[1:]
 	}
-	f.open[c] = struct{}{}
-	c.begin("waiting for a request")
+	f.conns = append(f.conns, c)
+	c.begin(awaitingRequest)
 	return c
 }
 
 // disconnect is called when the connection is no longer served.
-func (c *fixtureConn) disconnect(hijacked bool) {
+func (c *fixtureConn) disconnect() {
 	if c == nil {
 		return
 	}
+	c.end()
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.end()
-	delete(c.f.open, c)
-	if hijacked {
-		c.f.hijacked = append(c.f.hijacked, c.conn)
-	}
-	c.f.change()
+	c.h, c.ended = nil, true
+	c.f.changed.Broadcast()
 }
 
 // accept performs the answer of an Accept. It reports whether to serve the connection.
@@ -701,9 +610,7 @@ func (c *fixtureConn) accept(h *BaseRequestHandler) bool {
 	if c == nil {
 		return true
 	}
-	c.f.lock.Lock()
-	c.h, c.client = h, h.ClientAddress
-	c.f.lock.Unlock()
+	c.h = h
 	if c.first.name != "" {
 		h.body.reset(&h.in, 0)
 		c.run(c.first)
@@ -732,7 +639,7 @@ func (c *fixtureConn) receiveBody(p []byte, b *bodyReader) {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.unread = len(b.conn.buffered())
-	if c.request == nil {
+	if !c.receiving() {
 		return
 	}
 	c.body = append(c.body, p...)
@@ -741,7 +648,6 @@ func (c *fixtureConn) receiveBody(p []byte, b *bodyReader) {
 	case io.EOF:
 		c.record(nil)
 	default:
-		c.unread = 0
 		c.record(b.err)
 	}
 }
@@ -751,14 +657,9 @@ func (c *fixtureConn) refuse(err error) {
 	if c == nil {
 		return
 	}
-	if e, ok := err.(*statusError); ok {
-		phrase, _, _ := StatusText(e.code)
-		err = &statusError{e.code, cmp.Or(e.message, phrase), e.explain}
-	}
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.take()
-	c.unread = 0
 	c.record(err)
 }
 
@@ -766,7 +667,7 @@ func (c *fixtureConn) refuse(err error) {
 func (c *fixtureConn) take() {
 	h := c.h
 	c.unread = len(h.in.buffered())
-	c.line, c.done = h.RequestLine, make(chan struct{})
+	c.done, c.handled = make(chan struct{}), false
 	c.request = &Request{
 		Conn: c.number, RequestLine: h.RequestLine, Command: h.Command, Path: h.Path,
 		RequestVersion: h.RequestVersion, Headers: slices.Clone(h.Headers), Done: c.done,
@@ -774,18 +675,24 @@ func (c *fixtureConn) take() {
 	c.begin("reading the body")
 }
 
+// receiving reports whether the request was not recorded yet. The caller holds f.lock.
+func (c *fixtureConn) receiving() bool { return c.request != nil && c.request.Raw == "" }
+
 // received returns what was read of the request. The caller holds f.lock.
 func (c *fixtureConn) received() string { return string(c.raw[:len(c.raw)-c.unread]) }
 
-// record records the request, unless that was done. The caller holds f.lock.
+// record records the request, unless that was done. All bytes that have come belong to
+// a request that is malformed. The caller holds f.lock.
 func (c *fixtureConn) record(err error) {
-	if c.request == nil {
+	if !c.receiving() {
 		return
+	}
+	if err != nil {
+		c.unread = 0
 	}
 	c.request.Raw, c.request.Body, c.request.Err = c.received(), string(c.body), err
 	c.f.requests = append(c.f.requests, c.request)
-	c.request = nil
-	c.f.change()
+	c.f.changed.Broadcast()
 }
 
 // finish is called when an answer has ended.
@@ -793,53 +700,43 @@ func (c *fixtureConn) finish() {
 	if c == nil {
 		return
 	}
+	c.end()
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.unread = len(c.h.in.buffered())
-	c.end()
-	if c.begin("waiting for a request"); c.h.out.failure() == net.ErrClosed {
-		c.begin("closed, until the client has closed its side")
-	}
+	c.begin(awaitingRequest)
 }
 
-// end closes Done of the request, after recording it if that was not done. The caller
-// holds f.lock.
+// end closes Done of the request, after recording it if that was not done.
 func (c *fixtureConn) end() {
-	if c.done != nil {
+	c.f.lock.Lock()
+	defer c.f.lock.Unlock()
+	if c.request != nil {
 		c.record(nil)
 		close(c.done)
 	}
 	c.raw, c.body = slices.Clone(c.raw[len(c.raw)-c.unread:]), nil
-	c.done, c.handler, c.line = nil, nil, ""
+	c.request = nil
 }
 
+const awaitingRequest = "waiting for a request"
+
 // begin sets what the connection is doing from now on. The caller holds f.lock.
-func (c *fixtureConn) begin(what string) {
-	c.doing, c.turn, c.since = what, turn{}, time.Now()
-}
+func (c *fixtureConn) begin(what string) { c.doing, c.since = what, time.Now() }
 
 // String returns what the connection is doing. The caller holds f.lock.
 func (c *fixtureConn) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "connection %d", c.number)
-	if c.client != nil && hostOf(c.client) != "-" {
-		fmt.Fprintf(&b, " from %s", c.client)
+	s := fmt.Sprintf("connection %d", c.number)
+	if c.request != nil {
+		s += fmt.Sprintf(", %q", c.request.RequestLine)
 	}
-	if c.done != nil {
-		fmt.Fprintf(&b, ", %q", c.line)
-	}
-	b.WriteString(": ")
-	if c.turn.name != "" {
-		fmt.Fprintf(&b, "%s, step %d of %d: ", c.turn.name, c.step, len(c.turn.answer.steps))
-	}
-	fmt.Fprintf(&b, "%s, for %v", c.doing, time.Since(c.since).Round(time.Millisecond))
+	s += fmt.Sprintf(": %s, for %v", c.doing, time.Since(c.since).Round(time.Millisecond))
 	switch {
-	case c.request != nil:
-		fmt.Fprintf(&b, "; %d bytes of the body have come", len(c.body))
-	case c.done == nil && c.unread > 0:
-		fmt.Fprintf(&b, "; of that, %d bytes have come: %.80q", c.unread, c.raw[len(c.raw)-c.unread:])
+	case c.receiving():
+		s += fmt.Sprintf("; %d bytes of the body have come", len(c.body))
+	case c.request == nil && c.unread > 0:
+		s += fmt.Sprintf("; of that, %d bytes have come: %.80q", c.unread, c.raw[len(c.raw)-c.unread:])
 	}
-	return b.String()
+	return s
 }
 
 // answer answers the request whose head was read. It reports whether it did, or left it
@@ -856,15 +753,11 @@ func (c *fixtureConn) answer() bool {
 	defer func(version string) { h.ProtocolVersion = version }(h.ProtocolVersion)
 	h.ProtocolVersion = "HTTP/1.1"
 	h.CloseConnection = !h.wantsMore()
-	c.readBody(t.answer.bodySize())
-	switch {
-	case h.body.err != nil && h.body.err != io.EOF:
+	c.readBody(t.answer.body)
+	if h.body.err != nil && h.body.err != io.EOF {
 		h.broken = true
 		h.Self().SendError(400, "Bad request body", "")
-	case t.name == "":
-		c.f.unanswered(c.number, h.RequestLine)
-		h.Self().SendError(501, "Nobody answers this request", "")
-	default:
+	} else {
 		c.run(t)
 	}
 	return true
@@ -875,23 +768,24 @@ func (c *fixtureConn) leave(t turn) bool {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.take()
-	self := c.h.Self()
-	if _, own := self.(*fixtureHandler); own || t.name != "" {
+	if t.name != "" {
 		return false
 	}
-	c.handler = self
-	c.begin(fmt.Sprintf("being answered by a %T", self))
+	c.handled = true
+	c.begin(fmt.Sprintf("being answered by a %T", c.h.Self()))
 	if c.h.body.err != nil {
 		c.record(nil)
 	}
 	return true
 }
 
-// readBody reads at most size bytes of the request's body, and records the request.
-func (c *fixtureConn) readBody(size int64) {
-	h := c.h
-	h.expects = h.wantsContinue()
-	if h.expects && size > 0 {
+// readBody reads the request's body, as far as an Answer says, and records the request.
+func (c *fixtureConn) readBody(limit *int64) {
+	h, size := c.h, int64(math.MaxInt64)
+	if limit != nil {
+		size = *limit
+	}
+	if h.expects = h.wantsContinue(); h.expects && size > 0 {
 		h.expects = false
 		h.out.WriteString(Response(100, ""))
 	}
@@ -901,6 +795,9 @@ func (c *fixtureConn) readBody(size int64) {
 	c.record(nil)
 }
 
+// failed reports whether nothing can be sent any more.
+func (c *fixtureConn) failed() bool { return c.f.ctx.Err() != nil || c.h.out.failure() != nil }
+
 // run performs the steps of an answer.
 func (c *fixtureConn) run(t turn) {
 	h := c.h
@@ -908,16 +805,13 @@ func (c *fixtureConn) run(t turn) {
 	h.RFile = io.MultiReader(bytes.NewReader(c.body), h.RFile)
 	h.Self().LogMessage("%q on connection %d: %s", h.RequestLine, c.number, t.name)
 	for i, s := range t.answer.steps {
-		if isClosed(c.f.closing) || h.out.failure() != nil {
+		if c.failed() {
 			break
 		}
 		c.f.lock.Lock()
-		c.begin(s.name)
-		c.turn, c.step = t, i+1
+		c.begin(fmt.Sprintf("%s, step %d of %d: %s", t.name, i+1, len(t.answer.steps), s.name))
 		c.f.lock.Unlock()
-		if s.run != nil {
-			s.run(c)
-		}
+		s.run(c)
 	}
 	h.out.forget()
 }
@@ -932,69 +826,67 @@ func (w *responseWriter) forget() {
 
 // A MemoryListener is a network in memory: DialContext connects to Accept. Its zero
 // value is ready to use. Connections have a buffer of 64 KiB in each direction,
-// deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection.
-// In a bubble of testing/synctest, time passes while they wait.
+// deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection. Inside
+// synctest.Test, hours pass at once while everything waits. A [Fixture] f and its client
+// meet there by
+//
+//	l := new(MemoryListener)
+//	f.Listener = l
+//	client := &http.Client{Transport: &http.Transport{DialContext: l.DialContext}}
 type MemoryListener struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	queue   []*memoryEnd
-	dialed  int
-	err     error // net.ErrClosed after Close
+	mu     sync.Mutex
+	queued sync.Cond
+	queue  []*memoryConn // dialed and not accepted
+	dialed int
+	closed bool
 }
 
 // A memoryAddr is the address of a MemoryListener or, with a number, of a client.
-type memoryAddr struct{ name string }
+type memoryAddr string
 
 // Network implements [net.Addr].
-func (a *memoryAddr) Network() string { return "memory" }
+func (memoryAddr) Network() string { return "memory" }
 
 // String implements [net.Addr].
-func (a *memoryAddr) String() string { return a.name }
-
-var memoryListenerAddr = &memoryAddr{"memory"}
+func (a memoryAddr) String() string { return string(a) }
 
 // Addr returns an address whose network and text are "memory".
-func (l *MemoryListener) Addr() net.Addr { return memoryListenerAddr }
-
-func (l *MemoryListener) lock() {
-	l.mu.Lock()
-	l.changed.L = &l.mu
-}
+func (l *MemoryListener) Addr() net.Addr { return memoryAddr("memory") }
 
 // DialContext returns a new connection to the listener, which need not have called
 // Accept yet. It does not use network and address, so that it can be the DialContext of
 // an http.Transport. It fails when ctx is done or the listener is closed.
 func (l *MemoryListener) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	l.lock()
+	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := ctx.Err()
-	if l.err != nil {
+	if l.closed {
 		err = os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	}
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "memory", Addr: l.Addr(), Err: err}
 	}
 	l.dialed++
-	addr := &memoryAddr{"memory:" + strconv.Itoa(l.dialed)}
-	link := new(memoryLink)
-	link.changed.L = &link.mu
-	client := &memoryEnd{link: link, local: addr, remote: l.Addr()}
-	server := &memoryEnd{link: link, local: l.Addr(), remote: addr, peer: client}
+	addr := memoryAddr("memory:" + strconv.Itoa(l.dialed))
+	changed := sync.NewCond(new(sync.Mutex))
+	client := &memoryConn{changed: changed, local: addr, remote: l.Addr()}
+	server := &memoryConn{changed: changed, local: l.Addr(), remote: addr, peer: client}
 	client.peer = server
 	l.queue = append(l.queue, server)
-	l.changed.Signal()
+	l.queued.Signal()
 	return client, nil
 }
 
 // Accept waits for a connection.
 func (l *MemoryListener) Accept() (net.Conn, error) {
-	l.lock()
+	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.queue) == 0 && l.err == nil {
-		l.changed.Wait()
+	l.queued.L = &l.mu
+	for len(l.queue) == 0 && !l.closed {
+		l.queued.Wait()
 	}
-	if l.err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: l.Addr(), Err: l.err}
+	if l.closed {
+		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: l.Addr(), Err: net.ErrClosed}
 	}
 	conn := l.queue[0]
 	l.queue = l.queue[1:]
@@ -1004,45 +896,39 @@ func (l *MemoryListener) Accept() (net.Conn, error) {
 // Close makes Accept and DialContext fail, and resets the connections that were not
 // accepted. The others stay.
 func (l *MemoryListener) Close() error {
-	l.lock()
+	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, conn := range l.queue {
-		conn.SetLinger(0)
-		conn.Close()
+		reset(conn)
 	}
-	l.queue, l.err = nil, net.ErrClosed
-	l.changed.Broadcast()
+	l.queue, l.closed = nil, true
+	l.queued.Broadcast()
 	return nil
 }
 
-// A memoryLink is what both ends of a connection share.
-type memoryLink struct {
-	mu      sync.Mutex
-	changed sync.Cond
-}
+// A memoryConn is one end of a connection.
+type memoryConn struct {
+	changed       *sync.Cond // of both ends; its L protects what follows
+	peer          *memoryConn
+	local, remote net.Addr
 
-// A memoryEnd is one end of a connection. It is protected by link.mu.
-type memoryEnd struct {
-	link             *memoryLink
-	peer             *memoryEnd
-	local, remote    net.Addr
 	in               bytes.Buffer // sent by the peer and not read yet
-	last             error        // what Read returns after that; nil while the peer can send
-	err              error        // net.ErrClosed after Close
-	farewell         error        // what Close makes the peer's end; nil means io.EOF
+	readErr          error        // of Read after that; nil while the peer can send
+	writeErr         error        // of Write; net.ErrClosed after Close
+	reset            bool         // Close resets the connection
 	reading, writing memoryDeadline
 }
 
 const memoryBuffer = 64 << 10
 
 // LocalAddr implements [net.Conn].
-func (c *memoryEnd) LocalAddr() net.Addr { return c.local }
+func (c *memoryConn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr implements [net.Conn].
-func (c *memoryEnd) RemoteAddr() net.Addr { return c.remote }
+func (c *memoryConn) RemoteAddr() net.Addr { return c.remote }
 
 // fail wraps an error as those of TCP connections are.
-func (c *memoryEnd) fail(op string, err error) error {
+func (c *memoryConn) fail(op string, err error) error {
 	if errno, ok := err.(syscall.Errno); ok {
 		err = os.NewSyscallError(op, errno)
 	}
@@ -1050,113 +936,103 @@ func (c *memoryEnd) fail(op string, err error) error {
 }
 
 // Read implements [net.Conn].
-func (c *memoryEnd) Read(p []byte) (int, error) {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
+func (c *memoryConn) Read(p []byte) (int, error) {
+	c.changed.L.Lock()
+	defer c.changed.L.Unlock()
 	for {
 		switch {
-		case c.err != nil:
-			return 0, c.fail("read", c.err)
 		case c.reading.expired():
 			return 0, c.fail("read", os.ErrDeadlineExceeded)
-		case len(p) == 0:
-			return 0, nil
-		case c.in.Len() > 0:
-			c.link.changed.Broadcast()
+		case c.in.Len() > 0 || len(p) == 0:
+			c.changed.Broadcast()
 			return c.in.Read(p)
-		case c.last == io.EOF:
+		case c.readErr == io.EOF:
 			return 0, io.EOF
-		case c.last != nil:
-			return 0, c.fail("read", c.last)
+		case c.readErr != nil:
+			return 0, c.fail("read", c.readErr)
 		}
-		c.link.changed.Wait()
+		c.changed.Wait()
 	}
 }
 
 // Write implements [net.Conn].
-func (c *memoryEnd) Write(p []byte) (n int, err error) {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
+func (c *memoryConn) Write(p []byte) (n int, err error) {
+	c.changed.L.Lock()
+	defer c.changed.L.Unlock()
 	for {
 		switch {
-		case c.err != nil:
-			return n, c.fail("write", c.err)
-		case c.last != nil && c.last != io.EOF:
-			return n, c.fail("write", c.last)
-		case c.peer.last != nil || c.peer.err != nil:
-			return n, c.fail("write", syscall.EPIPE)
+		case c.writeErr != nil:
+			return n, c.fail("write", c.writeErr)
 		case c.writing.expired():
 			return n, c.fail("write", os.ErrDeadlineExceeded)
 		}
 		m := min(len(p)-n, memoryBuffer-c.peer.in.Len())
 		c.peer.in.Write(p[n : n+m])
-		c.link.changed.Broadcast()
+		c.changed.Broadcast()
 		if n += m; n == len(p) {
 			return n, nil
 		}
-		c.link.changed.Wait()
+		c.changed.Wait()
 	}
+}
+
+// change calls f, unless c is closed, and wakes the calls that wait.
+func (c *memoryConn) change(op string, f func()) error {
+	c.changed.L.Lock()
+	defer c.changed.L.Unlock()
+	if c.writeErr == net.ErrClosed {
+		return c.fail(op, net.ErrClosed)
+	}
+	f()
+	c.changed.Broadcast()
+	return nil
 }
 
 // CloseWrite makes the peer read io.EOF after what was sent.
-func (c *memoryEnd) CloseWrite() error {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	if c.err != nil {
-		return c.fail("close", c.err)
-	}
-	c.peer.last = cmp.Or(c.peer.last, io.EOF)
-	c.link.changed.Broadcast()
-	return nil
+func (c *memoryConn) CloseWrite() error {
+	return c.change("close", func() {
+		c.writeErr = cmp.Or(c.writeErr, error(syscall.EPIPE))
+		c.peer.readErr = cmp.Or(c.peer.readErr, io.EOF)
+	})
 }
 
 // SetLinger with 0 makes Close reset the connection. Other values change nothing.
-func (c *memoryEnd) SetLinger(sec int) error {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	if c.farewell = nil; sec == 0 {
-		c.farewell = syscall.ECONNRESET
-	}
-	return nil
+func (c *memoryConn) SetLinger(sec int) error {
+	return c.change("set", func() { c.reset = sec == 0 })
 }
 
 // Close implements [net.Conn].
-func (c *memoryEnd) Close() error {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	if c.err != nil {
-		return c.fail("close", c.err)
-	}
-	c.reading.set(time.Time{}, nil)
-	c.writing.set(time.Time{}, nil)
-	c.err = net.ErrClosed
-	c.peer.last = cmp.Or(c.farewell, c.peer.last, io.EOF)
-	c.in = bytes.Buffer{}
-	c.link.changed.Broadcast()
-	return nil
+func (c *memoryConn) Close() error {
+	return c.change("close", func() {
+		c.readErr, c.writeErr = net.ErrClosed, net.ErrClosed
+		c.in = bytes.Buffer{}
+		c.reading, c.writing = memoryDeadline{}, memoryDeadline{}
+		switch {
+		case c.peer.writeErr == net.ErrClosed:
+		case c.reset:
+			c.peer.readErr, c.peer.writeErr = syscall.ECONNRESET, syscall.ECONNRESET
+		default:
+			c.peer.readErr, c.peer.writeErr = io.EOF, syscall.EPIPE
+		}
+	})
 }
 
 // SetDeadline implements [net.Conn].
-func (c *memoryEnd) SetDeadline(t time.Time) error {
+func (c *memoryConn) SetDeadline(t time.Time) error {
 	return cmp.Or(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // SetReadDeadline implements [net.Conn].
-func (c *memoryEnd) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.reading, t) }
+func (c *memoryConn) SetReadDeadline(t time.Time) error {
+	return c.change("set", func() { c.reading.set(t, c.wake) })
+}
 
 // SetWriteDeadline implements [net.Conn].
-func (c *memoryEnd) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.writing, t) }
-
-func (c *memoryEnd) setDeadline(d *memoryDeadline, t time.Time) error {
-	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
-	if c.err != nil {
-		return c.fail("set", c.err)
-	}
-	d.set(t, c.link)
-	c.link.changed.Broadcast()
-	return nil
+func (c *memoryConn) SetWriteDeadline(t time.Time) error {
+	return c.change("set", func() { c.writing.set(t, c.wake) })
 }
+
+func (c *memoryConn) wake() { c.change("", func() {}) }
 
 // A memoryDeadline is a deadline of reads or writes. The zero value is none.
 type memoryDeadline struct {
@@ -1164,21 +1040,16 @@ type memoryDeadline struct {
 	timer *time.Timer
 }
 
-func (d *memoryDeadline) set(t time.Time, link *memoryLink) {
+// set changes the deadline. When it passes, wake is called.
+func (d *memoryDeadline) set(t time.Time, wake func()) {
 	if d.timer != nil {
 		d.timer.Stop()
 	}
 	d.at, d.timer = t, nil
 	if wait := time.Until(t); wait > 0 {
 		d.at = time.Now().Add(wait) // by the clock of the timer
-		d.timer = time.AfterFunc(wait, link.wake)
+		d.timer = time.AfterFunc(wait, wake)
 	}
 }
 
 func (d *memoryDeadline) expired() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
-
-func (l *memoryLink) wake() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.changed.Broadcast()
-}

@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io"
 	"net"
 	"net/http"
@@ -74,19 +76,19 @@ type wire struct {
 
 func dialFixture(t *testing.T, f *httpserver.Fixture) *wire {
 	t.Helper()
-	var conn net.Conn
-	var err error
-	f.Addr()
-	if l, ok := f.Listener.(*httpserver.MemoryListener); ok {
-		conn, err = l.DialContext(t.Context(), "", "")
-	} else {
-		conn, err = net.Dial(f.Addr().Network(), f.Addr().String())
-	}
+	f.Addr() // begins to serve
+	conn := dialMemory(t, f.Listener.(*httpserver.MemoryListener))
+	return &wire{conn, bufio.NewReader(conn)}
+}
+
+func dialMemory(t *testing.T, l *httpserver.MemoryListener) net.Conn {
+	t.Helper()
+	conn, err := l.DialContext(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &wire{conn, bufio.NewReader(conn)}
+	return conn
 }
 
 // ask sends a request and returns the status and the body of its response.
@@ -117,6 +119,42 @@ func next(t *testing.T, f *httpserver.Fixture) *httpserver.Request {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// A program that tests with a fixture gets nothing with it that it did not ask for.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files ", err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imported := range file.Imports {
+			switch imported.Path.Value {
+			case `"testing"`, `"net/http"`, `"reflect"`, `"unsafe"`, `"crypto/tls"`:
+				t.Errorf("%s imports %s", name, imported.Path.Value)
+			}
+		}
+	}
+}
+
+// wantPanic calls f, which has to panic with a text that begins in this way.
+func wantPanic(t *testing.T, begin string, f func()) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		if v := fmt.Sprint(recover()); !strings.HasPrefix(v, begin) {
+			t.Errorf("panics with %q, want %q", v, begin)
+		}
+	}()
+	f()
 }
 
 // Rule 1.
@@ -160,14 +198,7 @@ func TestFixtureReply(t *testing.T) {
 		t.Errorf("on another connection: %q", got)
 	}
 	for _, requests := range []string{" ", "GET ", "GET  /x", "/x?y", "GET /x#y", " /x", "GET /x HTTP/1.1", "a:b"} {
-		func() {
-			defer func() {
-				if v := fmt.Sprint(recover()); !strings.HasPrefix(v, "httpserver: Reply(") {
-					t.Errorf("Reply(%q): %s", requests, v)
-				}
-			}()
-			f.Reply(requests, text(""))
-		}()
+		wantPanic(t, "httpserver: Reply(", func() { f.Reply(requests, text("")) })
 	}
 }
 
@@ -241,6 +272,71 @@ func TestFixtureOrder(t *testing.T) {
 			t.Errorf("recorded %+v", r)
 		}
 	})
+}
+
+// Rule 2: a request is recorded before its steps, and done after them.
+func TestFixtureDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := inMemory(t)
+		f.Reply("", httpserver.Send(ok).Pause(time.Hour).Close())
+		begin := time.Now()
+		w := dialFixture(t, f)
+		io.WriteString(w, getText("/"))
+		r := next(t, f)
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("recorded after %v", took)
+		}
+		<-r.Done
+		if took := time.Since(begin); took != time.Hour {
+			t.Errorf("done after %v", took)
+		}
+		if got, err := io.ReadAll(w.r); string(got) != ok || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+// A watchedListener keeps what is written to its connections, write by write.
+type watchedListener struct {
+	httpserver.MemoryListener
+	writes chan string
+}
+
+func (l *watchedListener) Accept() (net.Conn, error) {
+	conn, err := l.MemoryListener.Accept()
+	return watchedConn{conn, l.writes}, err
+}
+
+type watchedConn struct {
+	net.Conn
+	writes chan<- string
+}
+
+func (c watchedConn) Write(p []byte) (int, error) {
+	c.writes <- string(p)
+	return c.Conn.Write(p)
+}
+
+// A Send is one write, and each byte of a Drip another.
+func TestFixtureWrites(t *testing.T) {
+	t.Parallel()
+	l := &watchedListener{writes: make(chan string, 100)}
+	f := httpserver.NewFixture(t)
+	f.Listener = l
+	f.Reply("", httpserver.Send(ok+ok).Send("").Send("x\r\n\x00\xff").Drip("abc", 0).Close())
+	conn := dialMemory(t, &l.MemoryListener)
+	io.WriteString(conn, getText("/"))
+	io.Copy(io.Discard, conn)
+	want := []string{ok + ok, "x\r\n\x00\xff", "a", "b", "c"}
+	for i := range want {
+		if got := <-l.writes; got != want[i] {
+			t.Errorf("write %d is %q, want %q", i+1, got, want[i])
+		}
+	}
+	if len(l.writes) > 0 {
+		t.Errorf("another write of %q", <-l.writes)
+	}
 }
 
 // Rule 3.
@@ -350,8 +446,8 @@ var networks = map[string]func(t *testing.T) (l net.Listener, dial func() net.Co
 	"tcp":           dialTCP,
 	"tls":           func(t *testing.T) (net.Listener, func() net.Conn) { return secured(dialTCP(t)) },
 	"unix":          dialUnix,
-	"memory":        dialMemory,
-	"tls in memory": func(t *testing.T) (net.Listener, func() net.Conn) { return secured(dialMemory(t)) },
+	"memory":        memoryNetwork,
+	"tls in memory": func(t *testing.T) (net.Listener, func() net.Conn) { return secured(memoryNetwork(t)) },
 }
 
 func dialTCP(t *testing.T) (net.Listener, func() net.Conn) {
@@ -370,16 +466,9 @@ func dialUnix(t *testing.T) (net.Listener, func() net.Conn) {
 	return l, func() net.Conn { return dial(t, l.Addr()) }
 }
 
-func dialMemory(t *testing.T) (net.Listener, func() net.Conn) {
+func memoryNetwork(t *testing.T) (net.Listener, func() net.Conn) {
 	l := new(httpserver.MemoryListener)
-	return l, func() net.Conn {
-		conn, err := l.DialContext(t.Context(), "", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		return conn
-	}
+	return l, func() net.Conn { return dialMemory(t, l) }
 }
 
 // secured is TLS on a network.
@@ -410,8 +499,8 @@ func TestFixtureUnanswered(t *testing.T) {
 	f.Reply("/elsewhere", text(""))
 	w.ask(t, getText("/missing"))
 	want := []string{
-		`^httpserver: connection 1: nobody answers "POST /missing\?x HTTP/1.1"; there is no Reply at all$`,
-		`^httpserver: connection 1: nobody answers "GET /missing HTTP/1.1"; there are answers to "/elsewhere" \(Reply at fixture_test.go:\d+\), "GET /there" \(Reply at fixture_test.go:\d+\)$`,
+		`^httpserver: connection 1: nobody answers "POST /missing\?x HTTP/1.1"; there are replies to \[\]$`,
+		`^httpserver: connection 1: nobody answers "GET /missing HTTP/1.1"; there are replies to \["/elsewhere" "GET /there"\]$`,
 	}
 	matchAll(t, record.failures(), want)
 	if r := next(t, f); r.Body != "body" {
@@ -435,6 +524,7 @@ func matchAll(t *testing.T, got, want []string) {
 // Rule 5: what is malformed is recorded whole, and answered as ever.
 func TestFixtureMalformed(t *testing.T) {
 	t.Parallel()
+	plain, _ := start(t, func() httpserver.Handler { return &httpserver.BaseRequestHandler{ProtocolVersion: "HTTP/1.1"} }, nil)
 	for _, c := range []struct {
 		name, request, err, response string
 		end                          bool // the client ends its side then
@@ -462,8 +552,15 @@ func TestFixtureMalformed(t *testing.T) {
 			if c.end {
 				w.Conn.(interface{ CloseWrite() error }).CloseWrite()
 			}
-			if got, err := io.ReadAll(w.r); !strings.Contains(string(got), c.response) || err != nil {
+			got, err := io.ReadAll(w.r)
+			if !strings.HasPrefix(string(got), "HTTP/1.1 "+c.response+" ") || err != nil {
 				t.Errorf("response %.50q, %v", got, err)
+			}
+			if strings.HasPrefix(c.err, c.response) { // else it is in the body
+				want := exchange(t, plain.Addr(), getText("/")+c.request) // after a 501
+				if !strings.HasSuffix(withoutDate(want), withoutDate(string(got))) {
+					t.Errorf("got  %q\nwant %q", got, want)
+				}
 			}
 			r := next(t, f)
 			if want := "httpserver: " + c.err; r.Err == nil || r.Err.Error() != want && r.Err.Error() != c.err {
@@ -689,6 +786,23 @@ func TestFixtureAccept(t *testing.T) {
 	}
 }
 
+// Before a TLS handshake, too, a connection can end.
+func TestFixtureAcceptTLS(t *testing.T) {
+	t.Parallel()
+	f := httpserver.NewFixture(t)
+	l, dial := networks["tls in memory"](t)
+	f.Listener = l
+	f.Reply("", text("served"))
+	f.Accept(httpserver.Answer{}.Close(), httpserver.Answer{}.Reset())
+	for _, want := range []error{io.EOF, syscall.ECONNRESET, nil} {
+		conn := dial()
+		if err := conn.(*tls.Conn).Handshake(); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		conn.Close()
+	}
+}
+
 // Rule 6, in a bubble: its end shows that no goroutine is left, and the clock how long
 // Close took.
 func TestFixtureClose(t *testing.T) {
@@ -767,9 +881,9 @@ func TestFixtureStuck(t *testing.T) {
 		}
 		const prefix = `^httpserver: the fixture was closed 5s ago, and this has not returned: `
 		matchAll(t, record.failures(), []string{
-			prefix + `connection 1 from memory:1, "POST /do HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Do, for 1m5s$`,
-			prefix + `connection 2 from memory:2, "GET /handler HTTP/1.1": being answered by a \*httpserver_test.stuck, for 1m5s$`,
-			prefix + `connection 3 from memory:3: answer 1 of 1 of the Accept at fixture_test.go:\d+, step 1 of 1: Do, for 1m5s$`,
+			prefix + `connection 1, "POST /do HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Do, for 1m5s$`,
+			prefix + `connection 2, "GET /handler HTTP/1.1": being answered by a \*httpserver_test.stuck, for 1m5s$`,
+			prefix + `connection 3: answer 1 of 1 of the Accept at fixture_test.go:\d+, step 1 of 1: Do, for 1m5s$`,
 		})
 		begin = time.Now()
 		f.Close()
@@ -785,29 +899,22 @@ func TestFixtureStuck(t *testing.T) {
 	})
 }
 
-// closer is a handler that closes its fixture.
-type closer struct {
-	httpserver.BaseRequestHandler
-	f *httpserver.Fixture
-}
-
-func (h *closer) DoGET() { h.f.Close() }
-
+// What ends the server from within does not wait for itself.
 func TestFixtureCloseFromHandler(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(f *httpserver.Fixture){
 		"Do": func(f *httpserver.Fixture) {
-			f.Reply("", httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { f.Close() }))
+			f.Reply("/", httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { go f.Close() }))
 		},
 		"Accept": func(f *httpserver.Fixture) {
-			f.Accept(httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { f.Close() }))
+			f.Accept(httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { go f.Close() }))
 		},
-		"handler": func(f *httpserver.Fixture) { f.NewHandler = func() httpserver.Handler { return &closer{f: f} } },
-		"hook":    func(f *httpserver.Fixture) { f.VerifyRequest = func(net.Conn) bool { f.Close(); return true } },
+		"hook": func(f *httpserver.Fixture) { f.VerifyRequest = func(net.Conn) bool { go f.Close(); return true } },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f, _ := inMemory(t)
 			set(f)
+			f.Reply("GET", text(""))
 			w := dialFixture(t, f)
 			begin := time.Now()
 			io.WriteString(w, getText("/"))
@@ -818,6 +925,23 @@ func TestFixtureCloseFromHandler(t *testing.T) {
 			}
 		})
 	}
+}
+
+// deaf is a listener whose Accept does not end.
+type deaf struct{ httpserver.MemoryListener }
+
+func (*deaf) Close() error { return nil }
+
+func TestFixtureStuckListener(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		record, l := new(testRecord), new(deaf)
+		f := httpserver.NewFixture(record)
+		f.Listener = l
+		f.Close()
+		matchAll(t, record.failures(), []string{`^httpserver: the fixture was closed 5s ago, and this has not returned: ServeForever$`})
+		l.MemoryListener.Close()
+	})
 }
 
 // The error of Next says what every connection is doing.
@@ -844,13 +968,13 @@ func TestFixtureNext(t *testing.T) {
 		}
 		matchAll(t, strings.Split(err.Error(), "\n"), []string{
 			`^httpserver: no request after the first 4, on 7 open connections: context deadline exceeded$`,
-			`^	connection 1 from memory:1: waiting for a request, for 1.007s$`,
-			`^	connection 2 from memory:2: waiting for a request, for 1.006s$`,
-			`^	connection 3 from memory:3: waiting for a request, for 1.005s$`,
-			`^	connection 4 from memory:4, "GET /slow HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Pause 1h0m0s, for 1.004s$`,
-			`^	connection 5 from memory:5: waiting for a request, for 1.003s; of that, 9 bytes have come: "GET /\\x1b HT"$`,
-			`^	connection 6 from memory:6, "PUT / HTTP/1.1": reading the body, for 1.002s; 4 bytes of the body have come$`,
-			`^	connection 7 from memory:7: closed, until the client has closed its side, for 1.001s$`,
+			`^	connection 1: waiting for a request, for 1.007s$`,
+			`^	connection 2: waiting for a request, for 1.006s$`,
+			`^	connection 3: waiting for a request, for 1.005s$`,
+			`^	connection 4, "GET /slow HTTP/1.1": answer 2 of 2 of the Reply at fixture_test.go:\d+, step 2 of 3: Pause 1h0m0s, for 1.004s$`,
+			`^	connection 5: waiting for a request, for 1.003s; of that, 9 bytes have come: "GET /\\x1b HT"$`,
+			`^	connection 6, "PUT / HTTP/1.1": reading the body, for 1.002s; 4 bytes of the body have come$`,
+			`^	connection 7: answer 1 of 1 of the Reply at fixture_test.go:\d+, step 2 of 2: Close, for 1.001s$`,
 		})
 		f.Close()
 		next(t, f) // the two that Close has cut
@@ -880,7 +1004,7 @@ func TestFixtureLog(t *testing.T) {
 	defer f.Close()
 	f.Stderr = output
 	dialFixture(t, f).ask(t, getText("/"))
-	if log := output.String(); !strings.Contains(log, "httpserver: connection 1: nobody answers \"GET / HTTP/1.1\"; there is no Reply at all\n") {
+	if log := output.String(); !strings.Contains(log, "httpserver: connection 1: nobody answers \"GET / HTTP/1.1\"; there are replies to []\n") {
 		t.Errorf("log: %s", log)
 	}
 }
@@ -921,6 +1045,9 @@ func TestFixtureShutdown(t *testing.T) {
 	}
 	if err := <-shut; err != nil {
 		t.Error(err)
+	}
+	if r, err := f.Next(t.Context()); !errors.Is(err, httpserver.ErrServerClosed) {
+		t.Errorf("then came %v, %v", r, err)
 	}
 }
 
@@ -1189,10 +1316,7 @@ func TestMemoryListenerConn(t *testing.T) {
 			return client, server
 		},
 		"memory": func() (net.Conn, net.Conn) {
-			client, err := memory.DialContext(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := dialMemory(t, memory)
 			server, err := memory.Accept()
 			if err != nil {
 				t.Fatal(err)
@@ -1292,6 +1416,21 @@ func testConn(t *testing.T, pair func() (net.Conn, net.Conn)) {
 		}
 		server.Close()
 	})
+	t.Run("close by the peer", func(t *testing.T) {
+		client, server := pair()
+		defer client.Close()
+		written := make(chan error)
+		go func() { _, err := client.Write(make([]byte, 64<<20)); written <- err }()
+		io.ReadFull(server, p) // the Write has begun, and more than its beginning does not fit
+		server.SetReadDeadline(time.Unix(1, 0))
+		server.Close()
+		if err := <-written; !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) && runtime.GOOS != "windows" {
+			t.Error(err)
+		}
+		if _, err := server.Read(p); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
 	t.Run("reset", func(t *testing.T) {
 		client, server := pair()
 		server.(half).SetLinger(0)
@@ -1322,10 +1461,7 @@ func TestMemoryListenerClose(t *testing.T) {
 		l.Close()
 		wg.Wait()
 		var unused httpserver.MemoryListener
-		conn, err := unused.DialContext(t.Context(), "", "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := dialMemory(t, &unused)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := unused.DialContext(ctx, "", ""); !errors.Is(err, context.Canceled) {
@@ -1352,12 +1488,7 @@ func TestAnswerIsImmutable(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	}
-	defer func() {
-		if recover() == nil {
-			t.Error("Read is allowed after Send")
-		}
-	}()
-	common.Read(1)
+	wantPanic(t, "httpserver: Answer.Read is not the first step", func() { common.Read(1) })
 }
 
 func TestFixtureResponse(t *testing.T) {
@@ -1383,14 +1514,7 @@ func TestFixtureResponse(t *testing.T) {
 		func() { httpserver.Response(200, "", "X") },
 		func() { httpserver.Response(200, "", "X: a\r\nY: b") },
 	} {
-		func() {
-			defer func() {
-				if v := fmt.Sprint(recover()); !strings.HasPrefix(v, "httpserver: Response: ") {
-					t.Error(v)
-				}
-			}()
-			f()
-		}()
+		wantPanic(t, "httpserver: Response: ", f)
 	}
 }
 

@@ -1,7 +1,6 @@
 package httpserver_test
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"flag"
@@ -132,18 +131,11 @@ func startServing(b testing.TB, cmd *exec.Cmd) net.Addr {
 	if err != nil {
 		b.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
+	line, err := firstLine(b, cmd)
 	b.Cleanup(func() {
 		stdin.Close()
 		cmd.Wait()
 	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -253,7 +253,7 @@ func TestPanicInEachCall(t *testing.T) {
 // that must succeed. It returns what came for the first.
 func panicIn(t *testing.T, c *calls, site, request string) (response string, failure error) {
 	var errs []error
-	l, dial := dialMemory(t)
+	l, dial := memoryNetwork(t)
 	s, _ := start(t, newCounter(site, request, c), func(s *httpserver.HTTPServer) {
 		s.Listener.Close()
 		s.Listener = l

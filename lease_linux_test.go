@@ -1,7 +1,6 @@
 package httpserver_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,14 +56,7 @@ func TestLease(t *testing.T) {
 		}
 		holder := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHoldLease$")
 		holder.Env = append(os.Environ(), "LEASED_FILE="+name)
-		stdout, err := holder.StdoutPipe()
-		if err == nil {
-			err = holder.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		line, err := bufio.NewReader(stdout).ReadString('\n')
+		line, err := firstLine(t, holder)
 		if line != "lease: <nil>\n" {
 			holder.Wait()
 			t.Skipf("no lease here: %q, %v", line, err)

@@ -1,7 +1,6 @@
 package httpserver_test
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -439,13 +438,7 @@ func (p *python) start(t testing.TB, site, protocol string) *pythonPeer {
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, p.path, args...)
 	cmd.Stderr = log
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	line, _ := firstLine(t, cmd)
 	t.Cleanup(func() {
 		cancel()
 		cmd.Wait()
@@ -458,7 +451,6 @@ func (p *python) start(t testing.TB, site, protocol string) *pythonPeer {
 		}
 		return string(text)
 	}
-	line, _ := bufio.NewReader(stdout).ReadString('\n')
 	m := servingLine.FindStringSubmatch(line)
 	if m == nil {
 		t.Fatalf("Python's first line is %q; it says %q", line, readLog())

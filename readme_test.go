@@ -1,7 +1,6 @@
 package httpserver_test
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -144,16 +143,10 @@ func startCommand(t *testing.T, binary string, args []string) {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	cmd := exec.Command(binary, args...)
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	line, err := firstLine(t, cmd)
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.HasPrefix(line, "Serving HTTP") {
+	if !strings.HasPrefix(line, "Serving HTTP") {
 		t.Errorf("%q printed %q, %v", args, line, err)
 	}
 }

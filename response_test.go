@@ -145,10 +145,7 @@ func TestRefusedUpload(t *testing.T) {
 				served := make(chan error, 1)
 				go func() { served <- s.ServeForever() }()
 				defer func() { s.Close(); <-served }()
-				conn, err := l.DialContext(t.Context(), "", "")
-				if err != nil {
-					t.Fatal(err)
-				}
+				conn := dialMemory(t, l)
 				defer conn.Close()
 				io.WriteString(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
 				taken := true
@@ -239,13 +236,6 @@ func TestIdleConnectionKeepsNothing(t *testing.T) {
 	}
 	s, _ := start(t, persistent(nil, nil), func(s *httpserver.HTTPServer) { s.Stderr = io.Discard })
 	request := "GET /" + strings.Repeat("p", 60_000) + " HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a: "+strings.Repeat("b", 2000)+"\r\n", 90) + "\r\n"
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	const connections = 100
 	before := heap()
 	for range connections {

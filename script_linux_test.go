@@ -147,11 +147,7 @@ func TestScriptDiskFull(t *testing.T) {
 func TestScriptOpensInput(t *testing.T) {
 	t.Parallel()
 	site := nobodySite(t, "cat", "#!/bin/sh\necho X: y; echo; cat /dev/stdin\n")
-	s, log := start(t, func() httpserver.Handler {
-		h := new(httpserver.CGIHandler)
-		h.Directory = site
-		return h
-	}, nil)
+	s, log := startCGISite(t, site, false)
 	for _, size := range []int{3, 100_000} {
 		if _, body := fields(ask(t, s.Addr(), post("/cgi-bin/cat", size, false))); body != strings.Repeat("x", size) {
 			t.Errorf("%d bytes: got %d; log:\n%s", size, len(body), log)

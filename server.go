@@ -852,7 +852,7 @@ func (s *HTTPServer) unregister(state *connState) {
 // remove removes a connection. The caller holds s.mu.
 func (s *HTTPServer) remove(state *connState) {
 	delete(s.conns, state)
-	state.fixture.disconnect(state.hijacked)
+	state.fixture.disconnect()
 	if !state.hijacked {
 		s.active--
 		s.checkDrained()
@@ -909,14 +909,27 @@ func (c *connState) shutdown(conn net.Conn) {
 // that is not complete, the connection is reset, without a word of TLS.
 func (c *connState) close(conn net.Conn) {
 	if c.unframed.Load() {
-		if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
-			conn = secure.NetConn()
-		}
-		if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
-			tcp.SetLinger(0)
-		}
+		reset(conn)
+	} else {
+		conn.Close()
+	}
+}
+
+// reset closes the connection that conn uses so that the client gets an error (RST).
+func reset(conn net.Conn) {
+	conn = lowest(conn)
+	if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		tcp.SetLinger(0)
 	}
 	conn.Close()
+}
+
+// lowest returns the connection that conn uses, such as the TCP connection below TLS.
+func lowest(conn net.Conn) net.Conn {
+	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		return lowest(upper.NetConn())
+	}
+	return conn
 }
 
 // Limits of what is read of a connection after its last response.

@@ -155,6 +155,14 @@ func TestOddNames(t *testing.T) {
 	}
 }
 
+// makeFIFO makes a FIFO, or skips the test.
+func makeFIFO(t *testing.T, name string) {
+	t.Helper()
+	if err := exec.Command("mkfifo", name).Run(); err != nil {
+		t.Skip("no FIFO here: ", err)
+	}
+}
+
 func symlink(t *testing.T, target, name string) {
 	t.Helper()
 	notOnWindows(t, "symbolic links need privileges")
@@ -201,9 +209,7 @@ func TestSymbolicLinks(t *testing.T) {
 func TestSpecialFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := exec.Command("mkfifo", filepath.Join(dir, "fifo")).Run(); err != nil {
-		t.Skip("no FIFO here: ", err)
-	}
+	makeFIFO(t, filepath.Join(dir, "fifo"))
 	symlink(t, "/dev/tty", filepath.Join(dir, "tty"))
 	symlink(t, "/dev/zero", filepath.Join(dir, "zero"))
 	root, err := os.OpenRoot(dir)
@@ -514,13 +520,6 @@ func TestIdleFilesKeepNothing(t *testing.T) {
 	site := makeSite(t)
 	s, _ := start(t, newUnloggedFiles(site, "HTTP/1.1"), nil)
 	rest := " HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a: "+strings.Repeat("b", 2000)+"\r\n", 90) + "\r\n"
-	heap := func() int64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
 	for _, target := range []string{"/hello.txt", "/" + strings.Repeat("p/", 30_000) + "hello.txt"} {
 		const connections = 100
 		before := heap()
@@ -528,7 +527,7 @@ func TestIdleFilesKeepNothing(t *testing.T) {
 			_, r := send(t, s.Addr(), "GET "+target+rest)
 			readResponse(t, r)
 		}
-		if each := (heap() - before) / connections; each > 50_000 {
+		if each := (int64(heap()) - int64(before)) / connections; each > 50_000 {
 			t.Errorf("%.20s: %d bytes are kept for each connection", target, each)
 		}
 	}

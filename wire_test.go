@@ -1,6 +1,7 @@
 package httpserver_test
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -254,6 +256,19 @@ func closeServer(t testing.TB, s *httpserver.ThreadingHTTPServer) {
 	if err := s.Shutdown(ctx); err != nil {
 		t.Errorf("handlers are left: %v", err)
 	}
+}
+
+// firstLine starts a command and returns the first line that it prints.
+func firstLine(t testing.TB, cmd *exec.Cmd) (string, error) {
+	t.Helper()
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewReader(stdout).ReadString('\n')
 }
 
 // dial connects to a server; the connection fails after testLimit.

@@ -237,18 +237,21 @@ var parseArgsTests = []struct {
 	{"-p HTTP/2 -h", "error: argument -p/--protocol: invalid choice: 'HTTP/2' (choose from HTTP/1.0, HTTP/1.1)"},
 }
 
+// parsed returns the options or the error that arguments have.
+func parsed(args []string) string {
+	opts, err := parseArgs(args)
+	if err != nil {
+		return fmt.Sprintf("error: %v", err)
+	}
+	return describe(opts)
+}
+
 func TestParseArgs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range parseArgsTests {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()
-			got := ""
-			if opts, err := parseArgs(strings.Fields(tt.args)); err != nil {
-				got = fmt.Sprintf("error: %v", err)
-			} else {
-				got = describe(opts)
-			}
-			if got != tt.want {
+			if got := parsed(strings.Fields(tt.args)); got != tt.want {
 				t.Errorf("%s\ngot  %s\nwant %s", tt.args, got, tt.want)
 			}
 		})
@@ -311,13 +314,7 @@ func TestParseArgsSpaces(t *testing.T) {
 		{"A B", "b", `error: argument -H/--header: invalid name: "A B"`},
 		{"A", "b\r\nC: d", `error: argument -H/--header: invalid value, as it has a control character: "b\r\nC: d"`},
 	} {
-		got := ""
-		if opts, err := parseArgs([]string{"-H", tt.name, tt.value}); err != nil {
-			got = fmt.Sprintf("error: %v", err)
-		} else {
-			got = describe(opts)
-		}
-		if got != tt.want {
+		if got := parsed([]string{"-H", tt.name, tt.value}); got != tt.want {
 			t.Errorf("-H %q %q\ngot  %s\nwant %s", tt.name, tt.value, got, tt.want)
 		}
 	}
