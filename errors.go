@@ -3,6 +3,7 @@ package httpserver
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,15 +56,15 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("httpserver: %d %s", e.code, e.message)
 }
 
+// isAny reports whether err wraps one of the targets.
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+}
+
 // outOfResources reports whether err means that the system has run out of
 // something, such as file descriptors or memory.
 func outOfResources(err error) bool {
-	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
-		if errors.Is(err, lack) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM)
 }
 
 // badRequest returns an error with code 400 whose message quotes the text that is
@@ -189,29 +190,28 @@ const DefaultErrorContentType = "text/html;charset=utf-8"
 // dst. A percent sign that begins no known directive is copied as it is.
 func appendErrorPage(dst []byte, format string, code int, message, explain string) []byte {
 	for {
-		text, directive, found := strings.Cut(format, "%")
+		text, rest, found := strings.Cut(format, "%")
 		dst = append(dst, text...)
 		if !found {
 			return dst
 		}
-		size := 0 // of the directive without its percent sign
-		switch {
-		case strings.HasPrefix(directive, "(code)d"), strings.HasPrefix(directive, "(code)s"):
-			dst = strconv.AppendInt(dst, int64(code), 10)
-			size = len("(code)d")
-		case strings.HasPrefix(directive, "(message)s"):
-			dst = appendHTML(dst, message)
-			size = len("(message)s")
-		case strings.HasPrefix(directive, "(explain)s"):
-			dst = appendHTML(dst, explain)
-			size = len("(explain)s")
-		default:
-			dst = append(dst, '%')
-			if strings.HasPrefix(directive, "%") {
-				size = 1
+		directive := ""
+		for _, d := range [...]string{"(code)d", "(code)s", "(message)s", "(explain)s", "%"} {
+			if strings.HasPrefix(rest, d) {
+				directive = d
 			}
 		}
-		format = directive[size:]
+		switch directive {
+		case "(code)d", "(code)s":
+			dst = strconv.AppendInt(dst, int64(code), 10)
+		case "(message)s":
+			dst = appendHTML(dst, message)
+		case "(explain)s":
+			dst = appendHTML(dst, explain)
+		default:
+			dst = append(dst, '%')
+		}
+		format = rest[len(directive):]
 	}
 }
 

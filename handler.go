@@ -86,23 +86,12 @@ var methods = map[string]func(Handler){
 	"TRACE":   Handler.DoTRACE,
 }
 
-// noCopy makes go vet report copies.
-type noCopy struct{}
-
-// Lock is what go vet looks for, together with Unlock.
-func (*noCopy) Lock() {}
-
-// Unlock does nothing.
-func (*noCopy) Unlock() {}
-
 // A BaseRequestHandler reads the requests of a connection and calls a method for each
 // of them, such as DoGET. Its own methods respond with 501, so it is meant to be
 // embedded. The zero value is ready to use.
 //
 // Python: BaseHTTPRequestHandler.
 type BaseRequestHandler struct {
-	_ noCopy
-
 	// Set before the first request, by the function that makes the handler or in Setup:
 	ProtocolVersion       string // version of responses; "" means HTTP/1.0, HTTP/1.1 allows persistent connections
 	ServerVersion         string // first part of VersionString, name[/version]; "" means BaseHTTP/0.6
@@ -141,8 +130,6 @@ type BaseRequestHandler struct {
 	out       responseWriter
 	line      requestLine
 	rawHeader string    // the header that came with the request line; "" if it has to be read
-	address   string    // AddressString of addressOf
-	addressOf net.Addr  //
 	version   string    // cache of versionString
 	date      string    // DateTimeString of dateOf
 	dateOf    int64     // in seconds since 1970
@@ -204,7 +191,7 @@ func (h *BaseRequestHandler) Setup() {
 // that is held. Python: StreamRequestHandler.finish.
 func (h *BaseRequestHandler) Finish() {
 	h.endRequest()
-	h.out.dropHead()
+	h.out.begin()
 	h.in.release()
 }
 
@@ -233,6 +220,7 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 // Python: handle_one_request, which sets raw_requestline.
 func (h *BaseRequestHandler) ReadRequestLine() bool {
 	h.endRequest()
+	h.forgetRequest()
 	if !h.awaitRequest() {
 		h.CloseConnection = true
 		return false
@@ -249,7 +237,6 @@ func (h *BaseRequestHandler) ReadRequestLine() bool {
 // there is a request to handle; if not, the client got an error response. An override
 // calls this method first. Python: parse_request.
 func (h *BaseRequestHandler) ParseRequest() bool {
-	h.Path, h.Headers = "", h.Headers[:0]
 	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
 	if h.requests > 0 {
 		h.RequestVersion = "HTTP/1.0" // a response without a head would be read as a part of the last one
@@ -273,7 +260,11 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	} else if !h.parseHeader() {
 		return false
 	}
-	return !h.in.fixture.answer() && h.checkExpect()
+	if h.in.fixture.answer() {
+		return false
+	}
+	h.expects = h.persistent() && h.wantsContinue()
+	return !h.expects || h.Self().HandleExpect100()
 }
 
 // HandleExpect100 responds to a request of HTTP/1.1 whose client waits for 100 Continue
@@ -338,10 +329,8 @@ func (h *BaseRequestHandler) closeOpened() {
 func (h *BaseRequestHandler) logIncomplete() {
 	self, out, body := h.Self(), &h.out, h.body.err
 	switch {
-	case errors.Is(out.err, os.ErrDeadlineExceeded):
-		self.LogError("Response timed out")
 	case out.err != nil:
-		h.logLost(out.err)
+		h.logFailure("Response", out.err)
 	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
 		self.LogError("Request body: %s", reason(body))
 	case h.broken:
@@ -354,10 +343,13 @@ func (h *BaseRequestHandler) logIncomplete() {
 	}
 }
 
-// logLost logs that the client has left, unless it was the server that closed the
-// connection.
-func (h *BaseRequestHandler) logLost(err error) {
-	if !errors.Is(err, net.ErrClosed) {
+// logFailure logs why a request or a response failed, unless it was because the server
+// closed the connection.
+func (h *BaseRequestHandler) logFailure(what string, err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		h.Self().LogError("%s timed out", what)
+	case !errors.Is(err, net.ErrClosed):
 		h.Self().LogError("Connection lost: %s", reason(err))
 	}
 }
@@ -399,48 +391,32 @@ func (h *BaseRequestHandler) DoTRACE() { h.unsupported() }
 func (h *BaseRequestHandler) Method(name string) func() { return nil }
 
 func (h *BaseRequestHandler) unsupported() {
-	if name := misspelledMethod(h.Self(), h.Command); name != "" {
-		h.Self().LogError("%T has a method %s, but the one for %s is Do%[3]s", h.Self(), name, h.Command)
+	self := h.Self()
+	if looksAlike := misspelled[h.Command]; looksAlike != nil && looksAlike(self) {
+		name := h.Command[:1] + strings.ToLower(h.Command[1:])
+		self.LogError("%T has a method Do%s, but the one for %s is Do%[3]s", self, name, h.Command)
 	}
-	h.Self().SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
+	self.SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
 }
 
-// misspelledMethod returns the name of a method of h that looks like the one for a
-// request method, but is never called; "" if there is none.
-func misspelledMethod(h Handler, command string) string {
-	name, found := "", false
-	switch command {
-	case "GET":
-		name = "DoGet"
-		_, found = h.(interface{ DoGet() })
-	case "HEAD":
-		name = "DoHead"
-		_, found = h.(interface{ DoHead() })
-	case "POST":
-		name = "DoPost"
-		_, found = h.(interface{ DoPost() })
-	case "PUT":
-		name = "DoPut"
-		_, found = h.(interface{ DoPut() })
-	case "PATCH":
-		name = "DoPatch"
-		_, found = h.(interface{ DoPatch() })
-	case "DELETE":
-		name = "DoDelete"
-		_, found = h.(interface{ DoDelete() })
-	case "OPTIONS":
-		name = "DoOptions"
-		_, found = h.(interface{ DoOptions() })
-	}
-	if !found {
-		return ""
-	}
-	return name
+// misspelled contains, for request methods, functions that report whether a handler has
+// a method that looks like the one for it and is never called, such as DoGet.
+var misspelled = map[string]func(Handler) bool{
+	"GET":     has[interface{ DoGet() }],
+	"HEAD":    has[interface{ DoHead() }],
+	"POST":    has[interface{ DoPost() }],
+	"PUT":     has[interface{ DoPut() }],
+	"PATCH":   has[interface{ DoPatch() }],
+	"DELETE":  has[interface{ DoDelete() }],
+	"OPTIONS": has[interface{ DoOptions() }],
 }
 
-// SendError logs an error, by LogError in the format "code %d, message %s", and sends a complete response for it. An empty message or
-// explain means the text of [StatusText], or "???" for an unknown code. The response
-// has no body for HEAD and for the codes 1xx, 204, 205 and 304.
+func has[T any](h Handler) bool { _, ok := h.(T); return ok }
+
+// SendError logs an error, as "code %d, message %s", and sends a complete response for
+// it. An empty message or explain means the text of [StatusText], or "???" for an
+// unknown code. The response has no body for HEAD and for the codes 1xx, 204, 205 and
+// 304.
 //
 // The connection persists only if another request can follow: the request was
 // understood, its body can be skipped, and neither side has asked for the end. On
@@ -491,10 +467,11 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	if message == "" {
 		message, _, _ = StatusText(code)
 	}
-	h.out.statusLine(cmp.Or(h.ProtocolVersion, "HTTP/1.0"), code, message)
+	version := cmp.Or(h.ProtocolVersion, "HTTP/1.0")
 	if h.RequestVersion == "HTTP/0.9" {
-		h.out.dropHead()
+		version = ""
 	}
+	h.out.statusLine(version, code, message)
 }
 
 // SendHeader adds a header field to the response. A Connection field of close or
@@ -506,40 +483,32 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 // that is an error and closes the connection. Python: send_header.
 func (h *BaseRequestHandler) SendHeader(name, value string) {
 	checkField(name, value)
-	if h.out.ended {
+	w := &h.out
+	if w.ended {
 		h.continueBody("SendHeader", name, ": ", value, "\r\n")
 		return
 	}
-	h.out.field(name, value)
-	if h.RequestVersion == "HTTP/0.9" {
-		h.out.dropHead()
-		return
-	}
-	if f := (&Field{Name: name}); !f.is("Connection") {
-		return
-	}
-	if hasToken(value, "close") {
-		h.CloseConnection, h.out.connection = true, "close"
-	} else if hasToken(value, "keep-alive") {
-		h.CloseConnection, h.out.connection = false, cmp.Or(h.out.connection, "keep-alive")
+	w.append(name, ": ", value, "\r\n")
+	switch {
+	case equalFold(name, "Content-Length"):
+		n, ok := parseLength(value)
+		w.badFraming = w.badFraming || !ok || w.length >= 0 && n != w.length
+		w.length = n
+	case equalFold(name, "Transfer-Encoding"):
+		w.chunked = true
+	case !equalFold(name, "Connection") || w.bare:
+	case hasToken(value, "close"):
+		h.CloseConnection, w.connection = true, "close"
+	case hasToken(value, "keep-alive"):
+		h.CloseConnection, w.connection = false, cmp.Or(w.connection, "keep-alive")
 	}
 }
 
 // checkField panics if a field would not be one line.
 func checkField(name, value string) {
-	if splitsField(name) || splitsField(value) {
+	if (hasControl(name) || hasControl(value)) && strings.ContainsAny(name+value, "\r\n\x00") {
 		panic(fmt.Sprintf("httpserver: SendHeader(%q, %q): CR, LF or NUL in a header field", name, value))
 	}
-}
-
-// splitsField reports whether s contains a byte that ends a header field.
-func splitsField(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c == '\r' || c == '\n' || c == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // EndHeaders ends the head and calls FlushHeaders. If the response has a body, the
@@ -561,10 +530,6 @@ func (h *BaseRequestHandler) EndHeaders() {
 		h.CloseConnection = true
 	}
 	h.state.unframed.Store(w.code >= 200 && w.unframed())
-	if h.RequestVersion == "HTTP/0.9" {
-		w.end()
-		return
-	}
 	switch {
 	case w.code < 200:
 	case h.CloseConnection && w.connection != "close" && h.persistent():
@@ -574,6 +539,9 @@ func (h *BaseRequestHandler) EndHeaders() {
 	}
 	w.append("\r\n")
 	w.end()
+	if w.bare {
+		return
+	}
 	h.Self().FlushHeaders()
 	if w.code < 200 && w.code != 101 {
 		h.expects = h.expects && w.code != 100
@@ -664,10 +632,7 @@ func (h *BaseRequestHandler) LogDateTimeString() string { return h.Server.now().
 // AddressString returns the client's address without its port, or "-" if it has none,
 // as on a unix socket. It looks up no names. Python: address_string.
 func (h *BaseRequestHandler) AddressString() string {
-	if h.address == "" || h.addressOf != h.ClientAddress {
-		h.address, h.addressOf = hostOf(h.ClientAddress), h.ClientAddress
-	}
-	return h.address
+	return hostOf(h.ClientAddress)
 }
 
 // hostOf returns the host of an address, or "-" if it has none.

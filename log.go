@@ -49,9 +49,8 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 		<-l.turn
 		return
 	}
-	patience := time.NewTimer(logPatience)
-	defer patience.Stop()
-	if !l.takeTurn(patience.C) {
+	expired := time.After(logPatience)
+	if !l.takeTurn(expired) {
 		l.dropped.Add(1)
 		return
 	}
@@ -67,7 +66,7 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 	}()
 	select {
 	case <-written:
-	case <-patience.C:
+	case <-expired:
 	}
 }
 
@@ -190,20 +189,10 @@ func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 		if err != nil {
 			continue
 		}
-		if layout == rfc850 {
-			t = t.AddDate(pivotYear(t.Year()%100, now.Year())-t.Year(), 0, 0)
+		if layout == rfc850 { // which leaves the century to the reader
+			t = t.AddDate((now.Year()+150-t.Year())/100*100-100, 0, 0)
 		}
 		return t, true
 	}
 	return time.Time{}, false
-}
-
-// pivotYear returns the latest year that ends in the two digits and is at most
-// fifty years after now.
-func pivotYear(digits, now int) int {
-	year := now - now%100 + 100 + digits
-	for year > now+50 {
-		year -= 100
-	}
-	return year
 }

@@ -52,45 +52,43 @@ func (c *connReader) beginDeadline() {
 }
 
 // fill reads more from the connection. It returns either an error or some bytes.
-func (c *connReader) fill() error {
-	switch {
-	case c.buf == nil:
-		if c.waiter.wait(c) {
-			return c.filled(c.waiter.n, c.waiter.err)
+func (c *connReader) fill() (err error) {
+	n := 0
+	if c.buf == nil && c.waiter.wait(c) {
+		n, err = c.waiter.n, c.waiter.err
+	} else {
+		c.r, c.w = 0, copy(c.buf, c.buffered())
+		if c.w == len(c.buf) {
+			c.grow()
 		}
-		c.takeBuffer()
-	case c.r == c.w:
-		c.r, c.w = 0, 0
-	case c.w == len(c.buf) && c.r > 0:
-		c.w = copy(c.buf, c.buf[c.r:c.w])
-		c.r = 0
-	case c.w == len(c.buf):
-		c.grow()
+		n, err = c.conn.Read(c.buf[c.w:])
 	}
-	return c.filled(c.conn.Read(c.buf[c.w:]))
+	n, err = c.received(c.buf[c.w:], n, err)
+	c.w += n
+	return err
 }
 
-func (c *connReader) takeBuffer() {
-	c.buf = readBuffers.Get().(*[bufferSize]byte)[:]
-}
-
-// filled records the outcome of a read.
-func (c *connReader) filled(n int, err error) error {
-	if n > 0 {
-		c.w += n
-		c.full = c.w == len(c.buf)
-		c.fixture.receive(c.buf[c.w-n : c.w])
-		return nil
-	}
-	return cmp.Or(err, io.ErrNoProgress)
-}
-
-// grow makes the buffer a quarter larger, so that a client cannot make it much
-// larger than what it has sent.
+// grow provides a buffer, or one that is a quarter larger: a client cannot make it
+// much larger than what it has sent.
 func (c *connReader) grow() {
+	if c.buf == nil {
+		c.buf = readBuffers.Get().(*[bufferSize]byte)[:]
+		return
+	}
 	larger := make([]byte, len(c.buf)+max(len(c.buf)/4, bufferSize))
 	copy(larger, c.buf)
 	c.buf = larger
+}
+
+// received records the result of a read into p. It returns either an error or some
+// bytes.
+func (c *connReader) received(p []byte, n int, err error) (int, error) {
+	c.full = n > 0 && n == len(p)
+	c.fixture.receive(p[:n])
+	if n > 0 {
+		return n, nil
+	}
+	return 0, cmp.Or(err, io.ErrNoProgress)
 }
 
 // line returns the line that begins from bytes after the first unread one, with its
@@ -128,10 +126,10 @@ func (c *connReader) header(from, limit int, wait bool) (end int, err error) {
 	end = from
 	for fields := 0; ; fields++ {
 		line, err := c.line(end, maxLine, wait)
-		switch {
-		case err == errLineLimit:
-			return 0, errHeaderLine
-		case err != nil || line == nil:
+		if err == errLineLimit {
+			err = errHeaderLine
+		}
+		if err != nil || line == nil {
 			return 0, err
 		}
 		end += len(line)
@@ -151,26 +149,13 @@ func trimEnd(line []byte) []byte {
 	return bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
 }
 
-// blankLine returns the size of an empty line if that is next in the buffer.
-func (c *connReader) blankLine() int {
-	switch unread := c.buffered(); {
-	case bytes.HasPrefix(unread, []byte("\n")):
-		return 1
-	case bytes.HasPrefix(unread, []byte("\r\n")):
-		return 2
-	}
-	return 0
-}
-
 // read reads for a body.
 func (c *connReader) read(p []byte) (int, error) {
 	if c.r == c.w {
 		c.beginDeadline()
 		if len(p) >= bufferSize {
 			n, err := c.conn.Read(p)
-			c.full = n == len(p)
-			c.fixture.receive(p[:n])
-			return n, err
+			return c.received(p, n, err)
 		}
 		if err := c.fill(); err != nil {
 			return 0, err
@@ -181,22 +166,21 @@ func (c *connReader) read(p []byte) (int, error) {
 	return n, nil
 }
 
-// awaitRequest waits for the first byte of a request. It passes over empty lines
-// before it (RFC 9112 section 2.2), which do not earn the client more time.
+// awaitRequest waits for the first byte of a request. It skips empty lines before it
+// (RFC 9112 section 2.2), which do not earn the client more time.
 func (h *BaseRequestHandler) awaitRequest() bool {
-	for blank, waited := 0, false; ; waited = true {
-		for n := h.in.blankLine(); n > 0 && blank < maxFields; n = h.in.blankLine() {
-			h.in.consume(n)
+	h.in.beginDeadline()
+	for blank := 0; ; {
+		line, _ := h.in.line(0, len("\r\n"), false)
+		if line != nil && len(trimEnd(line)) == 0 && blank < maxFields {
+			h.in.consume(len(line))
 			blank++
+			continue
 		}
-		if unread := h.in.buffered(); len(unread) > 0 && string(unread) != "\r" { // its LF may be on its way
+		if unread := h.in.buffered(); len(unread) > 0 && string(unread) != "\r" { // its LF may follow
 			return true
 		}
 		h.in.release()
-		if !waited {
-			h.forgetRequest()
-			h.in.beginDeadline()
-		}
 		h.state.wait(idleTime)
 		err := h.in.fill()
 		h.state.waited()
@@ -210,16 +194,15 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 // forgetRequest drops the last request, so that an idle connection does not keep its
 // head in memory.
 func (h *BaseRequestHandler) forgetRequest() {
+	const usualFields = 32 // most requests have fewer
 	h.RequestLine, h.Command, h.Path, h.RequestVersion = "", "", "", ""
 	h.line, h.rawHeader = requestLine{}, ""
-	if cap(h.Headers) > 2*usualFields {
+	if cap(h.Headers) > usualFields {
 		h.Headers = nil
 	}
 	clear(h.Headers[:cap(h.Headers)])
+	h.Headers = h.Headers[:0]
 }
-
-// usualFields is more fields than most requests have.
-const usualFields = 16
 
 // noRequest logs why there is no request, unless that is how connections end.
 func (h *BaseRequestHandler) noRequest(err error) {
@@ -237,32 +220,24 @@ func (h *BaseRequestHandler) noRequest(err error) {
 // readRequestLine reads the request line, and the header with it if that has come
 // along: then one copy of the buffer is enough for both.
 func (h *BaseRequestHandler) readRequestLine() bool {
-	h.RequestLine, h.Command, h.RequestVersion, h.rawHeader = "", "", "", ""
-	line, err := h.in.line(0, maxLine, false)
-	waits := line == nil && err == nil
-	if waits {
-		h.beginReading()
-		line, err = h.in.line(0, maxLine, true)
+	begin, end := bytes.IndexByte(h.in.buffered(), '\n')+1, 0 // of the header
+	if begin > 0 {
+		end, _ = h.in.header(begin, maxHead-begin, false) // parseHeader gets the error again
 	}
+	if end == 0 {
+		h.beginReading()
+	}
+	line, err := h.in.line(0, maxLine, true)
 	if err == errLineLimit {
 		return h.refuse(&statusError{code: 414})
 	}
 	if err != nil {
-		h.CloseConnection = true
 		h.RequestLine = string(h.in.buffered())
-		return h.RequestLine != "" && h.readFailed(err)
+		return h.readFailed(err)
 	}
-	size := len(line)
-	end, _ := h.in.header(size, maxHead-size, false) // parseHeader meets an error again
-	if end == 0 {
-		end = size
-		if !waits {
-			h.beginReading()
-		}
-	}
-	head := string(h.in.buffered()[:end])
-	h.in.consume(end)
-	h.RequestLine, h.rawHeader = head[:len(trimEnd(line))], head[size:]
+	head := string(h.in.buffered()[:max(end, len(line))])
+	h.in.consume(len(head))
+	h.RequestLine, h.rawHeader = head[:len(trimEnd(line))], head[len(line):]
 	return true
 }
 
@@ -275,7 +250,7 @@ func (h *BaseRequestHandler) beginReading() {
 
 // refuse responds to a request after which nothing can be read. It returns false.
 func (h *BaseRequestHandler) refuse(e *statusError) bool {
-	h.broken = true
+	h.broken, h.CloseConnection = true, true
 	h.in.fixture.refuse(e)
 	h.Self().SendError(e.code, e.message, e.explain)
 	return false
@@ -283,18 +258,12 @@ func (h *BaseRequestHandler) refuse(e *statusError) bool {
 
 // readFailed ends a request whose head did not arrive as a whole. It returns false.
 func (h *BaseRequestHandler) readFailed(err error) bool {
+	if err == io.EOF {
+		return h.refuse(&statusError{code: 400, message: "Incomplete request"})
+	}
 	h.broken, h.CloseConnection = true, true
-	if err != io.EOF {
-		h.in.fixture.refuse(err)
-	}
-	switch {
-	case err == io.EOF:
-		h.refuse(&statusError{code: 400, message: "Incomplete request"})
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		h.Self().LogError("Request timed out")
-	default:
-		h.logLost(err)
-	}
+	h.in.fixture.refuse(err)
+	h.logFailure("Request", err)
 	return false
 }
 
@@ -325,7 +294,7 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	}
 	h.Headers = fields
 	h.replaceHost()
-	if host := h.Headers.Get("Host"); h.Server.Hosts != nil && !h.Server.allowsHost(host) {
+	if host := h.Headers.Get("Host"); !h.Server.allowsHost(host) {
 		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host})
 	}
 	h.body.reset(&h.in, framing)
@@ -336,9 +305,6 @@ func (h *BaseRequestHandler) parseHeader() bool {
 // replaceHost sets Host to the authority of an absolute target, which takes
 // precedence (RFC 9112 section 3.2.2).
 func (h *BaseRequestHandler) replaceHost() {
-	if h.Path[0] == '/' || h.Command == "CONNECT" {
-		return
-	}
 	authority, _, ok := splitAbsolute(h.Path)
 	if !ok {
 		return
@@ -380,25 +346,19 @@ func (h *BaseRequestHandler) wantsContinue() bool {
 	return h.line.atLeast(1, 1) && equalFold(h.Headers.Get("Expect"), "100-continue")
 }
 
-// checkExpect calls HandleExpect100 if the client waits for that.
-func (h *BaseRequestHandler) checkExpect() bool {
-	if !h.persistent() || !h.wantsContinue() {
-		return true
-	}
-	h.expects = true
-	return h.Self().HandleExpect100()
-}
-
 // skipBody reports whether all of the request's body has been read, after reading
 // what the handler has left. A client that still waits for 100 Continue may never
 // send it, and a server that is shutting down does not ask for it.
 func (h *BaseRequestHandler) skipBody() bool {
-	if h.body.err != nil || h.expects || h.state.closing() {
-		return h.body.err == io.EOF
+	if h.body.err == nil && h.body.skippable() && !h.expects && !h.state.closing() {
+		h.beginReading()
+		timeout := h.Timeout
+		h.Timeout = 0 // the deadline is for all of it
+		io.CopyN(io.Discard, &h.body, maxDrain+1)
+		h.Timeout = timeout
+		h.state.waited()
 	}
-	h.beginReading()
-	defer h.state.waited()
-	return h.body.drain()
+	return h.body.err == io.EOF
 }
 
 const (
@@ -409,15 +369,18 @@ const (
 // wait begins a wait for the client, which lasts at most for grace if the server is
 // shutting down.
 func (c *connState) wait(grace time.Duration) {
-	c.grace.Store(int64(grace))
+	c.mu.Lock()
+	c.grace = grace
+	c.mu.Unlock()
 	c.limit()
 }
 
 // waited ends the wait.
 func (c *connState) waited() {
-	if c.grace.Swap(0) != 0 && c.closing() {
-		c.limits.Lock()
-		defer c.limits.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.grace = 0
+	if c.closing() {
 		c.conn.SetReadDeadline(time.Time{}) // that of limit is not for the body
 	}
 }
@@ -425,22 +388,17 @@ func (c *connState) waited() {
 // limit sets a deadline for the wait if the server is shutting down. It is called when
 // the wait begins and by Shutdown: the later of the two calls has an effect.
 func (c *connState) limit() {
-	if !c.closing() {
-		return
-	}
-	c.limits.Lock()
-	defer c.limits.Unlock()
-	grace := time.Duration(c.grace.Load())
-	if grace != 0 && c.conn.SetReadDeadline(time.Now().Add(grace)) != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.grace > 0 && c.closing() && c.conn.SetReadDeadline(time.Now().Add(c.grace)) != nil {
 		c.conn.Close()
 	}
 }
 
 // isGone reports whether err is how a client ends a connection.
 func isGone(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, wsaECONNRESET) || errors.Is(err, wsaECONNABORTED)
+	return isAny(err, io.EOF, io.ErrClosedPipe, net.ErrClosed,
+		syscall.ECONNRESET, syscall.EPIPE, wsaECONNRESET, wsaECONNABORTED)
 }
 
 // reason returns what the system said, without the addresses around it.
@@ -466,7 +424,8 @@ const halfCloseTime = 5 * time.Second
 // buffer; it stops when that holds 64 KiB. The caller does not use c until it has
 // called stop, which waits for the goroutine.
 func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
-	stopping, stopped := make(chan struct{}), make(chan struct{})
+	stopped := make(chan struct{})
+	var halfClosed *time.Timer
 	c.conn.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(stopped)
@@ -475,25 +434,21 @@ func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
 			err = c.fill()
 		}
 		switch {
-		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-			return
+		case err == nil, errors.Is(err, os.ErrDeadlineExceeded): // that of stop
 		case err == io.EOF:
-			timer := time.NewTimer(halfCloseTime)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-stopping:
-				return
-			}
+			halfClosed = time.AfterFunc(halfCloseTime, func() { left(errClientGone) })
+		default:
+			left(errClientGone)
 		}
-		left(errClientGone)
 	}()
 	return func() {
-		close(stopping)
 		if c.conn.SetReadDeadline(time.Unix(1, 0)) != nil {
 			c.conn.Close() // nothing else ends a read
 		}
 		<-stopped
+		if halfClosed != nil {
+			halfClosed.Stop()
+		}
 		c.conn.SetReadDeadline(time.Time{})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A readerConn is a connection of which only Read works.
@@ -21,7 +22,7 @@ func TestUnfinishedHead(t *testing.T) {
 	line := "a: " + strings.Repeat("b", 65000) + "\r\n"
 	for lines := range 5 {
 		sent := strings.Repeat(line, lines) + "c: d"
-		in := connReader{conn: readerConn{r: strings.NewReader(sent)}, timeout: &noTimeout}
+		in := connReader{conn: readerConn{r: strings.NewReader(sent)}, timeout: new(time.Duration)}
 		if _, err := in.header(0, maxHead, true); lines < 5 && err != io.EOF && err != errHeaderSize {
 			t.Errorf("%d lines: %v", lines, err)
 		}
@@ -35,7 +36,7 @@ func TestUnfinishedHead(t *testing.T) {
 func TestLine(t *testing.T) {
 	const text = "one\r\ntwo\nthree"
 	for size := 1; size <= len(text); size++ {
-		in := connReader{conn: readerConn{r: io.MultiReader(strings.NewReader(text[:size]), strings.NewReader(text[size:]))}, timeout: &noTimeout}
+		in := connReader{conn: readerConn{r: io.MultiReader(strings.NewReader(text[:size]), strings.NewReader(text[size:]))}, timeout: new(time.Duration)}
 		for _, tt := range []struct {
 			from, limit int
 			want        string

@@ -67,6 +67,7 @@ type response struct {
 	written    int64  // bytes of the body so far
 	connection string // "close" or "keep-alive" if a Connection field said so
 	chunked    bool   // it has a Transfer-Encoding
+	bare       bool   // it is for HTTP/0.9 and has no head
 	noBody     bool   // it must not have a body; what is written is dropped
 	ended      bool   // the head is complete
 	held       bool   // and was held, at least for a while
@@ -82,8 +83,11 @@ func (w *responseWriter) begin() {
 	w.response = response{length: -1}
 }
 
-// append adds to the head, which is not complete.
+// append adds to the head, or to a body that is held behind it.
 func (w *responseWriter) append(s ...string) {
+	if w.bare && !w.ended {
+		return
+	}
 	if w.head == nil {
 		w.head = takeBuffer()
 	}
@@ -92,8 +96,7 @@ func (w *responseWriter) append(s ...string) {
 	}
 }
 
-// appendBody adds to the body of a response whose head is complete, behind a head that
-// is held. It sends nothing.
+// appendBody adds to the body of a response whose head is complete. It sends nothing.
 func (w *responseWriter) appendBody(s ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,34 +105,25 @@ func (w *responseWriter) appendBody(s ...string) {
 	}
 }
 
-// statusLine begins a response. Controls in message become spaces.
+// statusLine begins a response. Controls in message become spaces. Without a version,
+// the response has no head.
 func (w *responseWriter) statusLine(version string, code int, message string) {
 	w.begin()
-	w.code = code
-	if hasControl(message) {
-		message = strings.Map(func(r rune) rune {
-			if r < ' ' && r != '\t' || r == 0x7f {
-				return ' '
-			}
-			return r
-		}, message)
+	w.code, w.bare = code, version == ""
+	if w.bare {
+		return
 	}
-	var digits [4]byte
-	w.append(version, " ", string(strconv.AppendInt(digits[:0], int64(code), 10)), " ", message, "\r\n")
-}
-
-// field adds a header field, and records what it says about the framing of the
-// message.
-func (w *responseWriter) field(name, value string) {
-	w.append(name, ": ", value, "\r\n")
-	switch f := (&Field{Name: name}); {
-	case f.is("Content-Length"):
-		n, ok := parseLength(value)
-		w.badFraming = w.badFraming || !ok || w.length >= 0 && n != w.length
-		w.length = n
-	case f.is("Transfer-Encoding"):
-		w.chunked = true
+	w.append(version, " ")
+	line := strconv.AppendInt(*w.head, int64(code), 10)
+	line = append(line, ' ')
+	for i := 0; i < len(message); i++ {
+		c := message[i]
+		if isControl(c) {
+			c = ' '
+		}
+		line = append(line, c)
 	}
+	*w.head = append(line, "\r\n"...)
 }
 
 // hasField reports whether head, which consists of whole lines, has a field.
@@ -215,14 +209,7 @@ func (w *responseWriter) sendHead() {
 	}
 }
 
-// dropHead drops the head, so that none is sent.
-func (w *responseWriter) dropHead() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.freeHead()
-}
-
-// freeHead is dropHead for a caller that holds w.mu.
+// freeHead drops the head, so that none is sent. The caller holds w.mu.
 func (w *responseWriter) freeHead() {
 	if w.head == nil {
 		return
@@ -291,22 +278,15 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b := w.head
-	if !w.unsent() {
-		b = takeBuffer()
-		defer freeBuffer(b)
+	if w.head == nil {
+		w.head = takeBuffer()
 	}
-	head := len(*b)
-	if cap(*b)-head < size {
-		*b = append(make([]byte, 0, head+size), *b...)
-	}
-	n, err := read((*b)[head : head+size])
-	*b = (*b)[:head+n]
+	head := len(*w.head)
+	*w.head = slices.Grow(*w.head, size)
+	n, err := read((*w.head)[head : head+size])
+	*w.head = (*w.head)[:head+n]
 	w.written += int64(n)
-	w.send(*b)
-	if b == w.head {
-		w.freeHead()
-	}
+	w.sendHead()
 	return int64(n), cmp.Or(w.err, err)
 }
 

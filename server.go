@@ -149,21 +149,21 @@ type HTTPServer struct {
 	ServiceActions func() // called by ServeForever after each connection and every PollInterval
 	HandleTimeout  func() // called by HandleRequest when Timeout has passed
 
-	newMu sync.Mutex // held while NewHandler runs
-	log   logWriter  // of Stderr
-	dates atomic.Pointer[dateStrings]
-	shut  atomic.Bool   // Shutdown or Close was called
-	taken atomic.Uint64 // connections accepted so far
+	newMu   sync.Mutex // held while NewHandler runs
+	log     logWriter  // of Stderr
+	dates   atomic.Pointer[dateStrings]
+	shut    atomic.Bool   // Shutdown or Close was called
+	taken   atomic.Uint64 // connections accepted so far
+	pending chan accepted // of an Accept that outlived its time limit; nil if there is none
+	made    sync.Once     // by prepare, the following
 
 	mu       sync.Mutex
-	conns    map[*connState]struct{} // all connections that are open, or that handlers hijacked a moment ago
-	active   int                     // how many of them were not hijacked
-	pending  chan accepted           // of an Accept that outlived its time limit
+	conns    map[*connState]struct{} // all that are served, or were hijacked a moment ago
+	changed  sync.Cond               // some of conns were removed or hijacked, or the server stops
 	closeErr error                   // of the listener
-	slots    chan struct{}           // holds a token for each of MaxConnections
 	stopping chan struct{}           // closed when no connection is accepted any more
-	drained  chan struct{}           // closed when, after that, no connection is active
-	done     chan struct{}           // closed when Shutdown or Close has returned
+	done     chan struct{}           // closed by end
+	end      func()                  // called when Shutdown or Close returns
 
 	// What handlers start and what may outlive their requests, such as scripts.
 	// Both contexts are canceled with the cause ErrServerClosed.
@@ -224,15 +224,14 @@ func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
 // listenError describes in one sentence why an address cannot be listened on.
 func listenError(addr string, err error) error {
 	hint := ""
-	var dns *net.DNSError
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE):
+	case isAny(err, syscall.EADDRINUSE, wsaEADDRINUSE):
 		hint = " (another program listens there; choose another port, or 0 for a free one)"
-	case errors.Is(err, syscall.EACCES) || errors.Is(err, wsaEACCES):
+	case isAny(err, syscall.EACCES, wsaEACCES):
 		hint = " (ports below 1024 need privileges)"
-	case errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, wsaEADDRNOTAVAIL):
+	case isAny(err, syscall.EADDRNOTAVAIL, wsaEADDRNOTAVAIL):
 		hint = " (no interface of this machine has that address)"
-	case errors.As(err, &dns):
+	case errors.As(err, new(*net.DNSError)):
 		hint = " (give an address of this machine)"
 	}
 	var op *net.OpError
@@ -264,10 +263,7 @@ func (s *HTTPServer) host() string {
 	if s.ServerName != "" || s.Listener == nil {
 		return s.ServerName
 	}
-	if host := hostOf(s.Listener.Addr()); host != "-" {
-		return host
-	}
-	return ""
+	return strings.TrimPrefix(hostOf(s.Listener.Addr()), "-")
 }
 
 // port returns ServerPort or its default, which is 0 where there are no ports.
@@ -324,11 +320,8 @@ func (s *HTTPServer) serve(threading bool) error {
 		poll = cmp.Or(s.PollInterval, 500*time.Millisecond)
 	}
 	for {
-		conn, err := s.accept(poll)
-		if err == nil {
-			s.process(conn, threading)
-		} else if err != os.ErrDeadlineExceeded {
-			return s.acceptFailed(err)
+		if err := s.serveNext(poll, threading); err != nil && err != os.ErrDeadlineExceeded {
+			return err
 		}
 		if s.ServiceActions != nil {
 			s.ServiceActions()
@@ -337,41 +330,53 @@ func (s *HTTPServer) serve(threading bool) error {
 }
 
 func (s *HTTPServer) handleRequest(threading bool) error {
-	conn, err := s.accept(s.Timeout)
-	switch {
-	case err == nil:
-		s.process(conn, threading)
-	case err != os.ErrDeadlineExceeded:
-		return s.acceptFailed(err)
-	case s.HandleTimeout != nil:
+	err := s.serveNext(s.Timeout, threading)
+	if err != os.ErrDeadlineExceeded {
+		return err
+	}
+	if s.HandleTimeout != nil {
 		s.HandleTimeout()
 	}
 	return nil
 }
 
-// acceptFailed returns what ServeForever returns when Accept has failed with err.
-func (s *HTTPServer) acceptFailed(err error) error {
-	if !s.shut.Load() {
+// serveNext accepts a connection and serves it, in a goroutine of its own if threading
+// is set. If limit is not 0 and passes first, the error is os.ErrDeadlineExceeded.
+func (s *HTTPServer) serveNext(limit time.Duration, threading bool) error {
+	if s.Listener == nil || s.NewHandler == nil {
+		return errors.New("httpserver: the server needs Listener and NewHandler")
+	}
+	s.prepare()
+	conn, err := s.accept(limit)
+	if err != nil {
+		if err != os.ErrDeadlineExceeded && s.shut.Load() {
+			<-s.done
+			err = ErrServerClosed
+		}
 		return err
 	}
-	<-s.done
-	return ErrServerClosed
+	state := s.register(conn, nil) // not in the goroutine: Shutdown may return before that runs
+	switch {
+	case state == nil:
+		conn.Close()
+	case threading:
+		go s.serveConn(conn, state)
+	default:
+		s.serveConn(conn, state)
+	}
+	return nil
 }
 
-// prepare sets the unexported fields, as a server may be a literal.
+// prepare sets unexported fields, as a server may be a literal.
 func (s *HTTPServer) prepare() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns != nil {
-		return
-	}
-	s.conns = make(map[*connState]struct{})
-	s.stopping, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
-	s.urgent, s.hurry = context.WithCancelCause(context.Background())
-	s.ctx, s.cancel = context.WithCancelCause(s.urgent)
-	if s.MaxConnections > 0 {
-		s.slots = make(chan struct{}, s.MaxConnections)
-	}
+	s.made.Do(func() {
+		s.conns = make(map[*connState]struct{})
+		s.changed.L = &s.mu
+		s.stopping, s.done = make(chan struct{}), make(chan struct{})
+		s.end = sync.OnceFunc(func() { close(s.done) })
+		s.urgent, s.hurry = context.WithCancelCause(context.Background())
+		s.ctx, s.cancel = context.WithCancelCause(s.urgent)
+	})
 }
 
 // accepted is what Accept returned.
@@ -384,32 +389,23 @@ type accepted struct {
 // os.ErrDeadlineExceeded; then the wait continues, for the next call or until the
 // server stops.
 func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
-	if s.Listener == nil || s.NewHandler == nil {
-		return nil, errors.New("httpserver: the server needs Listener and NewHandler")
-	}
-	s.prepare()
-	s.mu.Lock()
-	pending := s.pending
-	if pending == nil && limit > 0 && !isClosed(s.stopping) {
-		pending = make(chan accepted, 1)
-		s.pending = pending
-		s.work.Go(func() { s.acceptPending(pending) })
-	}
-	s.mu.Unlock()
-	if pending == nil {
+	if s.pending == nil && limit == 0 {
 		return s.acceptNext()
+	}
+	if s.pending == nil {
+		if !s.beginWork() {
+			return nil, net.ErrClosed
+		}
+		s.pending = make(chan accepted)
+		go s.acceptFor(s.pending)
 	}
 	var expired <-chan time.Time
 	if limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		expired = timer.C
+		expired = time.After(limit)
 	}
 	select {
-	case a := <-pending:
-		s.mu.Lock()
+	case a := <-s.pending:
 		s.pending = nil
-		s.mu.Unlock()
 		return a.conn, a.err
 	case <-expired:
 		return nil, os.ErrDeadlineExceeded
@@ -418,35 +414,28 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 	}
 }
 
-func (s *HTTPServer) acceptPending(pending chan<- accepted) {
+// acceptFor accepts a connection for a call of accept, unless the server stops before
+// that.
+func (s *HTTPServer) acceptFor(pending chan<- accepted) {
+	defer s.work.Done()
 	conn, err := s.acceptNext()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !isClosed(s.stopping) {
-		pending <- accepted{conn, err}
-	} else if conn != nil {
-		conn.Close()
-	}
-}
-
-// acceptNext waits for one of MaxConnections to be free, and accepts a connection.
-func (s *HTTPServer) acceptNext() (net.Conn, error) {
-	if s.slots != nil {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.stopping:
-			return nil, net.ErrClosed
+	select {
+	case pending <- accepted{conn, err}:
+	case <-s.stopping:
+		if conn != nil {
+			conn.Close()
 		}
 	}
-	conn, err := s.acceptRetrying()
-	if err != nil && s.slots != nil {
-		<-s.slots
-	}
-	return conn, err
 }
 
-// acceptRetrying accepts a connection. It waits out temporary errors.
-func (s *HTTPServer) acceptRetrying() (net.Conn, error) {
+// acceptNext waits until there are fewer than MaxConnections, and accepts one. It waits
+// out temporary errors.
+func (s *HTTPServer) acceptNext() (net.Conn, error) {
+	s.mu.Lock()
+	for s.MaxConnections > 0 && len(s.conns) >= s.MaxConnections && !isClosed(s.stopping) {
+		s.changed.Wait()
+	}
+	s.mu.Unlock()
 	const firstDelay = 5 * time.Millisecond
 	for delay := firstDelay; ; delay = min(2*delay, time.Second) {
 		conn, err := s.Listener.Accept()
@@ -475,28 +464,10 @@ func isTemporary(err error) bool {
 	return errors.As(err, &errno) && errno != syscall.EBADF && errno != syscall.EINVAL && errno != syscall.ENOTSOCK
 }
 
-// process serves a connection, in a goroutine of its own if threading is set.
-func (s *HTTPServer) process(conn net.Conn, threading bool) {
-	state := s.register(conn, nil) // not in the goroutine: Shutdown may return before that runs
-	if threading {
-		go s.serveConn(conn, state)
-	} else {
-		s.serveConn(conn, state)
-	}
-}
-
-// serveConn serves a connection until its end. A nil state means that the server
-// was closed in the meantime.
+// serveConn serves a connection until its end.
 func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
-	if s.slots != nil {
-		defer func() { <-s.slots }()
-	}
 	defer s.catch(conn, nil)
-	if state == nil {
-		conn.Close()
-		return
-	}
-	defer s.unregister(state)
+	defer s.unregister(state, false)
 	switch {
 	case s.VerifyRequest != nil && !s.VerifyRequest(conn):
 		state.linger = lingerTime
@@ -525,11 +496,7 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 		return
 	}
 	s.finish(conn, state)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if state.users--; state.users == 0 && !state.hijacked { // else ShutdownRequest has to find it
-		s.remove(state)
-	}
+	s.unregister(state, true)
 }
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
@@ -600,7 +567,7 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	if state == nil {
 		state = &connState{server: s, linger: lingerTime}
 	} else {
-		defer s.unregister(state)
+		defer s.unregister(state, false)
 	}
 	state.shutdown(conn)
 }
@@ -621,14 +588,11 @@ func (s *HTTPServer) PrintError(conn net.Conn, err error) {
 
 // writeLog writes whole lines to Stderr. It works on a nil server, too.
 func (s *HTTPServer) writeLog(line []byte) {
-	switch {
-	case s == nil:
+	if s == nil {
 		os.Stderr.Write(line)
-	case s.Stderr == nil:
-		s.log.write(os.Stderr, line)
-	default:
-		s.log.write(s.Stderr, line)
+		return
 	}
+	s.log.write(cmp.Or[io.Writer](s.Stderr, os.Stderr), line)
 }
 
 // now returns the texts for the current second. It works on a nil server, too.
@@ -664,16 +628,39 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.acceptQueued(ctx)
 	s.stop()
 	defer s.end()
-	select {
-	case <-s.drained:
-	case <-ctx.Done():
-		if !isClosed(s.drained) {
-			return s.busyError(ctx.Err())
-		}
+	if !s.drain(ctx) {
+		return s.busyError(ctx.Err())
 	}
 	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
 	s.endWork()
 	return nil
+}
+
+// drain waits until every connection has ended or was hijacked. It returns false if ctx
+// is done first.
+func (s *HTTPServer) drain(ctx context.Context) bool {
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	})()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.busy() && ctx.Err() == nil {
+		s.changed.Wait()
+	}
+	return !s.busy()
+}
+
+// busy reports whether there is a connection that was not hijacked. The caller holds
+// s.mu.
+func (s *HTTPServer) busy() bool {
+	for state := range s.conns {
+		if !state.hijacked {
+			return true
+		}
+	}
+	return false
 }
 
 // busyError says which connections are still open.
@@ -737,17 +724,10 @@ func (s *HTTPServer) stop() {
 		return
 	}
 	close(s.stopping)
+	s.changed.Broadcast()
 	if s.Listener != nil {
 		s.closeErr = s.Listener.Close()
 	}
-	select {
-	case a := <-s.pending:
-		if a.conn != nil {
-			a.conn.Close()
-		}
-	default:
-	}
-	s.checkDrained()
 }
 
 // beginWork counts something that may outlive its request. It ends soon after s.ctx
@@ -775,15 +755,6 @@ func (s *HTTPServer) endWork() {
 	s.work.Wait()
 }
 
-// end makes ServeForever return.
-func (s *HTTPServer) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !isClosed(s.done) {
-		close(s.done)
-	}
-}
-
 // A connState is what the server knows about a connection.
 type connState struct {
 	server  *HTTPServer
@@ -792,8 +763,9 @@ type connState struct {
 
 	linger   time.Duration // how long the client may still be sending; of the serving goroutine
 	unframed atomic.Bool   // a response is being sent that ends with the connection
-	grace    atomic.Int64  // how long it may wait for the client during a Shutdown, a time.Duration; 0 means as long as ever
-	limits   sync.Mutex    // held while limit sets a deadline for that
+
+	mu    sync.Mutex    // held while the following changes, or a deadline is set for it
+	grace time.Duration // how long it may wait for the client during a Shutdown; 0 means as long as ever
 
 	// The following is protected by server.mu.
 	addr     net.Addr // of the client; nil unless ProcessRequest is set
@@ -811,7 +783,6 @@ func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
 	}
 	state := &connState{server: s, conn: conn, addr: addr, users: 1, fixture: s.fixture.connect(conn)}
 	s.conns[state] = struct{}{}
-	s.active++
 	s.taken.Add(1)
 	return state
 }
@@ -840,30 +811,24 @@ func (s *HTTPServer) find(conn net.Conn) *connState {
 	return found[0]
 }
 
-// unregister removes a user of a connection, and the connection with the last one.
-func (s *HTTPServer) unregister(state *connState) {
+// unregister removes a user of a connection, and the connection with the last one. If
+// keep is set, a hijacked connection stays, as ShutdownRequest has to find it.
+func (s *HTTPServer) unregister(state *connState, keep bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state.users--; state.users == 0 {
-		s.remove(state)
+	if state.users--; state.users > 0 || keep && state.hijacked {
+		return
 	}
-}
-
-// remove removes a connection. The caller holds s.mu.
-func (s *HTTPServer) remove(state *connState) {
 	delete(s.conns, state)
 	state.fixture.disconnect(state.hijacked)
-	if !state.hijacked {
-		s.active--
-		s.checkDrained()
-	}
+	s.changed.Broadcast()
 }
 
 // connections returns the connections that were not hijacked.
 func (s *HTTPServer) connections() []*connState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	states := make([]*connState, 0, s.active)
+	var states []*connState
 	for state := range s.conns {
 		if !state.hijacked {
 			states = append(states, state)
@@ -872,22 +837,13 @@ func (s *HTTPServer) connections() []*connState {
 	return states
 }
 
-// checkDrained lets Shutdown continue when the last connection has ended. The caller
-// holds s.mu.
-func (s *HTTPServer) checkDrained() {
-	if isClosed(s.stopping) && s.active == 0 && !isClosed(s.drained) {
-		close(s.drained)
-	}
-}
-
 // hijack leaves the connection to its handler.
 func (c *connState) hijack() {
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.hijacked = true
-	s.active--
-	s.checkDrained()
+	s.changed.Broadcast()
 }
 
 // shutdown closes conn, which is c.conn or wrapped around it.
@@ -948,11 +904,7 @@ func (c *connState) closing() bool { return c.server.shut.Load() }
 
 // shared returns the T that the handlers of s have in common. The first caller gets a new one.
 func shared[T any](s *HTTPServer) *T {
-	key := (*T)(nil)
-	if v, ok := s.shared.Load(key); ok {
-		return v.(*T)
-	}
-	v, _ := s.shared.LoadOrStore(key, new(T))
+	v, _ := s.shared.LoadOrStore((*T)(nil), new(T))
 	return v.(*T)
 }
 
