@@ -158,15 +158,15 @@ func (b *bodyReader) skipTrailers() error {
 		if err != nil {
 			return err
 		}
-		if line == "\r\n" {
-			return io.EOF
-		}
 		text, ok := strings.CutSuffix(line, "\r\n")
-		if ok {
+		if ok && text != "" {
 			_, ok = parseField(text)
 		}
 		if !ok {
 			return errBadChunk
+		}
+		if text == "" {
+			return io.EOF
 		}
 		total += len(line)
 	}

@@ -195,24 +195,24 @@ func appendErrorPage(dst []byte, format string, code int, message, explain strin
 		if !found {
 			return dst
 		}
-		directive := ""
-		for _, d := range [...]string{"(code)d", "(code)s", "(message)s", "(explain)s", "%"} {
-			if strings.HasPrefix(rest, d) {
-				directive = d
-			}
-		}
-		switch directive {
-		case "(code)d", "(code)s":
+		switch format = rest; {
+		case skip(&format, "(code)d"), skip(&format, "(code)s"):
 			dst = strconv.AppendInt(dst, int64(code), 10)
-		case "(message)s":
+		case skip(&format, "(message)s"):
 			dst = appendHTML(dst, message)
-		case "(explain)s":
+		case skip(&format, "(explain)s"):
 			dst = appendHTML(dst, explain)
 		default:
+			skip(&format, "%")
 			dst = append(dst, '%')
 		}
-		format = rest[len(directive):]
 	}
+}
+
+// skip removes a prefix from s, and reports whether it was there.
+func skip(s *string, prefix string) (found bool) {
+	*s, found = strings.CutPrefix(*s, prefix)
+	return found
 }
 
 // escapeHTML returns s escaped for HTML text. The result is not safe in an

@@ -158,10 +158,8 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	if b.self != nil {
 		panic(fmt.Sprintf("httpserver: NewHandler returned the same %T twice; return a new one for each connection", h))
 	}
-	if _, ok := h.(interface{ simple() *SimpleHandler }); ok {
-		if _, ok := h.(FileHandler); !ok {
-			panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler and is no FileHandler; one of its methods has another signature, see FileHandler", h))
-		}
+	if has[interface{ simple() *SimpleHandler }](h) && !has[FileHandler](h) {
+		panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler and is no FileHandler; one of its methods has another signature, see FileHandler", h))
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
@@ -411,6 +409,7 @@ var misspelled = map[string]func(Handler) bool{
 	"OPTIONS": has[interface{ DoOptions() }],
 }
 
+// has reports whether h has the methods of the interface T.
 func has[T any](h Handler) bool { _, ok := h.(T); return ok }
 
 // SendError logs an error, as "code %d, message %s", and sends a complete response for
@@ -443,7 +442,7 @@ func (h *BaseRequestHandler) SendError(code int, message, explain string) {
 		self.SendHeader("Content-Length", strconv.Itoa(len(page)))
 	}
 	self.EndHeaders()
-	if h.Command != "HEAD" && len(page) > 0 {
+	if len(page) > 0 {
 		h.WFile.Write(page)
 	}
 }

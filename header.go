@@ -60,6 +60,17 @@ func (h Header) Values(name string) []string {
 	return values
 }
 
+// hasToken reports whether a field with the given name, whose value is a list,
+// contains the token.
+func (h Header) hasToken(name, token string) bool {
+	for i := range h {
+		if h[i].is(name) && hasToken(h[i].Value, token) {
+			return true
+		}
+	}
+	return false
+}
+
 // hasToken reports whether a comma-separated list (RFC 9110 section 5.6.1)
 // contains the token, ignoring case.
 func hasToken(list, token string) bool {
@@ -135,14 +146,12 @@ func parseRequestLine(line string) (r requestLine, err *statusError) {
 // tab.
 func hasControl(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if isControl(s[i]) {
+		if controlBytes[s[i]] {
 			return true
 		}
 	}
 	return false
 }
-
-func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // parseVersion parses "HTTP/major.minor" as Python does: the numbers have at
 // most ten digits, and leading zeros are ignored. It refuses versions from 2.0 on
@@ -277,7 +286,17 @@ func parseField(line string) (Field, bool) {
 
 // trimSpace removes optional white space (RFC 9110 section 5.6.3) from both ends
 // of s.
-func trimSpace(s string) string { return strings.Trim(s, " \t") }
+func trimSpace(s string) string {
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 // isToken reports whether s is a token (RFC 9110 section 5.6.2).
 func isToken(s string) bool { return s != "" && tokenBytes.containsAll(s) }
@@ -290,6 +309,9 @@ var (
 	hexBytes    = newByteSet("0123456789abcdefABCDEF")
 	schemeBytes = newByteSet(alnum + "+-.")
 	tokenBytes  = newByteSet(alnum + "!#$%&'*+-.^_`|~")
+
+	controlBytes = newByteSet("\x00\x01\x02\x03\x04\x05\x06\x07\x08\n\x0b\x0c\r\x0e\x0f" +
+		"\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f") // without the tab
 )
 
 const alnum = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

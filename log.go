@@ -21,13 +21,13 @@ const (
 	logTimeFormat  = "02/Jan/2006 15:04:05"
 )
 
-// A logWriter writes the log lines of a server, one at a time. Nobody waits for long
-// for the reader of a pipe or for a terminal that was stopped: a line that cannot be
-// written within logPatience is dropped, and the number of such lines logged when lines
-// are written again.
+// A logWriter writes the log lines of a server, one at a time. A request does not wait
+// for long for the reader of a pipe or for a terminal that was stopped: a line that
+// cannot be written within logPatience is dropped. When lines are written again, the
+// number of those that were dropped is logged.
 type logWriter struct {
 	once    sync.Once
-	direct  bool          // the log is neither a pipe nor a terminal nor the like
+	direct  bool          // w is neither a pipe nor a terminal nor the like
 	turn    chan struct{} // holds a token while a line is written
 	dropped atomic.Int64  // lines that were not written
 }
@@ -49,10 +49,19 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 		<-l.turn
 		return
 	}
-	expired := time.After(logPatience)
-	if !l.takeTurn(expired) {
-		l.dropped.Add(1)
-		return
+	patience := time.NewTimer(logPatience)
+	select {
+	case l.turn <- struct{}{}:
+	default:
+		if l.dropped.Load() > 0 {
+			patience.Reset(0) // another line has waited for the Write in progress
+		}
+		select {
+		case l.turn <- struct{}{}:
+		case <-patience.C:
+			l.dropped.Add(1)
+			return
+		}
 	}
 	line = bytes.Clone(line)
 	written := make(chan struct{})
@@ -66,26 +75,7 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 	}()
 	select {
 	case <-written:
-	case <-expired:
-	}
-}
-
-// takeTurn reports whether a line can be written now. It does not wait if another
-// line was dropped since the Write in progress began.
-func (l *logWriter) takeTurn(expired <-chan time.Time) bool {
-	select {
-	case l.turn <- struct{}{}:
-		return true
-	default:
-	}
-	if l.dropped.Load() > 0 {
-		return false
-	}
-	select {
-	case l.turn <- struct{}{}:
-		return true
-	case <-expired:
-		return false
+	case <-patience.C:
 	}
 }
 
@@ -164,19 +154,26 @@ func quote(s string) string {
 	return string(append(dst, q))
 }
 
-// dateStrings are the strings that stand for a second in dates.
+// dateStrings are the dates of a second.
 type dateStrings struct {
 	second int64  // seconds since 1970
 	http   string // for header fields
 	log    string // for log lines, in local time
 }
 
-func makeDateStrings(t time.Time) *dateStrings {
-	return &dateStrings{
-		second: t.Unix(),
-		http:   t.UTC().Format(httpTimeFormat),
-		log:    t.Local().Format(logTimeFormat),
+// now returns the strings for the current second. It works on a nil server, too.
+func (s *HTTPServer) now() *dateStrings {
+	t := time.Now()
+	if s != nil {
+		if d := s.dates.Load(); d != nil && d.second == t.Unix() {
+			return d
+		}
 	}
+	d := &dateStrings{t.Unix(), t.UTC().Format(httpTimeFormat), t.Format(logTimeFormat)}
+	if s != nil {
+		s.dates.Store(d)
+	}
+	return d
 }
 
 // parseHTTPDate parses an HTTP-date in any of its three formats (RFC 9110 section

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -228,11 +229,10 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 		h.beginReading()
 	}
 	line, err := h.in.line(0, maxLine, true)
-	if err == errLineLimit {
-		return h.refuse(&statusError{code: 414})
-	}
 	if err != nil {
-		h.RequestLine = string(h.in.buffered())
+		if err != errLineLimit {
+			h.RequestLine = string(h.in.buffered())
+		}
 		return h.readFailed(err)
 	}
 	head := string(h.in.buffered()[:max(end, len(line))])
@@ -256,9 +256,16 @@ func (h *BaseRequestHandler) refuse(e *statusError) bool {
 	return false
 }
 
-// readFailed ends a request whose head did not arrive as a whole. It returns false.
+// readFailed ends a request whose head did not arrive as a whole, or is too large. It
+// returns false.
 func (h *BaseRequestHandler) readFailed(err error) bool {
-	if err == io.EOF {
+	refused, ok := err.(*statusError)
+	switch {
+	case ok:
+		return h.refuse(refused)
+	case err == errLineLimit:
+		return h.refuse(&statusError{code: 414})
+	case err == io.EOF:
 		return h.refuse(&statusError{code: 400, message: "Incomplete request"})
 	}
 	h.broken, h.CloseConnection = true, true
@@ -271,9 +278,6 @@ func (h *BaseRequestHandler) readFailed(err error) bool {
 func (h *BaseRequestHandler) parseHeader() bool {
 	if h.rawHeader == "" {
 		end, err := h.in.header(0, maxHead-len(h.RequestLine), true)
-		if refused, ok := err.(*statusError); ok {
-			return h.refuse(refused)
-		}
 		if err != nil {
 			return h.readFailed(err)
 		}
@@ -282,14 +286,8 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	}
 	h.state.waited()
 	fields, err := parseFields(h.Headers, h.rawHeader)
-	if err == nil {
-		err = checkHost(fields, &h.line)
-	}
-	var framing int64
-	if err == nil {
-		framing, err = parseFraming(fields, &h.line)
-	}
-	if err != nil {
+	framing, framingErr := parseFraming(fields, &h.line)
+	if err = cmp.Or(err, checkHost(fields, &h.line), framingErr); err != nil {
 		return h.refuse(err)
 	}
 	h.Headers = fields
@@ -309,32 +307,19 @@ func (h *BaseRequestHandler) replaceHost() {
 	if !ok {
 		return
 	}
-	for i := range h.Headers {
-		if h.Headers[i].is("Host") {
-			h.Headers[i].Value = authority
-			return
-		}
+	i := slices.IndexFunc(h.Headers, func(f Field) bool { return f.is("Host") })
+	if i < 0 {
+		i, h.Headers = len(h.Headers), append(h.Headers, Field{Name: "Host"})
 	}
-	h.Headers = append(h.Headers, Field{"Host", authority})
+	h.Headers[i].Value = authority
 }
 
 // wantsMore reports whether the connection may persist: the client's version and
 // Connection fields say so (RFC 9112 section 9.3), and the server agrees.
 func (h *BaseRequestHandler) wantsMore() bool {
-	if !h.persistent() || h.state.closing() || !h.line.atLeast(1, 0) {
-		return false
-	}
-	more := h.line.atLeast(1, 1)
-	for i := range h.Headers {
-		if !h.Headers[i].is("Connection") {
-			continue
-		}
-		if hasToken(h.Headers[i].Value, "close") {
-			return false
-		}
-		more = more || hasToken(h.Headers[i].Value, "keep-alive")
-	}
-	return more
+	asks := func(option string) bool { return h.Headers.hasToken("Connection", option) }
+	return h.persistent() && !h.state.closing() && h.line.atLeast(1, 0) &&
+		!asks("close") && (h.line.atLeast(1, 1) || asks("keep-alive"))
 }
 
 // persistent reports whether responses are of HTTP/1.1.

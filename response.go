@@ -118,7 +118,7 @@ func (w *responseWriter) statusLine(version string, code int, message string) {
 	line = append(line, ' ')
 	for i := 0; i < len(message); i++ {
 		c := message[i]
-		if isControl(c) {
+		if controlBytes[c] {
 			c = ' '
 		}
 		line = append(line, c)

@@ -260,20 +260,14 @@ func (s *HTTPServer) Addr() net.Addr {
 
 // host returns ServerName or its default.
 func (s *HTTPServer) host() string {
-	if s.ServerName != "" || s.Listener == nil {
-		return s.ServerName
-	}
-	return strings.TrimPrefix(hostOf(s.Listener.Addr()), "-")
+	return cmp.Or(s.ServerName, strings.TrimPrefix(hostOf(s.Addr()), "-"))
 }
 
 // port returns ServerPort or its default, which is 0 where there are no ports.
 func (s *HTTPServer) port() int {
-	if s.ServerPort != 0 || s.Listener == nil {
-		return s.ServerPort
-	}
-	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	_, port, _ := net.SplitHostPort(fmt.Sprint(s.Addr()))
 	n, _ := strconv.Atoi(port)
-	return n
+	return cmp.Or(s.ServerPort, n)
 }
 
 // URL returns a URL of the server for use on this machine, such as
@@ -282,17 +276,15 @@ func (s *HTTPServer) port() int {
 // one; for a listener without ports, such as a unix socket, the URL is
 // "http://localhost".
 func (s *HTTPServer) URL() string {
-	if s.Listener == nil {
-		return "http://localhost"
-	}
-	host, port, err := net.SplitHostPort(s.Listener.Addr().String())
+	host, port, err := net.SplitHostPort(fmt.Sprint(s.Addr()))
 	if err != nil {
 		return "http://localhost"
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		if host = "127.0.0.1"; ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
+	switch ip := net.ParseIP(host); {
+	case host == "" || ip.Equal(net.IPv4zero):
+		host = "127.0.0.1"
+	case ip.Equal(net.IPv6unspecified):
+		host = "::1"
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }
@@ -575,8 +567,7 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 // PrintError writes err to Stderr, with the stack if err is a [*PanicError].
 // Python: BaseServer.handle_error.
 func (s *HTTPServer) PrintError(conn net.Conn, err error) {
-	line := append([]byte("httpserver: connection from "), hostOf(conn.RemoteAddr())...)
-	line = append(line, ": "...)
+	line := fmt.Appendf(nil, "httpserver: connection from %s: ", hostOf(conn.RemoteAddr()))
 	line = appendEscaped(line, strings.TrimPrefix(err.Error(), "httpserver: "))
 	line = append(line, '\n')
 	var p *PanicError
@@ -593,20 +584,6 @@ func (s *HTTPServer) writeLog(line []byte) {
 		return
 	}
 	s.log.write(cmp.Or[io.Writer](s.Stderr, os.Stderr), line)
-}
-
-// now returns the texts for the current second. It works on a nil server, too.
-func (s *HTTPServer) now() *dateStrings {
-	t := time.Now()
-	if s == nil {
-		return makeDateStrings(t)
-	}
-	d := s.dates.Load()
-	if d == nil || d.second != t.Unix() {
-		d = makeDateStrings(t)
-		s.dates.Store(d)
-	}
-	return d
 }
 
 // Shutdown ends the server without failing a request. It accepts the connections
@@ -685,12 +662,10 @@ const (
 // acceptQueued leaves time for the connections in the listener's queue to be
 // accepted: closing the listener would reset them.
 func (s *HTTPServer) acceptQueued(ctx context.Context) {
-	quiet := time.NewTicker(quietTime)
-	defer quiet.Stop()
 	for range queueTime / quietTime {
 		before := s.taken.Load()
 		select {
-		case <-quiet.C:
+		case <-time.After(quietTime):
 		case <-s.stopping:
 		case <-ctx.Done():
 		}
