@@ -87,8 +87,8 @@ var methods = map[string]func(Handler){
 }
 
 // A BaseRequestHandler reads the requests of a connection and calls a method for each
-// of them, such as DoGET. Its own methods respond with 501, so it is meant to be
-// embedded. The zero value is ready to use.
+// of them, such as DoGET. Its own methods DoGET and so on respond with 501, so it is
+// meant to be embedded. The zero value is ready to use.
 //
 // Python: BaseHTTPRequestHandler.
 type BaseRequestHandler struct {
@@ -133,12 +133,12 @@ type BaseRequestHandler struct {
 	version   string    // cache of versionString
 	date      string    // DateTimeString of dateOf
 	dateOf    int64     // in seconds since 1970
-	requests  int       // that were ended
+	requests  int       // requests that have ended
 	begun     bool      // a request was begun and is not ended
 	broken    bool      // nothing that follows can be read as a request
 	cut       bool      // the response must not look complete
 	expects   bool      // the client waits for 100 Continue
-	opened    io.Closer // a file to be closed after the request, in case nobody else did
+	opened    io.Closer // a file that is closed after the request, if it still is open
 }
 
 func (h *BaseRequestHandler) base() *BaseRequestHandler { return h }
@@ -171,7 +171,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 // baseOf returns the base of h. It panics if h embeds a nil pointer to a handler.
 func baseOf(h Handler) (b *BaseRequestHandler) {
 	defer func() {
-		if _ = recover(); b == nil { // following the pointer panics, or leads nowhere
+		if _ = recover(); b == nil { // h is nil, or a pointer in it
 			panic(fmt.Sprintf("httpserver: NewHandler returned a %T without a handler in it; embed the handler by value", h))
 		}
 	}()
@@ -237,7 +237,7 @@ func (h *BaseRequestHandler) ReadRequestLine() bool {
 func (h *BaseRequestHandler) ParseRequest() bool {
 	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
 	if h.requests > 0 {
-		h.RequestVersion = "HTTP/1.0" // a response without a head would be read as a part of the last one
+		h.RequestVersion = "HTTP/1.0" // without a head, a response would belong to the last one
 	}
 	h.CloseConnection = true
 	var err *statusError
@@ -352,38 +352,39 @@ func (h *BaseRequestHandler) logFailure(what string, err error) {
 	}
 }
 
-// DoGET handles GET: here with 501. Python: do_GET.
+// DoGET handles GET. The base responds with 501. Python: do_GET.
 func (h *BaseRequestHandler) DoGET() { h.unsupported() }
 
-// DoHEAD handles HEAD: here with 501. What it writes as a body is dropped.
-// Python: do_HEAD.
+// DoHEAD handles HEAD. The base responds with 501. What an override writes as a body is
+// dropped. Python: do_HEAD.
 func (h *BaseRequestHandler) DoHEAD() { h.unsupported() }
 
-// DoPOST handles POST: here with 501. Python: do_POST.
+// DoPOST handles POST. The base responds with 501. Python: do_POST.
 func (h *BaseRequestHandler) DoPOST() { h.unsupported() }
 
-// DoPUT handles PUT: here with 501. Python: do_PUT.
+// DoPUT handles PUT. The base responds with 501. Python: do_PUT.
 func (h *BaseRequestHandler) DoPUT() { h.unsupported() }
 
-// DoPATCH handles PATCH: here with 501. Python: do_PATCH.
+// DoPATCH handles PATCH. The base responds with 501. Python: do_PATCH.
 func (h *BaseRequestHandler) DoPATCH() { h.unsupported() }
 
-// DoDELETE handles DELETE: here with 501. Python: do_DELETE.
+// DoDELETE handles DELETE. The base responds with 501. Python: do_DELETE.
 func (h *BaseRequestHandler) DoDELETE() { h.unsupported() }
 
-// DoOPTIONS handles OPTIONS, whose Path may be "*": here with 501. Python: do_OPTIONS.
+// DoOPTIONS handles OPTIONS, whose Path may be "*". The base responds with 501.
+// Python: do_OPTIONS.
 func (h *BaseRequestHandler) DoOPTIONS() { h.unsupported() }
 
-// DoCONNECT handles CONNECT, whose Path is host:port: here with 501. An override that
-// sends 200 calls Hijack next. Python: do_CONNECT.
+// DoCONNECT handles CONNECT, whose Path is host:port. The base responds with 501. An
+// override that sends 200 calls Hijack next. Python: do_CONNECT.
 func (h *BaseRequestHandler) DoCONNECT() { h.unsupported() }
 
-// DoTRACE handles TRACE: here with 501. Python: do_TRACE.
+// DoTRACE handles TRACE. The base responds with 501. Python: do_TRACE.
 func (h *BaseRequestHandler) DoTRACE() { h.unsupported() }
 
-// Method returns the function that handles a request method other than the nine
-// above, or nil for a 501, as here. Names are case-sensitive. A method called DoSPAM is
-// not called by itself: an override of Method contains something like
+// Method returns the function that handles a request method other than the nine above.
+// It returns nil, which means a 501. Names are case-sensitive. That a handler has a
+// method DoSPAM is not enough: an override of Method contains something like
 //
 //	case "SPAM": return h.DoSPAM
 func (h *BaseRequestHandler) Method(name string) func() { return nil }
@@ -568,9 +569,9 @@ func (h *BaseRequestHandler) FlushHeaders() { h.out.flushOrHold() }
 // LogRequest logs a request when its response begins. An unknown code is 0 and an
 // unknown size, in bytes, is negative; both are logged as "-". Python: log_request.
 func (h *BaseRequestHandler) LogRequest(code int, size int64) {
-	c, n := "-", "-"
-	if code != 0 {
-		c = strconv.Itoa(code)
+	c, n := strconv.Itoa(code), "-"
+	if code == 0 {
+		c = "-"
 	}
 	if size >= 0 {
 		n = strconv.FormatInt(size, 10)

@@ -82,27 +82,10 @@ func hasToken(list, token string) bool {
 	return false
 }
 
-// equalFold reports whether two strings are equal if the case of ASCII letters is
-// ignored. Unlike strings.EqualFold it does not take a Kelvin sign for a k: the
-// elements of the protocol are ASCII, and other readers compare them as such.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := 0; i < len(a); i++ {
-		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c |= 0x20
-	}
-	return c
-}
+// equalFold reports whether two strings are equal if the case of letters is ignored. At
+// least one of them is ASCII, like all elements of the protocol. A letter that Unicode
+// folds to one of ASCII, as it does the Kelvin sign, makes the other one longer.
+func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // A requestLine is a parsed request line.
 type requestLine struct {
@@ -338,19 +321,19 @@ func (set *byteSet) containsAll(s string) bool {
 // checkHost checks the Host field (RFC 9112 section 3.2): it must be valid, must
 // not occur twice, and must not be missing in HTTP/1.1.
 func checkHost(fields Header, r *requestLine) *statusError {
-	hosts := 0
+	found := false
 	for i := range fields {
-		if !fields[i].is("Host") {
-			continue
-		}
-		if hosts++; hosts > 1 {
-			return badRequest("Host twice", fields[i].Value)
-		}
-		if !validHost(fields[i].Value) {
-			return badRequest("Bad Host", fields[i].Value)
+		switch value := fields[i].Value; {
+		case !fields[i].is("Host"):
+		case found:
+			return badRequest("Host twice", value)
+		case !validHost(value):
+			return badRequest("Bad Host", value)
+		default:
+			found = true
 		}
 	}
-	if hosts == 0 && r.atLeast(1, 1) {
+	if !found && r.atLeast(1, 1) {
 		return &statusError{code: 400, message: "Host is missing"}
 	}
 	return nil

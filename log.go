@@ -161,18 +161,17 @@ type dateStrings struct {
 	log    string // for log lines, in local time
 }
 
-// now returns the strings for the current second. It works on a nil server, too.
+// now returns the dates of the current second. The server may be nil.
 func (s *HTTPServer) now() *dateStrings {
+	if s == nil {
+		s = new(HTTPServer)
+	}
 	t := time.Now()
-	if s != nil {
-		if d := s.dates.Load(); d != nil && d.second == t.Unix() {
-			return d
-		}
+	if d := s.dates.Load(); d != nil && d.second == t.Unix() {
+		return d
 	}
 	d := &dateStrings{t.Unix(), t.UTC().Format(httpTimeFormat), t.Format(logTimeFormat)}
-	if s != nil {
-		s.dates.Store(d)
-	}
+	s.dates.Store(d)
 	return d
 }
 

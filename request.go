@@ -28,7 +28,7 @@ type connReader struct {
 	r, w    int
 	full    bool // the last read filled its buffer, so there may be more to read
 	waiter  waiter
-	fixture *fixtureConn // is told what is read; nil without a Fixture
+	fixture *fixtureConn // records what is read; nil without a Fixture
 }
 
 func (c *connReader) buffered() []byte { return c.buf[c.r:c.w] }
@@ -205,7 +205,7 @@ func (h *BaseRequestHandler) forgetRequest() {
 	h.Headers = h.Headers[:0]
 }
 
-// noRequest logs why there is no request, unless that is how connections end.
+// noRequest logs why there is no request, unless the connection has ended as usual.
 func (h *BaseRequestHandler) noRequest(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -218,8 +218,8 @@ func (h *BaseRequestHandler) noRequest(err error) {
 	}
 }
 
-// readRequestLine reads the request line, and the header with it if that has come
-// along: then one copy of the buffer is enough for both.
+// readRequestLine reads the request line, and the header if that has arrived, too: then
+// one copy of the buffer is enough for both.
 func (h *BaseRequestHandler) readRequestLine() bool {
 	begin, end := bytes.IndexByte(h.in.buffered(), '\n')+1, 0 // of the header
 	if begin > 0 {
@@ -332,7 +332,7 @@ func (h *BaseRequestHandler) wantsContinue() bool {
 }
 
 // skipBody reports whether all of the request's body has been read, after reading
-// what the handler has left. A client that still waits for 100 Continue may never
+// what the handler has left unread. A client that still waits for 100 Continue may never
 // send it, and a server that is shutting down does not ask for it.
 func (h *BaseRequestHandler) skipBody() bool {
 	if h.body.err == nil && h.body.skippable() && !h.expects && !h.state.closing() {
@@ -347,12 +347,12 @@ func (h *BaseRequestHandler) skipBody() bool {
 }
 
 const (
-	idleTime    = 250 * time.Millisecond // longer than most requests are on their way
+	idleTime    = 250 * time.Millisecond // longer than most requests take to arrive
 	readingTime = time.Second
 )
 
-// wait begins a wait for the client, which lasts at most for grace if the server is
-// shutting down.
+// wait begins a wait for the client. If the server is shutting down, it lasts for grace
+// at most.
 func (c *connState) wait(grace time.Duration) {
 	c.mu.Lock()
 	c.grace = grace
@@ -366,7 +366,7 @@ func (c *connState) waited() {
 	defer c.mu.Unlock()
 	c.grace = 0
 	if c.closing() {
-		c.conn.SetReadDeadline(time.Time{}) // that of limit is not for the body
+		c.conn.SetReadDeadline(time.Time{}) // the one of limit is not for the body
 	}
 }
 
@@ -380,14 +380,18 @@ func (c *connState) limit() {
 	}
 }
 
-// isGone reports whether err is how a client ends a connection.
+// isGone reports whether err means that the client has ended the connection.
 func isGone(err error) bool {
 	return isAny(err, io.EOF, io.ErrClosedPipe, net.ErrClosed,
 		syscall.ECONNRESET, syscall.EPIPE, wsaECONNRESET, wsaECONNABORTED)
 }
 
-// reason returns what the system said, without the addresses around it.
-func reason(err error) string {
+// reason returns what the system said.
+func reason(err error) string { return cause(err).Error() }
+
+// cause returns the error of the system, without the operation and the addresses around
+// it.
+func cause(err error) error {
 	var op *net.OpError
 	var sys *os.SyscallError
 	if errors.As(err, &op) {
@@ -396,7 +400,7 @@ func reason(err error) string {
 	if errors.As(err, &sys) {
 		err = sys.Err
 	}
-	return err.Error()
+	return err
 }
 
 // halfCloseTime is how long a client that has ended its own side of the connection

@@ -15,7 +15,7 @@ import (
 )
 
 // This file is the writing side of a connection: the head of a response, which
-// is held until its body follows, and what head and body say about each other.
+// is held until its body follows, and whether the head and the body agree.
 
 // smallBody is the size, in bytes, up to which a body is copied behind its head,
 // so that one write sends both.
@@ -46,7 +46,7 @@ func freeBuffer(b *[]byte) {
 }
 
 // A responseWriter is the WFile of a handler. It writes at once what it is given,
-// behind a head that was held. After a failed write all others fail.
+// after a head that was held. After a failed write all others fail.
 type responseWriter struct {
 	conn    net.Conn
 	timeout *time.Duration // the handler's Timeout
@@ -56,7 +56,7 @@ type responseWriter struct {
 	head  *[]byte     // the part of the head that was not sent; nil if there is none
 	err   error       // of the first write that failed
 
-	badFraming bool // the request got two final responses, or a response two lengths
+	badFraming bool // the request had two final responses, or a response two lengths
 	response
 }
 
@@ -70,7 +70,7 @@ type response struct {
 	bare       bool   // it is for HTTP/0.9 and has no head
 	noBody     bool   // it must not have a body; what is written is dropped
 	ended      bool   // the head is complete
-	held       bool   // and was held, at least for a while
+	held       bool   // the complete head was held, or still is
 	sent       bool   // a part of it was sent
 }
 
@@ -114,8 +114,7 @@ func (w *responseWriter) statusLine(version string, code int, message string) {
 		return
 	}
 	w.append(version, " ")
-	line := strconv.AppendInt(*w.head, int64(code), 10)
-	line = append(line, ' ')
+	line := append(strconv.AppendInt(*w.head, int64(code), 10), ' ')
 	for i := 0; i < len(message); i++ {
 		c := message[i]
 		if controlBytes[c] {
@@ -143,7 +142,7 @@ func (w *responseWriter) end() {
 	w.ended = true
 }
 
-// flushOrHold is flush, except that the first call after end, which is the one of
+// flushOrHold is like flush, except that the first call after end, which is the one of
 // EndHeaders, holds a head that a body is to follow.
 func (w *responseWriter) flushOrHold() {
 	w.mu.Lock()
@@ -160,7 +159,7 @@ func (w *responseWriter) flushOrHold() {
 	}
 }
 
-// holdExpired sends a head whose body has not come.
+// holdExpired sends a head whose body has not followed in time.
 func (w *responseWriter) holdExpired() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -170,8 +169,8 @@ func (w *responseWriter) holdExpired() {
 // unsent reports whether a complete head was not sent yet. The caller holds w.mu.
 func (w *responseWriter) unsent() bool { return w.ended && w.head != nil }
 
-// sendUnsent sends such a head. It leaves alone one that is not complete, which
-// only FlushHeaders sends. The caller holds w.mu.
+// sendUnsent sends such a head, but not one that is incomplete, which only FlushHeaders
+// sends. The caller holds w.mu.
 func (w *responseWriter) sendUnsent() {
 	if w.unsent() {
 		w.sendHead()
@@ -273,7 +272,7 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 	return w.Write(*b)
 }
 
-// fill has read fill size bytes behind the head, and sends both in one write. If
+// fill calls read for size bytes that follow the head, and sends both in one write. If
 // read fails, what it did read is sent.
 func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64, error) {
 	w.mu.Lock()
@@ -311,7 +310,7 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 		n += m
 		w.written += m
 		switch {
-		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded): // not stuck
+		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded): // it made progress
 		case err != nil && errors.As(err, new(*fs.PathError)): // of src
 			return n, err
 		case err != nil:

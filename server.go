@@ -47,8 +47,9 @@
 // A request that two readers could understand as messages of different length is
 // refused with 400, and its connection closed (RFC 9112 section 11). A malformed chunk
 // is an error of RFile and closes the connection, too. A request line and each header
-// line may have 64 KiB, a header 100 fields, and both together 256 KiB. Up to 256 KiB of
-// a body that a handler has left unread are read, so that the connection can persist.
+// line may be 64 KiB long, a header may have 100 fields, and both together 256 KiB. Up to
+// 256 KiB of a body that a handler has left unread are read, so that the connection can
+// persist.
 // What is not limited unless a field is set, and what the command sets:
 //
 //	BaseRequestHandler.Timeout   60 s
@@ -125,7 +126,7 @@ type HTTPServer struct {
 
 	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means forever
 	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
-	MaxConnections int           // ThreadingHTTPServer: further connections wait in the listener's queue; 0 means no limit
+	MaxConnections int           // at once; others wait in the listener's queue; 0 means no limit
 
 	// Stderr gets the log, one line a Write, never two at once; nil means os.Stderr.
 	// A line that cannot be written to a pipe or a terminal within 100 ms is dropped;
@@ -133,8 +134,8 @@ type HTTPServer struct {
 	Stderr io.Writer
 
 	// VerifyRequest reports whether to serve a connection; nil means all of them. This
-	// hook and the next two are called in the goroutine of a connection, so by a
-	// ThreadingHTTPServer for several connections at once.
+	// hook and the next two are called in the goroutine of a connection: a
+	// ThreadingHTTPServer calls them for several connections at once.
 	VerifyRequest func(conn net.Conn) bool
 
 	// ProcessRequest serves a connection: it calls FinishRequest and then
@@ -155,17 +156,17 @@ type HTTPServer struct {
 	shut    atomic.Bool   // Shutdown or Close was called
 	taken   atomic.Uint64 // connections accepted so far
 	pending chan accepted // of an Accept that outlived its time limit; nil if there is none
-	made    sync.Once     // by prepare, the following
+	once    sync.Once     // sets the following fields
 
 	mu       sync.Mutex
-	conns    map[*connState]struct{} // all that are served, or were hijacked a moment ago
-	changed  sync.Cond               // some of conns were removed or hijacked, or the server stops
+	conns    map[*connState]struct{} // connections that are served, or were just hijacked
+	changed  sync.Cond               // when one of conns is removed or hijacked, and by stop
 	closeErr error                   // of the listener
 	stopping chan struct{}           // closed when no connection is accepted any more
-	done     chan struct{}           // closed by end
-	end      func()                  // called when Shutdown or Close returns
+	done     chan struct{}           // closed when Shutdown or Close returns
+	end      func()                  // closes done
 
-	// What handlers start and what may outlive their requests, such as scripts.
+	// For what handlers start and what may outlive their requests, such as scripts.
 	// Both contexts are canceled with the cause ErrServerClosed.
 	ctx    context.Context // canceled when no request may continue
 	cancel context.CancelCauseFunc
@@ -234,11 +235,7 @@ func listenError(addr string, err error) error {
 	case errors.As(err, new(*net.DNSError)):
 		hint = " (give an address of this machine)"
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	return fmt.Errorf("httpserver: listen on %s: %w%s", addr, err, hint)
+	return fmt.Errorf("httpserver: listen on %s: %w%s", addr, cause(err), hint)
 }
 
 // Errors of Windows. Package syscall has errors of these names, but other values.
@@ -361,7 +358,7 @@ func (s *HTTPServer) serveNext(limit time.Duration, threading bool) error {
 
 // prepare sets unexported fields, as a server may be a literal.
 func (s *HTTPServer) prepare() {
-	s.made.Do(func() {
+	s.once.Do(func() {
 		s.conns = make(map[*connState]struct{})
 		s.changed.L = &s.mu
 		s.stopping, s.done = make(chan struct{}), make(chan struct{})
@@ -389,7 +386,17 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 		s.pending = make(chan accepted)
-		go s.acceptFor(s.pending)
+		go func(pending chan<- accepted) {
+			defer s.work.Done()
+			conn, err := s.acceptNext()
+			select {
+			case pending <- accepted{conn, err}:
+			case <-s.stopping:
+				if conn != nil {
+					conn.Close()
+				}
+			}
+		}(s.pending)
 	}
 	var expired <-chan time.Time
 	if limit > 0 {
@@ -403,20 +410,6 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 		return nil, os.ErrDeadlineExceeded
 	case <-s.stopping:
 		return nil, net.ErrClosed
-	}
-}
-
-// acceptFor accepts a connection for a call of accept, unless the server stops before
-// that.
-func (s *HTTPServer) acceptFor(pending chan<- accepted) {
-	defer s.work.Done()
-	conn, err := s.acceptNext()
-	select {
-	case pending <- accepted{conn, err}:
-	case <-s.stopping:
-		if conn != nil {
-			conn.Close()
-		}
 	}
 }
 
@@ -444,9 +437,9 @@ func (s *HTTPServer) acceptNext() (net.Conn, error) {
 	}
 }
 
-// isTemporary reports whether Accept may work again after err. Errors of the system
-// are about one connection or about its resources, apart from those that say that
-// the listener itself is of no use.
+// isTemporary reports whether Accept may succeed after err. An error of the system is
+// about one connection or about the resources of the system, unless it says that the
+// listener itself cannot be used.
 func isTemporary(err error) bool {
 	var temporary interface{ Temporary() bool }
 	if errors.As(err, &temporary) && temporary.Temporary() {
@@ -476,8 +469,8 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	}
 }
 
-// FinishRequest makes a handler and has it serve conn. It does not close conn. If
-// the handler panics, HandleError is called.
+// FinishRequest makes a handler, which serves conn. It does not close conn. If the
+// handler panics, FinishRequest calls HandleError.
 func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
@@ -495,7 +488,7 @@ func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 	defer s.catch(conn, nil)
 	h, returned := s.newHandler(conn, state), false
 	defer func() {
-		if !returned { // but panicked, or called runtime.Goexit
+		if !returned { // it panicked or called runtime.Goexit
 			h.base().broken, h.base().cut = true, true
 		}
 		defer h.base().closeOpened() // in case Finish does not
@@ -517,8 +510,8 @@ func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
 	return h
 }
 
-// catch is deferred. It ends a connection on which its handler panicked or, if h is
-// nil, a hook.
+// catch is deferred. It ends a connection whose handler h has panicked or, if h is nil,
+// for which a hook has.
 func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	v := recover()
 	if v == nil {
@@ -577,25 +570,25 @@ func (s *HTTPServer) PrintError(conn net.Conn, err error) {
 	s.writeLog(line)
 }
 
-// writeLog writes whole lines to Stderr. It works on a nil server, too.
+// writeLog writes whole lines to Stderr. The server may be nil.
 func (s *HTTPServer) writeLog(line []byte) {
 	if s == nil {
-		os.Stderr.Write(line)
-		return
+		s = new(HTTPServer)
 	}
 	s.log.write(cmp.Or[io.Writer](s.Stderr, os.Stderr), line)
 }
 
 // Shutdown ends the server without failing a request. It accepts the connections
 // that wait in the queue, as far as MaxConnections allows, and no others. It waits
-// for requests to be answered; their responses say that the connection closes. An
-// idle connection is closed after a quarter of a second without a request, one on
-// which a part of a request has arrived after a second without the rest. Then
-// scripts that still run are ended.
+// for requests to be answered; their responses say that the connection closes. It
+// closes an idle connection if no request arrives within a quarter of a second, and
+// one on which a part of a request has arrived if the rest does not follow within a
+// second. Then it ends the scripts that still run.
 //
-// If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names the
-// connections that are left; they go on until Close is called. Hijacked connections are not waited for. A handler that calls
-// Shutdown does so in a goroutine, as Shutdown waits for the handler.
+// If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names
+// connections that are still open; these continue until Close is called. Shutdown does
+// not wait for hijacked connections. A handler that calls Shutdown does so in a
+// goroutine, as Shutdown waits for the handler.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.shut.Store(true)
@@ -655,8 +648,8 @@ func (s *HTTPServer) busyError(err error) error {
 }
 
 const (
-	quietTime = 5 * time.Millisecond  // without a connection, after which none is queued
-	queueTime = 50 * time.Millisecond // for all that are
+	quietTime = 5 * time.Millisecond  // if no connection is accepted for so long, none is queued
+	queueTime = 50 * time.Millisecond // limit for all that are queued
 )
 
 // acceptQueued leaves time for the connections in the listener's queue to be
@@ -666,7 +659,6 @@ func (s *HTTPServer) acceptQueued(ctx context.Context) {
 		before := s.taken.Load()
 		select {
 		case <-time.After(quietTime):
-		case <-s.stopping:
 		case <-ctx.Done():
 		}
 		if s.taken.Load() == before {
@@ -705,9 +697,9 @@ func (s *HTTPServer) stop() {
 	}
 }
 
-// beginWork counts something that may outlive its request. It ends soon after s.ctx
-// was canceled, and sooner after s.urgent was, and then calls s.work.Done. The
-// result is false if it is too late to begin.
+// beginWork counts something that may outlive its request. It must end when s.ctx is
+// canceled, without delay when s.urgent is, and then call s.work.Done. beginWork returns
+// false if it is too late to begin.
 func (s *HTTPServer) beginWork() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -718,8 +710,8 @@ func (s *HTTPServer) beginWork() bool {
 	return true
 }
 
-// endWork ends what beginWork counted, and waits for it; without patience if it was
-// called before.
+// endWork ends what beginWork has counted, and waits for it. A second call makes it end
+// without delay.
 func (s *HTTPServer) endWork() {
 	s.mu.Lock()
 	if s.ctx.Err() != nil {
@@ -736,13 +728,13 @@ type connState struct {
 	conn    net.Conn
 	fixture *fixtureConn // nil without a Fixture
 
-	linger   time.Duration // how long the client may still be sending; of the serving goroutine
+	linger   time.Duration // how long to read what the client may still be sending
 	unframed atomic.Bool   // a response is being sent that ends with the connection
 
-	mu    sync.Mutex    // held while the following changes, or a deadline is set for it
-	grace time.Duration // how long it may wait for the client during a Shutdown; 0 means as long as ever
+	mu    sync.Mutex    // held while grace changes, or a deadline is set for it
+	grace time.Duration // how long Shutdown lets it wait for the client; 0 means no limit
 
-	// The following is protected by server.mu.
+	// These change while server.mu is held, hijacked in the goroutine that serves conn.
 	addr     net.Addr // of the client; nil unless ProcessRequest is set
 	users    int      // calls that are using it
 	hijacked bool     // the connection belongs to its handler
@@ -823,10 +815,7 @@ func (c *connState) hijack() {
 
 // shutdown closes conn, which is c.conn or wrapped around it.
 func (c *connState) shutdown(conn net.Conn) {
-	c.server.mu.Lock()
-	hijacked := c.hijacked
-	c.server.mu.Unlock()
-	if hijacked {
+	if c.hijacked {
 		return
 	}
 	half, ok := conn.(interface{ CloseWrite() error })
@@ -837,12 +826,10 @@ func (c *connState) shutdown(conn net.Conn) {
 }
 
 // close closes conn at once. If the client would take that for the end of a response
-// that is not complete, the connection is reset, without a word of TLS.
+// that is not complete, close resets the connection, without a close_notify of TLS.
 func (c *connState) close(conn net.Conn) {
 	if c.unframed.Load() {
-		if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
-			conn = secure.NetConn()
-		}
+		conn = lowest(conn)
 		if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
 			tcp.SetLinger(0)
 		}
@@ -877,7 +864,7 @@ func (c *connState) readOn(conn net.Conn) {
 // closing reports whether the current request is to be the last one.
 func (c *connState) closing() bool { return c.server.shut.Load() }
 
-// shared returns the T that the handlers of s have in common. The first caller gets a new one.
+// shared returns the T that the handlers of s have in common. The first call makes it.
 func shared[T any](s *HTTPServer) *T {
 	v, _ := s.shared.LoadOrStore((*T)(nil), new(T))
 	return v.(*T)
