@@ -175,7 +175,7 @@ func (b *bodyReader) skipTrailers() error {
 // line reads a line of the chunked coding. The caller checks that it ends in CRLF:
 // an LF alone is not accepted here (RFC 9112 section 7.1).
 func (b *bodyReader) line(limit int) (string, error) {
-	line, err := b.conn.line(0, limit, true)
+	line, err := b.conn.line(0, limit)
 	if err != nil {
 		return "", bodyError(err)
 	}

@@ -94,9 +94,8 @@ func (c *connReader) received(p []byte, n int, err error) (int, error) {
 
 // line returns the line that begins from bytes after the first unread one, with its
 // LF. It is not consumed, and valid until the next read. If it is longer than limit,
-// the error is errLineLimit. Unless wait is set, line does not read, and returns nil
-// if there is no whole line in the buffer.
-func (c *connReader) line(from, limit int, wait bool) ([]byte, error) {
+// the error is errLineLimit.
+func (c *connReader) line(from, limit int) ([]byte, error) {
 	for scanned := from; ; {
 		unread := c.buffered()
 		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
@@ -109,9 +108,6 @@ func (c *connReader) line(from, limit int, wait bool) ([]byte, error) {
 		if len(unread)-from >= limit {
 			return nil, errLineLimit
 		}
-		if !wait {
-			return nil, nil
-		}
 		scanned = len(unread)
 		if err := c.fill(); err != nil {
 			return nil, err
@@ -121,16 +117,15 @@ func (c *connReader) line(from, limit int, wait bool) ([]byte, error) {
 
 // header returns the end of the header that begins from bytes after the first unread
 // one: the position after the empty line. It consumes nothing. The header has at most
-// limit bytes. Unless wait is set it does not read, and returns 0 if the header is not
-// complete.
-func (c *connReader) header(from, limit int, wait bool) (end int, err error) {
+// limit bytes.
+func (c *connReader) header(from, limit int) (end int, err error) {
 	end = from
 	for fields := 0; ; fields++ {
-		line, err := c.line(end, maxLine, wait)
+		line, err := c.line(end, maxLine)
 		if err == errLineLimit {
 			err = errHeaderLine
 		}
-		if err != nil || line == nil {
+		if err != nil {
 			return 0, err
 		}
 		end += len(line)
@@ -172,13 +167,14 @@ func (c *connReader) read(p []byte) (int, error) {
 func (h *BaseRequestHandler) awaitRequest() bool {
 	h.in.beginDeadline()
 	for blank := 0; ; {
-		line, _ := h.in.line(0, len("\r\n"), false)
-		if line != nil && len(trimEnd(line)) == 0 && blank < maxFields {
-			h.in.consume(len(line))
+		unread := h.in.buffered()
+		rest, isBlank := bytes.CutPrefix(bytes.TrimPrefix(unread, []byte("\r")), []byte("\n"))
+		if isBlank && blank < maxFields {
+			h.in.consume(len(unread) - len(rest))
 			blank++
 			continue
 		}
-		if unread := h.in.buffered(); len(unread) > 0 && string(unread) != "\r" { // its LF may follow
+		if len(unread) > 0 && string(unread) != "\r" { // whose LF may follow
 			return true
 		}
 		h.in.release()
@@ -221,19 +217,21 @@ func (h *BaseRequestHandler) noRequest(err error) {
 // readRequestLine reads the request line, and the header if that has arrived, too: then
 // one copy of the buffer is enough for both.
 func (h *BaseRequestHandler) readRequestLine() bool {
-	begin, end := bytes.IndexByte(h.in.buffered(), '\n')+1, 0 // of the header
-	if begin > 0 {
-		end, _ = h.in.header(begin, maxHead-begin, false) // parseHeader gets the error again
-	}
-	if end == 0 {
+	unread := h.in.buffered()
+	whole := bytes.Contains(unread, []byte("\n\r\n")) || bytes.Contains(unread, []byte("\n\n"))
+	if !whole {
 		h.beginReading()
 	}
-	line, err := h.in.line(0, maxLine, true)
+	line, err := h.in.line(0, maxLine)
 	if err != nil {
 		if err != errLineLimit {
 			h.RequestLine = string(h.in.buffered())
 		}
 		return h.readFailed(err)
+	}
+	end := 0
+	if whole {
+		end, _ = h.in.header(len(line), maxHead-len(line)) // parseHeader gets the error again
 	}
 	head := string(h.in.buffered()[:max(end, len(line))])
 	h.in.consume(len(head))
@@ -277,7 +275,7 @@ func (h *BaseRequestHandler) readFailed(err error) bool {
 // parseHeader reads the header, unless it came with the request line, and parses it.
 func (h *BaseRequestHandler) parseHeader() bool {
 	if h.rawHeader == "" {
-		end, err := h.in.header(0, maxHead-len(h.RequestLine), true)
+		end, err := h.in.header(0, maxHead-len(h.RequestLine))
 		if err != nil {
 			return h.readFailed(err)
 		}

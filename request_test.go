@@ -23,7 +23,7 @@ func TestUnfinishedHead(t *testing.T) {
 	for lines := range 5 {
 		sent := strings.Repeat(line, lines) + "c: d"
 		in := connReader{conn: readerConn{r: strings.NewReader(sent)}, timeout: new(time.Duration)}
-		if _, err := in.header(0, maxHead, true); lines < 5 && err != io.EOF && err != errHeaderSize {
+		if _, err := in.header(0, maxHead); lines < 5 && err != io.EOF && err != errHeaderSize {
 			t.Errorf("%d lines: %v", lines, err)
 		}
 		if limit := len(sent)*5/4 + 2*bufferSize; cap(in.buf) > limit {
@@ -45,7 +45,7 @@ func TestLine(t *testing.T) {
 			{0, 5, "one\r\n", nil}, {0, 4, "", errLineLimit}, {0, 0, "", errLineLimit}, {0, -1, "", errLineLimit},
 			{5, 4, "two\n", nil}, {5, 3, "", errLineLimit}, {9, 5, "", errLineLimit}, {9, 6, "", io.EOF},
 		} {
-			if line, err := in.line(tt.from, tt.limit, true); string(line) != tt.want || err != tt.err {
+			if line, err := in.line(tt.from, tt.limit); string(line) != tt.want || err != tt.err {
 				t.Errorf("line(%d, %d) is %q, %v", tt.from, tt.limit, line, err)
 			}
 		}
