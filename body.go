@@ -1,12 +1,11 @@
 package httpserver
 
 import (
-	"errors"
+	"cmp"
 	"io"
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // This file contains the framing of a request body (RFC 9112 section 6): how its
@@ -27,34 +26,32 @@ const chunked = -1
 // body. It refuses a request for which another implementation could find another
 // framing (RFC 9112 section 11).
 func parseFraming(fields Header, r *requestLine) (framing int64, err *statusError) {
-	length, coding := "", ""
-	hasLength, hasCoding := false, false
+	length, coding := -1, -1 // indexes of fields
 	for i := range fields {
-		value := fields[i].Value
-		switch {
+		switch value := fields[i].Value; {
 		case fields[i].is("Content-Length"):
-			if hasLength && value != length {
+			if length >= 0 && value != fields[length].Value {
 				return 0, badRequest("Content-Length differs", value)
 			}
-			length, hasLength = value, true
+			length = i
 		case fields[i].is("Transfer-Encoding"):
-			if hasCoding {
+			if coding >= 0 {
 				return 0, badRequest("Transfer-Encoding twice", value)
 			}
-			coding, hasCoding = value, true
+			coding = i
 		}
 	}
 	switch {
-	case hasCoding && hasLength:
-		return 0, badRequest("Transfer-Encoding with Content-Length", length)
-	case hasCoding && !r.atLeast(1, 1):
-		return 0, badRequest("Transfer-Encoding on HTTP/1.0", coding)
-	case hasCoding:
-		return chunked, checkCoding(coding)
-	case hasLength:
-		n, ok := parseLength(length)
+	case coding >= 0 && length >= 0:
+		return 0, badRequest("Transfer-Encoding with Content-Length", fields[length].Value)
+	case coding >= 0 && !r.atLeast(1, 1):
+		return 0, badRequest("Transfer-Encoding on HTTP/1.0", fields[coding].Value)
+	case coding >= 0:
+		return chunked, checkCoding(fields[coding].Value)
+	case length >= 0:
+		n, ok := parseLength(fields[length].Value)
 		if !ok {
-			return 0, badRequest("Bad Content-Length", length)
+			return 0, badRequest("Bad Content-Length", fields[length].Value)
 		}
 		return n, nil
 	}
@@ -98,11 +95,8 @@ type bodyReader struct {
 
 // reset prepares b for reading a body with the given framing.
 func (b *bodyReader) reset(conn *connReader, framing int64) {
-	*b = bodyReader{conn: conn, remaining: framing}
-	switch framing {
-	case chunked:
-		b.chunked, b.remaining = true, 0
-	case 0:
+	*b = bodyReader{conn: conn, remaining: max(framing, 0), chunked: framing == chunked}
+	if framing == 0 {
 		b.err = io.EOF
 	}
 }
@@ -110,60 +104,50 @@ func (b *bodyReader) reset(conn *connReader, framing int64) {
 // Read reads the decoded body. It returns io.ErrUnexpectedEOF if the client closes
 // the connection before the end of the body, and errHandedOver where a handler that
 // was moved from Python expects what the client sends after the request.
-func (b *bodyReader) Read(p []byte) (int, error) {
+func (b *bodyReader) Read(p []byte) (n int, err error) {
 	if b.handedOver && b.err == io.EOF {
 		b.err = errHandedOver
 	}
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
 	}
-	n, err := b.read(p)
-	b.conn.fixture.receiveBody(p[:n], b)
-	return n, err
-}
-
-// read is Read before the end of the body.
-func (b *bodyReader) read(p []byte) (int, error) {
 	if b.chunked && b.remaining == 0 {
-		if b.err = b.nextChunk(); b.err != nil {
-			return 0, b.err
+		b.err = b.nextChunk()
+	}
+	if b.err == nil {
+		n, err = b.conn.read(p[:min(int64(len(p)), b.remaining)])
+		b.remaining -= int64(n)
+		if err != nil {
+			b.err = bodyError(err)
+		} else if b.remaining == 0 && !b.chunked {
+			b.err = io.EOF
 		}
 	}
-	n, err := b.conn.read(p[:min(int64(len(p)), b.remaining)])
-	b.remaining -= int64(n)
-	switch {
-	case err != nil:
-		b.err = unexpectedEOF(err)
-	case b.remaining == 0 && !b.chunked:
-		b.err = io.EOF
-	}
+	b.conn.fixture.receiveBody(p[:n], b)
 	if n > 0 {
 		return n, nil
 	}
-	return n, b.err
+	return 0, b.err
 }
 
 // nextChunk reads up to the data of the next chunk. After the last chunk it reads
-// the trailer section and returns io.EOF. The lines must end in CRLF: an LF alone
-// is not accepted here (RFC 9112 section 7.1).
+// the trailer section and returns io.EOF.
 func (b *bodyReader) nextChunk() error {
 	b.conn.beginDeadline()
 	if b.inChunk {
-		if line, err := b.conn.line(0, 2, true); err != nil || string(line) != "\r\n" {
-			return chunkError(err)
+		if line, err := b.line(2); err != nil || line != "\r\n" {
+			return cmp.Or(err, errBadChunk)
 		}
-		b.conn.consume(2)
 	}
-	line, err := b.conn.line(0, maxExtensions-b.extra, true)
+	line, err := b.line(maxExtensions - b.extra)
 	if err != nil {
-		return chunkError(err)
+		return err
 	}
-	size, extension, ok := parseChunkSize(string(line))
+	size, extension, ok := parseChunkSize(line)
 	if !ok {
 		return errBadChunk
 	}
 	b.extra += extension
-	b.conn.consume(len(line))
 	b.remaining, b.inChunk = size, true
 	if size > 0 {
 		return nil
@@ -175,23 +159,45 @@ func (b *bodyReader) nextChunk() error {
 // are checked but not kept.
 func (b *bodyReader) skipTrailers() error {
 	for total := 0; ; {
-		line, err := b.conn.line(0, maxTrailers-total, true)
+		line, err := b.line(maxTrailers - total)
 		if err != nil {
-			return chunkError(err)
+			return err
 		}
-		text, ok := strings.CutSuffix(string(line), "\r\n")
+		text, ok := strings.CutSuffix(line, "\r\n")
 		if ok && text != "" {
 			_, ok = parseField(text)
 		}
 		if !ok {
 			return errBadChunk
 		}
-		b.conn.consume(len(line))
 		if text == "" {
 			return io.EOF
 		}
 		total += len(line)
 	}
+}
+
+// line reads a line of the chunked coding. The caller checks that it ends in CRLF:
+// an LF alone is not accepted here (RFC 9112 section 7.1).
+func (b *bodyReader) line(limit int) (string, error) {
+	line, err := b.conn.line(0, limit)
+	if err != nil {
+		return "", bodyError(err)
+	}
+	b.conn.consume(len(line))
+	return string(line), nil
+}
+
+// bodyError returns the error of [bodyReader.Read] for an error of reading from the
+// connection.
+func bodyError(err error) error {
+	switch err {
+	case errLineLimit:
+		return errBadChunk
+	case io.EOF:
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // parseChunkSize parses the line before a chunk, which includes its CRLF. It
@@ -209,46 +215,11 @@ func parseChunkSize(line string) (size int64, extension int, ok bool) {
 			return 0, 0, false
 		}
 	}
-	if len(digits) > 16 || !hexBytes.containsAll(digits) {
-		return 0, 0, false
-	}
-	size, err := strconv.ParseInt(digits, 16, 64)
-	return size, len(line) - len(digits), err == nil
-}
-
-// chunkError returns the error of [bodyReader.Read] for a line of the chunked
-// coding. A nil err means that the line was read but is malformed.
-func chunkError(err error) error {
-	if err == nil || errors.Is(err, errLineLimit) {
-		return errBadChunk
-	}
-	return unexpectedEOF(err)
-}
-
-// unexpectedEOF returns err, or io.ErrUnexpectedEOF if err is io.EOF.
-func unexpectedEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	n, err := strconv.ParseUint(digits, 16, 63)
+	return int64(n), len(line) - len(digits), err == nil && len(digits) <= 16
 }
 
 // skippable reports whether what is left of the body can be read and dropped.
 func (b *bodyReader) skippable() bool {
 	return b.err == io.EOF || b.err == nil && b.remaining <= maxDrain
 }
-
-// drain reads the rest of the body, up to maxDrain bytes, so that the next request
-// can be read. The caller sets the deadline for all of it. drain reports whether it
-// reached the end of the body.
-func (b *bodyReader) drain() bool {
-	if b.err == nil && b.skippable() {
-		timeout := b.conn.timeout
-		b.conn.timeout = &noTimeout
-		io.CopyN(io.Discard, b, maxDrain+1)
-		b.conn.timeout = timeout
-	}
-	return b.err == io.EOF
-}
-
-var noTimeout time.Duration

@@ -6,6 +6,7 @@ import (
 	"net/http/httputil"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseFraming(t *testing.T) {
@@ -111,7 +112,7 @@ func TestParseChunkSize(t *testing.T) {
 
 // readChunked decodes a chunked body, and returns what comes after it, too.
 func readChunked(wire []byte) (body, rest []byte, err error) {
-	in := connReader{conn: readerConn{r: bytes.NewReader(wire)}, timeout: &noTimeout}
+	in := connReader{conn: readerConn{r: bytes.NewReader(wire)}, timeout: new(time.Duration)}
 	var b bodyReader
 	b.reset(&in, chunked)
 	if body, err = io.ReadAll(&b); err != nil {

@@ -2,18 +2,18 @@
 
 package httpserver
 
-// openNonblock is nothing: here no file name leads to a FIFO or a device.
+// openNonblock is 0: here no file name stands for a FIFO or a device.
 const openNonblock = 0
 
-// sendStep is how many bytes of a large file go out under one write deadline.
-// Windows does not tell how far it came.
+// sendStep is the number of bytes of a large file that are sent under one write
+// deadline. When that passes, Windows does not say how many were sent.
 const sendStep = 256 << 10
 
-// A waiter would keep an idle connection from holding a buffer.
+// A waiter would wait for a request without a buffer.
 type waiter struct {
 	n   int
 	err error
 }
 
-// wait leaves the waiting to Read.
+// wait returns false: Read is to wait.
 func (w *waiter) wait(*connReader) bool { return false }

@@ -9,19 +9,21 @@ import (
 	"syscall"
 )
 
-// openNonblock keeps an open of a FIFO or a device from waiting.
+// This file contains what differs on Unix in the opening of files and in the reading
+// and writing of connections. conn_other.go is its counterpart for other systems.
+
+// openNonblock makes an open of a FIFO or a device return at once.
 //
 //lint:ignore U1000 it is used by the code for other systems than Linux
 const openNonblock = syscall.O_NONBLOCK
 
-// sendStep is how many bytes of a large file go out at most before it is looked
-// whether the connection has been closed, and under one write deadline, which is
-// no limit, as the system tells how far it came when that passes. Steps of 64 MiB
-// cost a quarter of the speed.
+// sendStep is the number of bytes of a large file that are sent at most under one
+// write deadline. When that passes, the system says how many were sent. Steps of
+// 64 MiB take a quarter more time.
 const sendStep = 1 << 30
 
-// A waiter reads the first bytes of a request into a buffer that it takes when
-// they are there: a connection that waits for them holds none.
+// A waiter reads the first bytes of a request into a buffer that it provides when
+// they have arrived: an idle connection has none.
 type waiter struct {
 	raw syscall.RawConn // nil before the first wait
 	try func(fd uintptr) bool
@@ -29,15 +31,14 @@ type waiter struct {
 	err error
 }
 
-// wait leaves what was read in n and err. It is false for a connection whose
-// descriptor it must not read from, as that would go past a Read of its own.
+// wait waits and stores the result of the read in n and err. It returns false for a
+// connection of another type, whose Read may do more than read its descriptor.
 func (w *waiter) wait(c *connReader) bool {
 	if w.raw == nil && !w.open(c) {
 		return false
 	}
-	w.n = 0
-	if err := w.raw.Read(w.try); err != nil {
-		w.err = err // a deadline, or Close
+	if err := w.raw.Read(w.try); err != nil { // of a deadline or of Close
+		w.n, w.err = 0, err
 	}
 	return true
 }
@@ -52,13 +53,13 @@ func (w *waiter) open(c *connReader) bool {
 	default:
 		return false
 	}
-	w.try = func(fd uintptr) bool { return w.read(c, int(fd)) }
+	w.try = func(fd uintptr) bool { return w.read(c, int(fd)) } // made once, as it allocates
 	return err == nil
 }
 
-// read reads once. It is false if there is nothing yet.
+// read reads once. It returns false if nothing has arrived.
 func (w *waiter) read(c *connReader, fd int) bool {
-	c.takeBuffer()
+	c.grow()
 	w.n, w.err = syscall.Read(fd, c.buf)
 	for w.err == syscall.EINTR {
 		w.n, w.err = syscall.Read(fd, c.buf)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,15 +59,15 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("httpserver: %d %s", e.code, cmp.Or(e.message, phrase))
 }
 
+// isAny reports whether err wraps one of the targets.
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+}
+
 // outOfResources reports whether err means that the system has run out of
 // something, such as file descriptors or memory.
 func outOfResources(err error) bool {
-	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
-		if errors.Is(err, lack) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM)
 }
 
 // badRequest returns an error with code 400 whose message quotes the text that is
@@ -192,30 +193,29 @@ const DefaultErrorContentType = "text/html;charset=utf-8"
 // dst. A percent sign that begins no known directive is copied as it is.
 func appendErrorPage(dst []byte, format string, code int, message, explain string) []byte {
 	for {
-		text, directive, found := strings.Cut(format, "%")
+		text, rest, found := strings.Cut(format, "%")
 		dst = append(dst, text...)
 		if !found {
 			return dst
 		}
-		size := 0 // of the directive without its percent sign
-		switch {
-		case strings.HasPrefix(directive, "(code)d"), strings.HasPrefix(directive, "(code)s"):
+		switch format = rest; {
+		case skip(&format, "(code)d"), skip(&format, "(code)s"):
 			dst = strconv.AppendInt(dst, int64(code), 10)
-			size = len("(code)d")
-		case strings.HasPrefix(directive, "(message)s"):
+		case skip(&format, "(message)s"):
 			dst = appendHTML(dst, message)
-			size = len("(message)s")
-		case strings.HasPrefix(directive, "(explain)s"):
+		case skip(&format, "(explain)s"):
 			dst = appendHTML(dst, explain)
-			size = len("(explain)s")
 		default:
+			skip(&format, "%")
 			dst = append(dst, '%')
-			if strings.HasPrefix(directive, "%") {
-				size = 1
-			}
 		}
-		format = directive[size:]
 	}
+}
+
+// skip removes a prefix from s, and reports whether it was there.
+func skip(s *string, prefix string) (found bool) {
+	*s, found = strings.CutPrefix(*s, prefix)
+	return found
 }
 
 // escapeHTML returns s escaped for HTML text. The result is not safe in an

@@ -86,23 +86,12 @@ var methods = map[string]func(Handler){
 	"TRACE":   Handler.DoTRACE,
 }
 
-// noCopy makes go vet report copies.
-type noCopy struct{}
-
-// Lock is what go vet looks for, together with Unlock.
-func (*noCopy) Lock() {}
-
-// Unlock does nothing.
-func (*noCopy) Unlock() {}
-
 // A BaseRequestHandler reads the requests of a connection and calls a method for each
-// of them, such as DoGET. Its own methods respond with 501, so it is meant to be
-// embedded. The zero value is ready to use.
+// of them, such as DoGET. Its own methods DoGET and so on respond with 501, so it is
+// meant to be embedded. The zero value is ready to use.
 //
 // Python: BaseHTTPRequestHandler.
 type BaseRequestHandler struct {
-	_ noCopy
-
 	// Set before the first request, by the function that makes the handler or in Setup:
 	ProtocolVersion       string // version of responses; "" means HTTP/1.0, HTTP/1.1 allows persistent connections
 	ServerVersion         string // first part of VersionString, name[/version]; "" means BaseHTTP/0.6
@@ -141,17 +130,15 @@ type BaseRequestHandler struct {
 	out       responseWriter
 	line      requestLine
 	rawHeader string    // the header that came with the request line; "" if it has to be read
-	address   string    // AddressString of addressOf
-	addressOf net.Addr  //
 	version   string    // cache of versionString
 	date      string    // DateTimeString of dateOf
 	dateOf    int64     // in seconds since 1970
-	requests  int       // that were ended
+	requests  int       // requests that have ended
 	begun     bool      // a request was begun and is not ended
 	broken    bool      // nothing that follows can be read as a request
 	cut       bool      // the response must not look complete
 	expects   bool      // the client waits for 100 Continue
-	opened    io.Closer // a file to be closed after the request, in case nobody else did
+	opened    io.Closer // a file that is closed after the request, if it still is open
 }
 
 func (h *BaseRequestHandler) base() *BaseRequestHandler { return h }
@@ -171,10 +158,8 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	if b.self != nil {
 		panic(fmt.Sprintf("httpserver: NewHandler returned the same %T twice; return a new one for each connection", h))
 	}
-	if _, ok := h.(interface{ simple() *SimpleHandler }); ok {
-		if _, ok := h.(FileHandler); !ok {
-			panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler and is no FileHandler; one of its methods has another signature, see FileHandler", h))
-		}
+	if has[interface{ simple() *SimpleHandler }](h) && !has[FileHandler](h) {
+		panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler and is no FileHandler; one of its methods has another signature, see FileHandler", h))
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
@@ -187,7 +172,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 // baseOf returns the base of h. It panics if h embeds a nil pointer to a handler.
 func baseOf(h Handler) (b *BaseRequestHandler) {
 	defer func() {
-		if _ = recover(); b == nil { // following the pointer panics, or leads nowhere
+		if _ = recover(); b == nil { // h is nil, or a pointer in it
 			panic(fmt.Sprintf("httpserver: NewHandler returned a %T without a handler in it; embed the handler by value", h))
 		}
 	}()
@@ -202,7 +187,7 @@ func (h *BaseRequestHandler) Setup() {}
 // that is held. Python: StreamRequestHandler.finish.
 func (h *BaseRequestHandler) Finish() {
 	h.endRequest()
-	h.out.dropHead()
+	h.out.begin()
 	h.in.release()
 }
 
@@ -231,6 +216,7 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 // Python: handle_one_request, which sets raw_requestline.
 func (h *BaseRequestHandler) ReadRequestLine() bool {
 	h.endRequest()
+	h.forgetRequest()
 	if !h.awaitRequest() {
 		h.CloseConnection = true
 		return false
@@ -247,10 +233,9 @@ func (h *BaseRequestHandler) ReadRequestLine() bool {
 // there is a request to handle; if not, the client got an error response. An override
 // calls this method first. Python: parse_request.
 func (h *BaseRequestHandler) ParseRequest() bool {
-	h.Path, h.Headers = "", h.Headers[:0]
 	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
 	if h.requests > 0 {
-		h.RequestVersion = "HTTP/1.0" // a response without a head would be read as a part of the last one
+		h.RequestVersion = "HTTP/1.0" // without a head, a response would belong to the last one
 	}
 	h.CloseConnection = true
 	var err *statusError
@@ -272,7 +257,11 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	} else if !h.parseHeader() {
 		return false
 	}
-	return !h.in.fixture.answer() && h.checkExpect()
+	if h.in.fixture.answer() {
+		return false
+	}
+	h.expects = h.persistent() && h.wantsContinue()
+	return !h.expects || h.Self().HandleExpect100()
 }
 
 // HandleExpect100 responds to a request of HTTP/1.1 whose client waits for 100 Continue
@@ -338,10 +327,8 @@ func (h *BaseRequestHandler) closeOpened() {
 func (h *BaseRequestHandler) logIncomplete() {
 	self, out, body := h.Self(), &h.out, h.body.err
 	switch {
-	case errors.Is(out.err, os.ErrDeadlineExceeded):
-		self.LogError("Response timed out")
 	case out.err != nil:
-		h.logLost(out.err)
+		h.logFailure("Response", out.err)
 	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
 		self.LogError("Request body: %s", reason(body))
 	case h.broken:
@@ -354,99 +341,84 @@ func (h *BaseRequestHandler) logIncomplete() {
 	}
 }
 
-// logLost logs that the client has left, unless it was the server that closed the
-// connection.
-func (h *BaseRequestHandler) logLost(err error) {
-	if !errors.Is(err, net.ErrClosed) {
+// logFailure logs why a request or a response failed, unless it was because the server
+// closed the connection.
+func (h *BaseRequestHandler) logFailure(what string, err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		h.Self().LogError("%s timed out", what)
+	case !errors.Is(err, net.ErrClosed):
 		h.Self().LogError("Connection lost: %s", reason(err))
 	}
 }
 
-// DoGET handles GET: here with 501. Python: do_GET.
+// DoGET handles GET. The base responds with 501. Python: do_GET.
 func (h *BaseRequestHandler) DoGET() { h.unsupported() }
 
-// DoHEAD handles HEAD: here with 501. What it writes as a body is dropped.
-// Python: do_HEAD.
+// DoHEAD handles HEAD. The base responds with 501. What an override writes as a body is
+// dropped. Python: do_HEAD.
 func (h *BaseRequestHandler) DoHEAD() { h.unsupported() }
 
-// DoPOST handles POST: here with 501. Python: do_POST.
+// DoPOST handles POST. The base responds with 501. Python: do_POST.
 func (h *BaseRequestHandler) DoPOST() { h.unsupported() }
 
-// DoPUT handles PUT: here with 501. Python: do_PUT.
+// DoPUT handles PUT. The base responds with 501. Python: do_PUT.
 func (h *BaseRequestHandler) DoPUT() { h.unsupported() }
 
-// DoPATCH handles PATCH: here with 501. Python: do_PATCH.
+// DoPATCH handles PATCH. The base responds with 501. Python: do_PATCH.
 func (h *BaseRequestHandler) DoPATCH() { h.unsupported() }
 
-// DoDELETE handles DELETE: here with 501. Python: do_DELETE.
+// DoDELETE handles DELETE. The base responds with 501. Python: do_DELETE.
 func (h *BaseRequestHandler) DoDELETE() { h.unsupported() }
 
-// DoOPTIONS handles OPTIONS, whose Path may be "*": here with 501. Python: do_OPTIONS.
+// DoOPTIONS handles OPTIONS, whose Path may be "*". The base responds with 501.
+// Python: do_OPTIONS.
 func (h *BaseRequestHandler) DoOPTIONS() { h.unsupported() }
 
-// DoCONNECT handles CONNECT, whose Path is host:port: here with 501. An override that
-// sends 200 calls Hijack next. Python: do_CONNECT.
+// DoCONNECT handles CONNECT, whose Path is host:port. The base responds with 501. An
+// override that sends 200 calls Hijack next. Python: do_CONNECT.
 func (h *BaseRequestHandler) DoCONNECT() { h.unsupported() }
 
-// DoTRACE handles TRACE: here with 501. Python: do_TRACE.
+// DoTRACE handles TRACE. The base responds with 501. Python: do_TRACE.
 func (h *BaseRequestHandler) DoTRACE() { h.unsupported() }
 
-// Method returns the function that handles a request method other than the nine
-// above, or nil for a 501, as here. Names are case-sensitive. A method called DoSPAM is
-// not called by itself: an override of Method contains something like
+// Method returns the function that handles a request method other than the nine above.
+// It returns nil, which means a 501. Names are case-sensitive. That a handler has a
+// method DoSPAM is not enough: an override of Method contains something like
 //
 //	case "SPAM": return h.DoSPAM
 func (h *BaseRequestHandler) Method(name string) func() { return nil }
 
 func (h *BaseRequestHandler) unsupported() {
-	if name := misspelledMethod(h.Self(), h.Command); name != "" {
-		h.Self().LogError("%T has a method %s, but the one for %s is Do%[3]s", h.Self(), name, h.Command)
+	self := h.Self()
+	if looksAlike := misspelled[h.Command]; looksAlike != nil && looksAlike(self) {
+		name := h.Command[:1] + strings.ToLower(h.Command[1:])
+		self.LogError("%T has a method Do%s, but the one for %s is Do%[3]s", self, name, h.Command)
 	}
-	h.Self().SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
+	self.SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
 }
 
-// misspelledMethod returns the name of a method of h that looks like the one for a
-// request method, but is never called; "" if there is none.
-func misspelledMethod(h Handler, command string) string {
-	name, found := "", false
-	switch command {
-	case "GET":
-		name = "DoGet"
-		_, found = h.(interface{ DoGet() })
-	case "HEAD":
-		name = "DoHead"
-		_, found = h.(interface{ DoHead() })
-	case "POST":
-		name = "DoPost"
-		_, found = h.(interface{ DoPost() })
-	case "PUT":
-		name = "DoPut"
-		_, found = h.(interface{ DoPut() })
-	case "PATCH":
-		name = "DoPatch"
-		_, found = h.(interface{ DoPatch() })
-	case "DELETE":
-		name = "DoDelete"
-		_, found = h.(interface{ DoDelete() })
-	case "OPTIONS":
-		name = "DoOptions"
-		_, found = h.(interface{ DoOptions() })
-	case "CONNECT":
-		name = "DoConnect"
-		_, found = h.(interface{ DoConnect() })
-	case "TRACE":
-		name = "DoTrace"
-		_, found = h.(interface{ DoTrace() })
-	}
-	if !found {
-		return ""
-	}
-	return name
+// misspelled contains, for request methods, functions that report whether a handler has
+// a method that looks like the one for it and is never called, such as DoGet.
+var misspelled = map[string]func(Handler) bool{
+	"GET":     has[interface{ DoGet() }],
+	"HEAD":    has[interface{ DoHead() }],
+	"POST":    has[interface{ DoPost() }],
+	"PUT":     has[interface{ DoPut() }],
+	"PATCH":   has[interface{ DoPatch() }],
+	"DELETE":  has[interface{ DoDelete() }],
+	"OPTIONS": has[interface{ DoOptions() }],
+	"CONNECT": has[interface{ DoConnect() }],
+	"TRACE":   has[interface{ DoTrace() }],
 }
 
-// SendError logs an error, by LogError in the format "code %d, message %s", and sends a complete response for it. An empty message or
-// explain means the text of [StatusText], or "???" for an unknown code. The response
-// has no body for HEAD and for the codes 1xx, 204, 205 and 304.
+// has reports whether h has the methods of the interface T.
+func has[T any](h Handler) bool { _, ok := h.(T); return ok }
+
+// SendError logs an error, as "code %d, message %s", and sends a complete response for
+// it. An empty message or explain means the text of [StatusText], or "???" for an
+// unknown code. The response has no body for HEAD and for the codes 1xx, 204, 205 and
+// 304.
 //
 // The connection persists only if another request can follow: the request was
 // understood, its body can be skipped, and neither side has asked for the end. On
@@ -473,7 +445,7 @@ func (h *BaseRequestHandler) SendError(code int, message, explain string) {
 		self.SendHeader("Content-Length", strconv.Itoa(len(page)))
 	}
 	self.EndHeaders()
-	if h.Command != "HEAD" && len(page) > 0 {
+	if len(page) > 0 {
 		h.WFile.Write(page)
 	}
 }
@@ -497,10 +469,11 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	if message == "" {
 		message, _, _ = StatusText(code)
 	}
-	h.out.statusLine(cmp.Or(h.ProtocolVersion, "HTTP/1.0"), code, message)
+	version := cmp.Or(h.ProtocolVersion, "HTTP/1.0")
 	if h.RequestVersion == "HTTP/0.9" {
-		h.out.dropHead()
+		version = ""
 	}
+	h.out.statusLine(version, code, message)
 }
 
 // SendHeader adds a header field to the response, even if there is one of that name.
@@ -513,40 +486,32 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 // that is an error and closes the connection. Python: send_header.
 func (h *BaseRequestHandler) SendHeader(name, value string) {
 	checkField(name, value)
-	if h.out.ended {
+	w := &h.out
+	if w.ended {
 		h.continueBody("SendHeader", name, ": ", value, "\r\n")
 		return
 	}
-	h.out.field(name, value)
-	if h.RequestVersion == "HTTP/0.9" {
-		h.out.dropHead()
-		return
-	}
-	if f := (&Field{Name: name}); !f.is("Connection") {
-		return
-	}
-	if hasToken(value, "close") {
-		h.CloseConnection, h.out.connection = true, "close"
-	} else if hasToken(value, "keep-alive") {
-		h.CloseConnection, h.out.connection = false, cmp.Or(h.out.connection, "keep-alive")
+	w.append(name, ": ", value, "\r\n")
+	switch {
+	case equalFold(name, "Content-Length"):
+		n, ok := parseLength(value)
+		w.badFraming = w.badFraming || !ok || w.length >= 0 && n != w.length
+		w.length = n
+	case equalFold(name, "Transfer-Encoding"):
+		w.chunked = true
+	case !equalFold(name, "Connection") || w.bare:
+	case hasToken(value, "close"):
+		h.CloseConnection, w.connection = true, "close"
+	case hasToken(value, "keep-alive"):
+		h.CloseConnection, w.connection = false, cmp.Or(w.connection, "keep-alive")
 	}
 }
 
 // checkField panics if a field would not be one line.
 func checkField(name, value string) {
-	if splitsField(name) || splitsField(value) {
+	if (hasControl(name) || hasControl(value)) && strings.ContainsAny(name+value, "\r\n\x00") {
 		panic(fmt.Sprintf("httpserver: SendHeader(%q, %q): CR, LF or NUL in a header field", name, value))
 	}
-}
-
-// splitsField reports whether s contains a byte that ends a header field.
-func splitsField(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c == '\r' || c == '\n' || c == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // EndHeaders ends the head and calls FlushHeaders. If the response has a body, the
@@ -568,11 +533,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 		h.CloseConnection = true
 	}
 	h.body.handedOver = w.code == 101 || h.Command == "CONNECT" && w.code/100 == 2
-	h.state.unframed.Store(w.code >= 200 && (w.unframed() || h.RequestVersion == "HTTP/0.9"))
-	if h.RequestVersion == "HTTP/0.9" {
-		w.end()
-		return
-	}
+	h.state.unframed.Store(w.code >= 200 && (w.unframed() || w.bare))
 	switch {
 	case w.code < 200:
 	case h.CloseConnection && w.connection != "close" && h.persistent():
@@ -582,6 +543,9 @@ func (h *BaseRequestHandler) EndHeaders() {
 	}
 	w.append("\r\n")
 	w.end()
+	if w.bare {
+		return
+	}
 	h.Self().FlushHeaders()
 	if w.code < 200 && w.code != 101 {
 		h.expects = h.expects && w.code != 100
@@ -609,9 +573,9 @@ func (h *BaseRequestHandler) FlushHeaders() { h.out.flushOrHold() }
 // LogRequest logs a request when its response begins. An unknown code is 0 and an
 // unknown size, in bytes, is negative; both are logged as "-". Python: log_request.
 func (h *BaseRequestHandler) LogRequest(code int, size int64) {
-	c, n := "-", "-"
-	if code != 0 {
-		c = strconv.Itoa(code)
+	c, n := strconv.Itoa(code), "-"
+	if code == 0 {
+		c = "-"
 	}
 	if size >= 0 {
 		n = strconv.FormatInt(size, 10)
@@ -672,10 +636,7 @@ func (h *BaseRequestHandler) LogDateTimeString() string { return h.Server.now().
 // AddressString returns the client's address without its port, or "-" if it has none,
 // as on a unix socket. It looks up no names. Python: address_string.
 func (h *BaseRequestHandler) AddressString() string {
-	if h.address == "" || h.addressOf != h.ClientAddress {
-		h.address, h.addressOf = hostOf(h.ClientAddress), h.ClientAddress
-	}
-	return h.address
+	return hostOf(h.ClientAddress)
 }
 
 // hostOf returns the host of an address, or "-" if it has none.

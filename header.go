@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -59,12 +60,21 @@ func (h Header) Values(name string) []string {
 	return values
 }
 
+// hasToken reports whether a field with the given name, whose value is a list,
+// contains the token.
+func (h Header) hasToken(name, token string) bool {
+	for i := range h {
+		if h[i].is(name) && hasToken(h[i].Value, token) {
+			return true
+		}
+	}
+	return false
+}
+
 // hasToken reports whether a comma-separated list (RFC 9110 section 5.6.1)
 // contains the token, ignoring case.
 func hasToken(list, token string) bool {
-	for list != "" {
-		var item string
-		item, list, _ = strings.Cut(list, ",")
+	for item := range strings.SplitSeq(list, ",") {
 		if equalFold(trimSpace(item), token) {
 			return true
 		}
@@ -72,27 +82,10 @@ func hasToken(list, token string) bool {
 	return false
 }
 
-// equalFold reports whether two strings are equal if the case of ASCII letters is
-// ignored. The elements of the protocol are ASCII: unlike strings.EqualFold, it does
-// not take a Kelvin sign for a k, which another reader would not do either.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := 0; i < len(a); i++ {
-		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c |= 0x20
-	}
-	return c
-}
+// equalFold reports whether two strings are equal if the case of letters is ignored. At
+// least one of them is ASCII, like all elements of the protocol. A letter that Unicode
+// folds to one of ASCII, as it does the Kelvin sign, makes the other one longer.
+func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // A requestLine is a parsed request line.
 type requestLine struct {
@@ -108,64 +101,35 @@ func (r *requestLine) simple() bool { return r.version == "" }
 // parseRequestLine parses a request line without its line end. If it returns an
 // error, r.version is still set if the line has a valid version.
 func parseRequestLine(line string) (r requestLine, err *statusError) {
-	words, n := splitWords(line)
-	if n >= 3 {
-		if err := r.parseVersion(words[3]); err != nil {
-			return r, err
-		}
-	}
-	if n != 2 && n != 3 || hasControl(line) {
+	words := trimSpace(line)
+	begin, end := strings.IndexAny(words, " \t"), strings.LastIndexAny(words, " \t")+1
+	if begin < 0 {
 		return r, badRequest("Bad request syntax", line)
 	}
-	if n == 2 && words[0] != "GET" {
-		return r, badRequest("Bad HTTP/0.9 request type", words[0])
+	command, target, last := words[:begin], trimSpace(words[begin:end]), words[end:]
+	if target == "" { // there are two words
+		target = last
+	} else if err := r.parseVersion(last); err != nil {
+		return r, err
 	}
-	r.command, r.target = words[0], words[1]
+	if strings.ContainsAny(target, " \t") || hasControl(line) {
+		return r, badRequest("Bad request syntax", line)
+	}
+	if r.simple() && command != "GET" {
+		return r, badRequest("Bad HTTP/0.9 request type", command)
+	}
+	r.command, r.target = command, target
 	if !validTarget(r.command, r.target) {
 		return r, badRequest("Bad request target", r.target)
 	}
 	return r, nil
 }
 
-// splitWords splits a line around spaces and tabs, and returns the number of its
-// words. words[0] to words[2] are the first three, words[3] is the last one.
-func splitWords(line string) (words [4]string, n int) {
-	for i := 0; ; n++ {
-		for i < len(line) && isSpace(line[i]) {
-			i++
-		}
-		if i == len(line) {
-			return words, n
-		}
-		begin := i
-		for i < len(line) && !isSpace(line[i]) {
-			i++
-		}
-		words[3] = line[begin:i]
-		if n < 3 {
-			words[n] = words[3]
-		}
-	}
-}
-
-// isSpace reports whether c is white space (RFC 9110 section 5.6.3).
-func isSpace(c byte) bool { return c == ' ' || c == '\t' }
-
 // hasControl reports whether s contains an ASCII control character other than a
-// tab. It examines eight bytes at a time as long as it finds none.
+// tab.
 func hasControl(s string) bool {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for len(s) >= 8 {
-		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		del := x ^ 0x7f*ones
-		if ((x-' '*ones)&^x|(del-ones)&^del)&highs != 0 { // a byte is below ' ', or is 0x7f
-			break
-		}
-		s = s[8:]
-	}
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+		if controlBytes[s[i]] {
 			return true
 		}
 	}
@@ -194,11 +158,8 @@ func (r *requestLine) parseVersion(version string) *statusError {
 // parseDigits parses a decimal number (1*DIGIT) and reports whether s is one. It
 // returns math.MaxInt64 for a number that does not fit an int64.
 func parseDigits(s string) (n int64, ok bool) {
-	if s == "" || !digitBytes.containsAll(s) {
-		return 0, false
-	}
-	n, _ = strconv.ParseInt(s, 10, 64) // returns math.MaxInt64 if it fails
-	return n, true
+	u, err := strconv.ParseUint(s, 10, 63)
+	return int64(u), err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // validTarget reports whether a request target has a form that is allowed for the
@@ -318,6 +279,8 @@ func trimSpace(s string) string {
 	return s
 }
 
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+
 // isToken reports whether s is a token (RFC 9110 section 5.6.2).
 func isToken(s string) bool { return s != "" && tokenBytes.containsAll(s) }
 
@@ -329,6 +292,9 @@ var (
 	hexBytes    = newByteSet("0123456789abcdefABCDEF")
 	schemeBytes = newByteSet(alnum + "+-.")
 	tokenBytes  = newByteSet(alnum + "!#$%&'*+-.^_`|~")
+
+	controlBytes = newByteSet("\x00\x01\x02\x03\x04\x05\x06\x07\x08\n\x0b\x0c\r\x0e\x0f" +
+		"\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f") // without the tab
 )
 
 const alnum = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -355,19 +321,19 @@ func (set *byteSet) containsAll(s string) bool {
 // checkHost checks the Host field (RFC 9112 section 3.2): it must be valid, must
 // not occur twice, and must not be missing in HTTP/1.1.
 func checkHost(fields Header, r *requestLine) *statusError {
-	hosts := 0
+	found := false
 	for i := range fields {
-		if !fields[i].is("Host") {
-			continue
-		}
-		if hosts++; hosts > 1 {
-			return badRequest("Host twice", fields[i].Value)
-		}
-		if !validHost(fields[i].Value) {
-			return badRequest("Bad Host", fields[i].Value)
+		switch value := fields[i].Value; {
+		case !fields[i].is("Host"):
+		case found:
+			return badRequest("Host twice", value)
+		case !validHost(value):
+			return badRequest("Bad Host", value)
+		default:
+			found = true
 		}
 	}
-	if hosts == 0 && r.atLeast(1, 1) {
+	if !found && r.atLeast(1, 1) {
 		return &statusError{code: 400, message: "Host is missing"}
 	}
 	return nil
@@ -378,9 +344,11 @@ func (r *requestLine) atLeast(major, minor int64) bool {
 	return r.major > major || r.major == major && r.minor >= minor
 }
 
-// allowsHost reports whether Hosts, which is set, allows a request for an authority,
-// host[:port].
+// allowsHost reports whether Hosts allows a request for an authority, host[:port].
 func (s *HTTPServer) allowsHost(authority string) bool {
+	if s.Hosts == nil {
+		return true
+	}
 	host, _, _ := cutPort(authority)
 	host = strings.TrimSuffix(host, ".")
 	if host == "" || host[0] == '[' || equalFold(host, "localhost") || net.ParseIP(host) != nil {

@@ -21,13 +21,13 @@ const (
 	logTimeFormat  = "02/Jan/2006 15:04:05"
 )
 
-// A logWriter writes the log lines of a server, one at a time. Nobody waits for long
-// for the reader of a pipe or for a terminal that was stopped: a line that cannot be
-// written within logPatience is dropped, and the number of such lines logged when lines
-// are written again.
+// A logWriter writes the log lines of a server, one at a time. A request does not wait
+// for long for the reader of a pipe or for a terminal that was stopped: a line that
+// cannot be written within logPatience is dropped. When lines are written again, the
+// number of those that were dropped is logged.
 type logWriter struct {
 	once    sync.Once
-	direct  bool          // the log is neither a pipe nor a terminal nor the like
+	direct  bool          // w is neither a pipe nor a terminal nor the like
 	turn    chan struct{} // holds a token while a line is written
 	dropped atomic.Int64  // lines that were not written
 }
@@ -50,10 +50,18 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 		return
 	}
 	patience := time.NewTimer(logPatience)
-	defer patience.Stop()
-	if !l.takeTurn(patience.C) {
-		l.dropped.Add(1)
-		return
+	select {
+	case l.turn <- struct{}{}:
+	default:
+		if l.dropped.Load() > 0 {
+			patience.Reset(0) // another line has waited for the Write in progress
+		}
+		select {
+		case l.turn <- struct{}{}:
+		case <-patience.C:
+			l.dropped.Add(1)
+			return
+		}
 	}
 	line = bytes.Clone(line)
 	written := make(chan struct{})
@@ -68,25 +76,6 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 	select {
 	case <-written:
 	case <-patience.C:
-	}
-}
-
-// takeTurn reports whether a line can be written now. It does not wait if another
-// line was dropped since the Write in progress began.
-func (l *logWriter) takeTurn(expired <-chan time.Time) bool {
-	select {
-	case l.turn <- struct{}{}:
-		return true
-	default:
-	}
-	if l.dropped.Load() > 0 {
-		return false
-	}
-	select {
-	case l.turn <- struct{}{}:
-		return true
-	case <-expired:
-		return false
 	}
 }
 
@@ -165,19 +154,25 @@ func quote(s string) string {
 	return string(append(dst, q))
 }
 
-// dateStrings are the strings that stand for a second in dates.
+// dateStrings are the dates of a second.
 type dateStrings struct {
 	second int64  // seconds since 1970
 	http   string // for header fields
 	log    string // for log lines, in local time
 }
 
-func makeDateStrings(t time.Time) *dateStrings {
-	return &dateStrings{
-		second: t.Unix(),
-		http:   t.UTC().Format(httpTimeFormat),
-		log:    t.Local().Format(logTimeFormat),
+// now returns the dates of the current second. The server may be nil.
+func (s *HTTPServer) now() *dateStrings {
+	if s == nil {
+		s = new(HTTPServer)
 	}
+	t := time.Now()
+	if d := s.dates.Load(); d != nil && d.second == t.Unix() {
+		return d
+	}
+	d := &dateStrings{t.Unix(), t.UTC().Format(httpTimeFormat), t.Format(logTimeFormat)}
+	s.dates.Store(d)
+	return d
 }
 
 // parseHTTPDate parses an HTTP-date in any of its three formats (RFC 9110 section
@@ -190,20 +185,10 @@ func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 		if err != nil {
 			continue
 		}
-		if layout == rfc850 {
-			t = t.AddDate(pivotYear(t.Year()%100, now.Year())-t.Year(), 0, 0)
+		if layout == rfc850 { // which leaves the century to the reader
+			t = t.AddDate((now.Year()+150-t.Year())/100*100-100, 0, 0)
 		}
 		return t, true
 	}
 	return time.Time{}, false
-}
-
-// pivotYear returns the latest year that ends in the two digits and is at most
-// fifty years after now.
-func pivotYear(digits, now int) int {
-	year := now - now%100 + 100 + digits
-	for year > now+50 {
-		year -= 100
-	}
-	return year
 }

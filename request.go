@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -27,7 +28,7 @@ type connReader struct {
 	r, w    int
 	full    bool // the last read filled its buffer, so there may be more to read
 	waiter  waiter
-	fixture *fixtureConn // is told what is read; nil without a Fixture
+	fixture *fixtureConn // records what is read; nil without a Fixture
 }
 
 func (c *connReader) buffered() []byte { return c.buf[c.r:c.w] }
@@ -52,52 +53,49 @@ func (c *connReader) beginDeadline() {
 }
 
 // fill reads more from the connection. It returns either an error or some bytes.
-func (c *connReader) fill() error {
-	switch {
-	case c.buf == nil:
-		if c.waiter.wait(c) {
-			return c.filled(c.waiter.n, c.waiter.err)
+func (c *connReader) fill() (err error) {
+	n := 0
+	if c.buf == nil && c.waiter.wait(c) {
+		n, err = c.waiter.n, c.waiter.err
+	} else {
+		c.r, c.w = 0, copy(c.buf, c.buffered())
+		if c.w == len(c.buf) {
+			c.grow()
 		}
-		c.takeBuffer()
-	case c.r == c.w:
-		c.r, c.w = 0, 0
-	case c.w == len(c.buf) && c.r > 0:
-		c.w = copy(c.buf, c.buf[c.r:c.w])
-		c.r = 0
-	case c.w == len(c.buf):
-		c.grow()
+		n, err = c.conn.Read(c.buf[c.w:])
 	}
-	return c.filled(c.conn.Read(c.buf[c.w:]))
+	n, err = c.received(c.buf[c.w:], n, err)
+	c.w += n
+	return err
 }
 
-func (c *connReader) takeBuffer() {
-	c.buf = readBuffers.Get().(*[bufferSize]byte)[:]
-}
-
-// filled records the outcome of a read.
-func (c *connReader) filled(n int, err error) error {
-	if n > 0 {
-		c.w += n
-		c.full = c.w == len(c.buf)
-		c.fixture.receive(c.buf[c.w-n : c.w])
-		return nil
-	}
-	return cmp.Or(err, io.ErrNoProgress)
-}
-
-// grow makes the buffer a quarter larger, so that a client cannot make it much
-// larger than what it has sent.
+// grow provides a buffer, or one that is a quarter larger: a client cannot make it
+// much larger than what it has sent.
 func (c *connReader) grow() {
+	if c.buf == nil {
+		c.buf = readBuffers.Get().(*[bufferSize]byte)[:]
+		return
+	}
 	larger := make([]byte, len(c.buf)+max(len(c.buf)/4, bufferSize))
 	copy(larger, c.buf)
 	c.buf = larger
 }
 
+// received records the result of a read into p. It returns either an error or some
+// bytes.
+func (c *connReader) received(p []byte, n int, err error) (int, error) {
+	c.full = n > 0 && n == len(p)
+	c.fixture.receive(p[:n])
+	if n > 0 {
+		return n, nil
+	}
+	return 0, cmp.Or(err, io.ErrNoProgress)
+}
+
 // line returns the line that begins from bytes after the first unread one, with its
 // LF. It is not consumed, and valid until the next read. If it is longer than limit,
-// the error is errLineLimit. Unless wait is set, line does not read, and returns nil
-// if there is no whole line in the buffer.
-func (c *connReader) line(from, limit int, wait bool) ([]byte, error) {
+// the error is errLineLimit.
+func (c *connReader) line(from, limit int) ([]byte, error) {
 	for scanned := from; ; {
 		unread := c.buffered()
 		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
@@ -110,9 +108,6 @@ func (c *connReader) line(from, limit int, wait bool) ([]byte, error) {
 		if len(unread)-from >= limit {
 			return nil, errLineLimit
 		}
-		if !wait {
-			return nil, nil
-		}
 		scanned = len(unread)
 		if err := c.fill(); err != nil {
 			return nil, err
@@ -122,16 +117,15 @@ func (c *connReader) line(from, limit int, wait bool) ([]byte, error) {
 
 // header returns the end of the header that begins from bytes after the first unread
 // one: the position after the empty line. It consumes nothing. The header has at most
-// limit bytes. Unless wait is set it does not read, and returns 0 if the header is not
-// complete.
-func (c *connReader) header(from, limit int, wait bool) (end int, err error) {
+// limit bytes.
+func (c *connReader) header(from, limit int) (end int, err error) {
 	end = from
 	for fields := 0; ; fields++ {
-		line, err := c.line(end, maxLine, wait)
-		switch {
-		case err == errLineLimit:
-			return 0, errHeaderLine
-		case err != nil || line == nil:
+		line, err := c.line(end, maxLine)
+		if err == errLineLimit {
+			err = errHeaderLine
+		}
+		if err != nil {
 			return 0, err
 		}
 		end += len(line)
@@ -151,26 +145,13 @@ func trimEnd(line []byte) []byte {
 	return bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
 }
 
-// blankLine returns the size of an empty line if that is next in the buffer.
-func (c *connReader) blankLine() int {
-	switch unread := c.buffered(); {
-	case bytes.HasPrefix(unread, []byte("\n")):
-		return 1
-	case bytes.HasPrefix(unread, []byte("\r\n")):
-		return 2
-	}
-	return 0
-}
-
 // read reads for a body.
 func (c *connReader) read(p []byte) (int, error) {
 	if c.r == c.w {
 		c.beginDeadline()
 		if len(p) >= bufferSize {
 			n, err := c.conn.Read(p)
-			c.full = n == len(p)
-			c.fixture.receive(p[:n])
-			return n, err
+			return c.received(p, n, err)
 		}
 		if err := c.fill(); err != nil {
 			return 0, err
@@ -181,22 +162,22 @@ func (c *connReader) read(p []byte) (int, error) {
 	return n, nil
 }
 
-// awaitRequest waits for the first byte of a request. It passes over empty lines
-// before it (RFC 9112 section 2.2), which do not earn the client more time.
+// awaitRequest waits for the first byte of a request. It skips empty lines before it
+// (RFC 9112 section 2.2), which do not earn the client more time.
 func (h *BaseRequestHandler) awaitRequest() bool {
-	for blank, waited := 0, false; ; waited = true {
-		for n := h.in.blankLine(); n > 0 && blank < maxFields; n = h.in.blankLine() {
-			h.in.consume(n)
+	h.in.beginDeadline()
+	for blank := 0; ; {
+		unread := h.in.buffered()
+		rest, isBlank := bytes.CutPrefix(bytes.TrimPrefix(unread, []byte("\r")), []byte("\n"))
+		if isBlank && blank < maxFields {
+			h.in.consume(len(unread) - len(rest))
 			blank++
+			continue
 		}
-		if unread := h.in.buffered(); len(unread) > 0 && string(unread) != "\r" { // its LF may be on its way
+		if len(unread) > 0 && string(unread) != "\r" { // whose LF may follow
 			return true
 		}
 		h.in.release()
-		if !waited {
-			h.forgetRequest()
-			h.in.beginDeadline()
-		}
 		h.state.wait(idleTime)
 		err := h.in.fill()
 		h.state.waited()
@@ -210,18 +191,17 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 // forgetRequest drops the last request, so that an idle connection does not keep its
 // head in memory.
 func (h *BaseRequestHandler) forgetRequest() {
+	const usualFields = 32 // most requests have fewer
 	h.RequestLine, h.Command, h.Path, h.RequestVersion = "", "", "", ""
 	h.line, h.rawHeader = requestLine{}, ""
-	if cap(h.Headers) > 2*usualFields {
+	if cap(h.Headers) > usualFields {
 		h.Headers = nil
 	}
 	clear(h.Headers[:cap(h.Headers)])
+	h.Headers = h.Headers[:0]
 }
 
-// usualFields is more fields than most requests have.
-const usualFields = 16
-
-// noRequest logs why there is no request, unless that is how connections end.
+// noRequest logs why there is no request, unless the connection has ended as usual.
 func (h *BaseRequestHandler) noRequest(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -234,35 +214,28 @@ func (h *BaseRequestHandler) noRequest(err error) {
 	}
 }
 
-// readRequestLine reads the request line, and the header with it if that has come
-// along: then one copy of the buffer is enough for both.
+// readRequestLine reads the request line, and the header if that has arrived, too: then
+// one copy of the buffer is enough for both.
 func (h *BaseRequestHandler) readRequestLine() bool {
-	h.RequestLine, h.Command, h.RequestVersion, h.rawHeader = "", "", "", ""
-	line, err := h.in.line(0, maxLine, false)
-	waits := line == nil && err == nil
-	if waits {
+	unread := h.in.buffered()
+	whole := bytes.Contains(unread, []byte("\n\r\n")) || bytes.Contains(unread, []byte("\n\n"))
+	if !whole {
 		h.beginReading()
-		line, err = h.in.line(0, maxLine, true)
 	}
-	if err == errLineLimit {
-		return h.refuse(&statusError{code: 414})
-	}
+	line, err := h.in.line(0, maxLine)
 	if err != nil {
-		h.CloseConnection = true
-		h.RequestLine = string(h.in.buffered())
-		return h.RequestLine != "" && h.readFailed(err)
-	}
-	size := len(line)
-	end, _ := h.in.header(size, maxHead-size, false) // parseHeader meets an error again
-	if end == 0 {
-		end = size
-		if !waits {
-			h.beginReading()
+		if err != errLineLimit {
+			h.RequestLine = string(h.in.buffered())
 		}
+		return h.readFailed(err)
 	}
-	head := string(h.in.buffered()[:end])
-	h.in.consume(end)
-	h.RequestLine, h.rawHeader = head[:len(trimEnd(line))], head[size:]
+	end := 0
+	if whole {
+		end, _ = h.in.header(len(line), maxHead-len(line)) // parseHeader gets the error again
+	}
+	head := string(h.in.buffered()[:max(end, len(line))])
+	h.in.consume(len(head))
+	h.RequestLine, h.rawHeader = head[:len(trimEnd(line))], head[len(line):]
 	return true
 }
 
@@ -275,36 +248,34 @@ func (h *BaseRequestHandler) beginReading() {
 
 // refuse responds to a request after which nothing can be read. It returns false.
 func (h *BaseRequestHandler) refuse(e *statusError) bool {
-	h.broken = true
+	h.broken, h.CloseConnection = true, true
 	h.in.fixture.refuse(e)
 	h.Self().SendError(e.code, e.message, e.explain)
 	return false
 }
 
-// readFailed ends a request whose head did not arrive as a whole. It returns false.
+// readFailed ends a request whose head did not arrive as a whole, or is too large. It
+// returns false.
 func (h *BaseRequestHandler) readFailed(err error) bool {
-	h.broken, h.CloseConnection = true, true
-	if err != io.EOF {
-		h.in.fixture.refuse(err)
-	}
+	refused, ok := err.(*statusError)
 	switch {
+	case ok:
+		return h.refuse(refused)
+	case err == errLineLimit:
+		return h.refuse(&statusError{code: 414})
 	case err == io.EOF:
-		h.refuse(&statusError{code: 400, message: "Incomplete request"})
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		h.Self().LogError("Request timed out")
-	default:
-		h.logLost(err)
+		return h.refuse(&statusError{code: 400, message: "Incomplete request"})
 	}
+	h.broken, h.CloseConnection = true, true
+	h.in.fixture.refuse(err)
+	h.logFailure("Request", err)
 	return false
 }
 
 // parseHeader reads the header, unless it came with the request line, and parses it.
 func (h *BaseRequestHandler) parseHeader() bool {
 	if h.rawHeader == "" {
-		end, err := h.in.header(0, maxHead-len(h.RequestLine), true)
-		if refused, ok := err.(*statusError); ok {
-			return h.refuse(refused)
-		}
+		end, err := h.in.header(0, maxHead-len(h.RequestLine))
 		if err != nil {
 			return h.readFailed(err)
 		}
@@ -313,19 +284,13 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	}
 	h.state.waited()
 	fields, err := parseFields(h.Headers, h.rawHeader)
-	if err == nil {
-		err = checkHost(fields, &h.line)
-	}
-	var framing int64
-	if err == nil {
-		framing, err = parseFraming(fields, &h.line)
-	}
-	if err != nil {
+	framing, framingErr := parseFraming(fields, &h.line)
+	if err = cmp.Or(err, checkHost(fields, &h.line), framingErr); err != nil {
 		return h.refuse(err)
 	}
 	h.Headers = fields
 	h.replaceHost()
-	if host := h.Headers.Get("Host"); h.Server.Hosts != nil && !h.Server.allowsHost(host) {
+	if host := h.Headers.Get("Host"); !h.Server.allowsHost(host) {
 		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host})
 	}
 	h.body.reset(&h.in, framing)
@@ -336,39 +301,23 @@ func (h *BaseRequestHandler) parseHeader() bool {
 // replaceHost sets Host to the authority of an absolute target, which takes
 // precedence (RFC 9112 section 3.2.2).
 func (h *BaseRequestHandler) replaceHost() {
-	if h.Path[0] == '/' || h.Command == "CONNECT" {
-		return
-	}
 	authority, _, ok := splitAbsolute(h.Path)
 	if !ok {
 		return
 	}
-	for i := range h.Headers {
-		if h.Headers[i].is("Host") {
-			h.Headers[i].Value = authority
-			return
-		}
+	i := slices.IndexFunc(h.Headers, func(f Field) bool { return f.is("Host") })
+	if i < 0 {
+		i, h.Headers = len(h.Headers), append(h.Headers, Field{Name: "Host"})
 	}
-	h.Headers = append(h.Headers, Field{"Host", authority})
+	h.Headers[i].Value = authority
 }
 
 // wantsMore reports whether the connection may persist: the client's version and
 // Connection fields say so (RFC 9112 section 9.3), and the server agrees.
 func (h *BaseRequestHandler) wantsMore() bool {
-	if !h.persistent() || h.state.closing() || !h.line.atLeast(1, 0) {
-		return false
-	}
-	more := h.line.atLeast(1, 1)
-	for i := range h.Headers {
-		if !h.Headers[i].is("Connection") {
-			continue
-		}
-		if hasToken(h.Headers[i].Value, "close") {
-			return false
-		}
-		more = more || hasToken(h.Headers[i].Value, "keep-alive")
-	}
-	return more
+	asks := func(option string) bool { return h.Headers.hasToken("Connection", option) }
+	return h.persistent() && !h.state.closing() && h.line.atLeast(1, 0) &&
+		!asks("close") && (h.line.atLeast(1, 1) || asks("keep-alive"))
 }
 
 // persistent reports whether responses are of HTTP/1.1.
@@ -380,71 +329,67 @@ func (h *BaseRequestHandler) wantsContinue() bool {
 	return h.line.atLeast(1, 1) && equalFold(h.Headers.Get("Expect"), "100-continue")
 }
 
-// checkExpect calls HandleExpect100 if the client waits for that.
-func (h *BaseRequestHandler) checkExpect() bool {
-	if !h.persistent() || !h.wantsContinue() {
-		return true
-	}
-	h.expects = true
-	return h.Self().HandleExpect100()
-}
-
 // skipBody reports whether all of the request's body has been read, after reading
-// what the handler has left. A client that still waits for 100 Continue may never
+// what the handler has left unread. A client that still waits for 100 Continue may never
 // send it, and a server that is shutting down does not ask for it.
 func (h *BaseRequestHandler) skipBody() bool {
-	if h.body.err != nil || h.expects || h.state.closing() {
-		return h.body.err == io.EOF
+	if h.body.err == nil && h.body.skippable() && !h.expects && !h.state.closing() {
+		h.beginReading()
+		timeout := h.Timeout
+		h.Timeout = 0 // the deadline is for all of it
+		io.CopyN(io.Discard, &h.body, maxDrain+1)
+		h.Timeout = timeout
+		h.state.waited()
 	}
-	h.beginReading()
-	defer h.state.waited()
-	return h.body.drain()
+	return h.body.err == io.EOF
 }
 
 const (
-	idleTime    = 250 * time.Millisecond // longer than most requests are on their way
+	idleTime    = 250 * time.Millisecond // longer than most requests take to arrive
 	readingTime = time.Second
 )
 
-// wait begins a wait for the client, which lasts at most for grace if the server is
-// shutting down.
+// wait begins a wait for the client. If the server is shutting down, it lasts for grace
+// at most.
 func (c *connState) wait(grace time.Duration) {
-	c.grace.Store(int64(grace))
+	c.mu.Lock()
+	c.grace = grace
+	c.mu.Unlock()
 	c.limit()
 }
 
 // waited ends the wait.
 func (c *connState) waited() {
-	if c.grace.Swap(0) != 0 && c.closing() {
-		c.limits.Lock()
-		defer c.limits.Unlock()
-		c.conn.SetReadDeadline(time.Time{}) // that of limit is not for the body
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.grace = 0
+	if c.closing() {
+		c.conn.SetReadDeadline(time.Time{}) // the one of limit is not for the body
 	}
 }
 
 // limit sets a deadline for the wait if the server is shutting down. It is called when
 // the wait begins and by Shutdown: the later of the two calls has an effect.
 func (c *connState) limit() {
-	if !c.closing() {
-		return
-	}
-	c.limits.Lock()
-	defer c.limits.Unlock()
-	grace := time.Duration(c.grace.Load())
-	if grace != 0 && c.conn.SetReadDeadline(time.Now().Add(grace)) != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.grace > 0 && c.closing() && c.conn.SetReadDeadline(time.Now().Add(c.grace)) != nil {
 		c.conn.Close()
 	}
 }
 
-// isGone reports whether err is how a client ends a connection.
+// isGone reports whether err means that the client has ended the connection.
 func isGone(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, wsaECONNRESET) || errors.Is(err, wsaECONNABORTED)
+	return isAny(err, io.EOF, io.ErrClosedPipe, net.ErrClosed,
+		syscall.ECONNRESET, syscall.EPIPE, wsaECONNRESET, wsaECONNABORTED)
 }
 
-// reason returns what the system said, without the addresses around it.
-func reason(err error) string {
+// reason returns what the system said.
+func reason(err error) string { return cause(err).Error() }
+
+// cause returns the error of the system, without the operation and the addresses around
+// it.
+func cause(err error) error {
 	var op *net.OpError
 	var sys *os.SyscallError
 	if errors.As(err, &op) {
@@ -453,7 +398,7 @@ func reason(err error) string {
 	if errors.As(err, &sys) {
 		err = sys.Err
 	}
-	return err.Error()
+	return err
 }
 
 // halfCloseTime is how long a client that has ended its own side of the connection
@@ -466,7 +411,8 @@ const halfCloseTime = 5 * time.Second
 // buffer; it stops when that holds 64 KiB. The caller does not use c until it has
 // called stop, which waits for the goroutine.
 func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
-	stopping, stopped := make(chan struct{}), make(chan struct{})
+	stopped := make(chan struct{})
+	var halfClosed *time.Timer
 	c.conn.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(stopped)
@@ -475,25 +421,21 @@ func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
 			err = c.fill()
 		}
 		switch {
-		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-			return
+		case err == nil, errors.Is(err, os.ErrDeadlineExceeded): // that of stop
 		case err == io.EOF:
-			timer := time.NewTimer(halfCloseTime)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-stopping:
-				return
-			}
+			halfClosed = time.AfterFunc(halfCloseTime, func() { left(errClientGone) })
+		default:
+			left(errClientGone)
 		}
-		left(errClientGone)
 	}()
 	return func() {
-		close(stopping)
 		if c.conn.SetReadDeadline(time.Unix(1, 0)) != nil {
 			c.conn.Close() // nothing else ends a read
 		}
 		<-stopped
+		if halfClosed != nil {
+			halfClosed.Stop()
+		}
 		c.conn.SetReadDeadline(time.Time{})
 	}
 }

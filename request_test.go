@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A readerConn is a connection of which only Read works.
@@ -21,8 +22,8 @@ func TestUnfinishedHead(t *testing.T) {
 	line := "a: " + strings.Repeat("b", 65000) + "\r\n"
 	for lines := range 5 {
 		sent := strings.Repeat(line, lines) + "c: d"
-		in := connReader{conn: readerConn{r: strings.NewReader(sent)}, timeout: &noTimeout}
-		if _, err := in.header(0, maxHead, true); lines < 5 && err != io.EOF && err != errHeaderSize {
+		in := connReader{conn: readerConn{r: strings.NewReader(sent)}, timeout: new(time.Duration)}
+		if _, err := in.header(0, maxHead); lines < 5 && err != io.EOF && err != errHeaderSize {
 			t.Errorf("%d lines: %v", lines, err)
 		}
 		if limit := len(sent)*5/4 + 2*bufferSize; cap(in.buf) > limit {
@@ -35,7 +36,7 @@ func TestUnfinishedHead(t *testing.T) {
 func TestLine(t *testing.T) {
 	const text = "one\r\ntwo\nthree"
 	for size := 1; size <= len(text); size++ {
-		in := connReader{conn: readerConn{r: io.MultiReader(strings.NewReader(text[:size]), strings.NewReader(text[size:]))}, timeout: &noTimeout}
+		in := connReader{conn: readerConn{r: io.MultiReader(strings.NewReader(text[:size]), strings.NewReader(text[size:]))}, timeout: new(time.Duration)}
 		for _, tt := range []struct {
 			from, limit int
 			want        string
@@ -44,7 +45,7 @@ func TestLine(t *testing.T) {
 			{0, 5, "one\r\n", nil}, {0, 4, "", errLineLimit}, {0, 0, "", errLineLimit}, {0, -1, "", errLineLimit},
 			{5, 4, "two\n", nil}, {5, 3, "", errLineLimit}, {9, 5, "", errLineLimit}, {9, 6, "", io.EOF},
 		} {
-			if line, err := in.line(tt.from, tt.limit, true); string(line) != tt.want || err != tt.err {
+			if line, err := in.line(tt.from, tt.limit); string(line) != tt.want || err != tt.err {
 				t.Errorf("line(%d, %d) is %q, %v", tt.from, tt.limit, line, err)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // This file is the writing side of a connection: the head of a response, which
-// is held until its body follows, and what head and body say about each other.
+// is held until its body follows, and whether the head and the body agree.
 
 // smallBody is the size, in bytes, up to which a body is copied behind its head,
 // so that one write sends both.
@@ -46,7 +46,7 @@ func freeBuffer(b *[]byte) {
 }
 
 // A responseWriter is the WFile of a handler. It writes at once what it is given,
-// behind a head that was held. After a failed write all others fail.
+// after a head that was held. After a failed write all others fail.
 type responseWriter struct {
 	conn    net.Conn
 	timeout *time.Duration // the handler's Timeout
@@ -56,7 +56,7 @@ type responseWriter struct {
 	head  *[]byte     // the part of the head that was not sent; nil if there is none
 	err   error       // of the first write that failed
 
-	badFraming bool // the request got two final responses, or a response two lengths
+	badFraming bool // the request had two final responses, or a response two lengths
 	response
 }
 
@@ -67,9 +67,10 @@ type response struct {
 	written    int64  // bytes of the body so far
 	connection string // "close" or "keep-alive" if a Connection field said so
 	chunked    bool   // it has a Transfer-Encoding
+	bare       bool   // it is for HTTP/0.9 and has no head
 	noBody     bool   // it must not have a body; what is written is dropped
 	ended      bool   // the head is complete
-	held       bool   // and was held, at least for a while
+	held       bool   // the complete head was held, or still is
 	sent       bool   // a part of it was sent
 }
 
@@ -82,8 +83,11 @@ func (w *responseWriter) begin() {
 	w.response = response{length: -1}
 }
 
-// append adds to the head, which is not complete.
+// append adds to the head, or to a body that is held behind it.
 func (w *responseWriter) append(s ...string) {
+	if w.bare && !w.ended {
+		return
+	}
 	if w.head == nil {
 		w.head = takeBuffer()
 	}
@@ -92,8 +96,7 @@ func (w *responseWriter) append(s ...string) {
 	}
 }
 
-// appendBody adds to the body of a response whose head is complete, behind a head that
-// is held. It sends nothing.
+// appendBody adds to the body of a response whose head is complete. It sends nothing.
 func (w *responseWriter) appendBody(s ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,34 +105,24 @@ func (w *responseWriter) appendBody(s ...string) {
 	}
 }
 
-// statusLine begins a response. Controls in message become spaces.
+// statusLine begins a response. Controls in message become spaces. Without a version,
+// the response has no head.
 func (w *responseWriter) statusLine(version string, code int, message string) {
 	w.begin()
-	w.code = code
-	if hasControl(message) {
-		message = strings.Map(func(r rune) rune {
-			if r < ' ' && r != '\t' || r == 0x7f {
-				return ' '
-			}
-			return r
-		}, message)
+	w.code, w.bare = code, version == ""
+	if w.bare {
+		return
 	}
-	var digits [4]byte
-	w.append(version, " ", string(strconv.AppendInt(digits[:0], int64(code), 10)), " ", message, "\r\n")
-}
-
-// field adds a header field, and records what it says about the framing of the
-// message.
-func (w *responseWriter) field(name, value string) {
-	w.append(name, ": ", value, "\r\n")
-	switch f := (&Field{Name: name}); {
-	case f.is("Content-Length"):
-		n, ok := parseLength(value)
-		w.badFraming = w.badFraming || !ok || w.length >= 0 && n != w.length
-		w.length = n
-	case f.is("Transfer-Encoding"):
-		w.chunked = true
+	w.append(version, " ")
+	line := append(strconv.AppendInt(*w.head, int64(code), 10), ' ')
+	for i := 0; i < len(message); i++ {
+		c := message[i]
+		if controlBytes[c] {
+			c = ' '
+		}
+		line = append(line, c)
 	}
+	*w.head = append(line, "\r\n"...)
 }
 
 // hasField reports whether head, which consists of whole lines, has a field.
@@ -149,7 +142,7 @@ func (w *responseWriter) end() {
 	w.ended = true
 }
 
-// flushOrHold is flush, except that the first call after end, which is the one of
+// flushOrHold is like flush, except that the first call after end, which is the one of
 // EndHeaders, holds a head that a body is to follow.
 func (w *responseWriter) flushOrHold() {
 	w.mu.Lock()
@@ -166,7 +159,7 @@ func (w *responseWriter) flushOrHold() {
 	}
 }
 
-// holdExpired sends a head whose body has not come.
+// holdExpired sends a head whose body has not followed in time.
 func (w *responseWriter) holdExpired() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -176,8 +169,8 @@ func (w *responseWriter) holdExpired() {
 // unsent reports whether a complete head was not sent yet. The caller holds w.mu.
 func (w *responseWriter) unsent() bool { return w.ended && w.head != nil }
 
-// sendUnsent sends such a head. It leaves alone one that is not complete, which
-// only FlushHeaders sends. The caller holds w.mu.
+// sendUnsent sends such a head, but not one that is incomplete, which only FlushHeaders
+// sends. The caller holds w.mu.
 func (w *responseWriter) sendUnsent() {
 	if w.unsent() {
 		w.sendHead()
@@ -215,14 +208,7 @@ func (w *responseWriter) sendHead() {
 	}
 }
 
-// dropHead drops the head, so that none is sent.
-func (w *responseWriter) dropHead() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.freeHead()
-}
-
-// freeHead is dropHead for a caller that holds w.mu.
+// freeHead drops the head, so that none is sent. The caller holds w.mu.
 func (w *responseWriter) freeHead() {
 	if w.head == nil {
 		return
@@ -286,27 +272,20 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 	return w.Write(*b)
 }
 
-// fill has read fill size bytes behind the head, and sends both in one write. If
+// fill calls read for size bytes that follow the head, and sends both in one write. If
 // read fails, what it did read is sent.
 func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b := w.head
-	if !w.unsent() {
-		b = takeBuffer()
-		defer freeBuffer(b)
+	if w.head == nil {
+		w.head = takeBuffer()
 	}
-	head := len(*b)
-	if cap(*b)-head < size {
-		*b = append(make([]byte, 0, head+size), *b...)
-	}
-	n, err := read((*b)[head : head+size])
-	*b = (*b)[:head+n]
+	head := len(*w.head)
+	*w.head = slices.Grow(*w.head, size)
+	n, err := read((*w.head)[head : head+size])
+	*w.head = (*w.head)[:head+n]
 	w.written += int64(n)
-	w.send(*b)
-	if b == w.head {
-		w.freeHead()
-	}
+	w.sendHead()
 	return int64(n), cmp.Or(w.err, err)
 }
 
@@ -331,7 +310,7 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 		n += m
 		w.written += m
 		switch {
-		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded): // not stuck
+		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded): // it made progress
 		case err != nil && errors.As(err, new(*fs.PathError)): // of src
 			return n, err
 		case err != nil:

@@ -47,8 +47,9 @@
 // A request that two readers could understand as messages of different length is
 // refused with 400, and its connection closed (RFC 9112 section 11). A malformed chunk
 // is an error of RFile and closes the connection, too. A request line and each header
-// line may have 64 KiB, a header 100 fields, and both together 256 KiB. Up to 256 KiB of
-// a body that a handler has left unread are read, so that the connection can persist.
+// line may be 64 KiB long, a header may have 100 fields, and both together 256 KiB. Up to
+// 256 KiB of a body that a handler has left unread are read, so that the connection can
+// persist.
 // What is not limited unless a field is set, and what the command sets:
 //
 //	BaseRequestHandler.Timeout   60 s
@@ -125,7 +126,7 @@ type HTTPServer struct {
 
 	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means forever
 	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
-	MaxConnections int           // ThreadingHTTPServer: further connections wait in the listener's queue; 0 means no limit
+	MaxConnections int           // at once; others wait in the listener's queue; 0 means no limit
 
 	// Stderr gets the log, one line a Write, never two at once; nil means os.Stderr.
 	// A line that cannot be written to a pipe or a terminal within 100 ms is dropped;
@@ -133,8 +134,8 @@ type HTTPServer struct {
 	Stderr io.Writer
 
 	// VerifyRequest reports whether to serve a connection; nil means all of them. This
-	// hook and the next two are called in the goroutine of a connection, so by a
-	// ThreadingHTTPServer for several connections at once.
+	// hook and the next two are called in the goroutine of a connection: a
+	// ThreadingHTTPServer calls them for several connections at once.
 	VerifyRequest func(conn net.Conn) bool
 
 	// ProcessRequest serves a connection: it calls FinishRequest and then
@@ -149,23 +150,23 @@ type HTTPServer struct {
 	ServiceActions func() // called by ServeForever after each connection and every PollInterval
 	HandleTimeout  func() // called by HandleRequest when Timeout has passed
 
-	newMu sync.Mutex // held while NewHandler runs
-	log   logWriter  // of Stderr
-	dates atomic.Pointer[dateStrings]
-	shut  atomic.Bool   // Shutdown or Close was called
-	taken atomic.Uint64 // connections accepted so far
+	newMu   sync.Mutex // held while NewHandler runs
+	log     logWriter  // of Stderr
+	dates   atomic.Pointer[dateStrings]
+	shut    atomic.Bool   // Shutdown or Close was called
+	taken   atomic.Uint64 // connections accepted so far
+	pending chan accepted // of an Accept that outlived its time limit; nil if there is none
+	once    sync.Once     // sets the following fields
 
 	mu       sync.Mutex
-	conns    map[*connState]struct{} // all connections that are open, or that handlers hijacked a moment ago
-	active   int                     // how many of them were not hijacked
-	pending  chan accepted           // of an Accept that outlived its time limit
+	conns    map[*connState]struct{} // connections that are served, or were just hijacked
+	changed  sync.Cond               // when one of conns is removed or hijacked, and by stop
 	closeErr error                   // of the listener
-	slots    chan struct{}           // holds a token for each of MaxConnections
 	stopping chan struct{}           // closed when no connection is accepted any more
-	drained  chan struct{}           // closed when, after that, no connection is active
-	done     chan struct{}           // closed when Shutdown or Close has returned
+	done     chan struct{}           // closed when Shutdown or Close returns
+	end      func()                  // closes done
 
-	// What handlers start and what may outlive their requests, such as scripts.
+	// For what handlers start and what may outlive their requests, such as scripts.
 	// Both contexts are canceled with the cause ErrServerClosed.
 	ctx    context.Context // canceled when no request may continue
 	cancel context.CancelCauseFunc
@@ -224,22 +225,17 @@ func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
 // listenError describes in one sentence why an address cannot be listened on.
 func listenError(addr string, err error) error {
 	hint := ""
-	var dns *net.DNSError
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE):
+	case isAny(err, syscall.EADDRINUSE, wsaEADDRINUSE):
 		hint = " (another program listens there; choose another port, or 0 for a free one)"
-	case errors.Is(err, syscall.EACCES) || errors.Is(err, wsaEACCES):
+	case isAny(err, syscall.EACCES, wsaEACCES):
 		hint = " (ports below 1024 need privileges)"
-	case errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, wsaEADDRNOTAVAIL):
+	case isAny(err, syscall.EADDRNOTAVAIL, wsaEADDRNOTAVAIL):
 		hint = " (no interface of this machine has that address)"
-	case errors.As(err, &dns):
+	case errors.As(err, new(*net.DNSError)):
 		hint = " (give an address of this machine)"
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	return fmt.Errorf("httpserver: listen on %s: %w%s", addr, err, hint)
+	return fmt.Errorf("httpserver: listen on %s: %w%s", addr, cause(err), hint)
 }
 
 // Errors of Windows. Package syscall has errors of these names, but other values.
@@ -261,23 +257,14 @@ func (s *HTTPServer) Addr() net.Addr {
 
 // host returns ServerName or its default.
 func (s *HTTPServer) host() string {
-	if s.ServerName != "" || s.Listener == nil {
-		return s.ServerName
-	}
-	if host := hostOf(s.Listener.Addr()); host != "-" {
-		return host
-	}
-	return ""
+	return cmp.Or(s.ServerName, strings.TrimPrefix(hostOf(s.Addr()), "-"))
 }
 
 // port returns ServerPort or its default, which is 0 where there are no ports.
 func (s *HTTPServer) port() int {
-	if s.ServerPort != 0 || s.Listener == nil {
-		return s.ServerPort
-	}
-	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	_, port, _ := net.SplitHostPort(fmt.Sprint(s.Addr()))
 	n, _ := strconv.Atoi(port)
-	return n
+	return cmp.Or(s.ServerPort, n)
 }
 
 // URL returns a URL of the server for use on this machine, such as
@@ -286,17 +273,15 @@ func (s *HTTPServer) port() int {
 // one; for a listener without ports, such as a unix socket, the URL is
 // "http://localhost".
 func (s *HTTPServer) URL() string {
-	if s.Listener == nil {
-		return "http://localhost"
-	}
-	host, port, err := net.SplitHostPort(s.Listener.Addr().String())
+	host, port, err := net.SplitHostPort(fmt.Sprint(s.Addr()))
 	if err != nil {
 		return "http://localhost"
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		if host = "127.0.0.1"; ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
+	switch ip := net.ParseIP(host); {
+	case host == "" || ip.Equal(net.IPv4zero):
+		host = "127.0.0.1"
+	case ip.Equal(net.IPv6unspecified):
+		host = "::1"
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }
@@ -324,11 +309,8 @@ func (s *HTTPServer) serve(threading bool) error {
 		poll = cmp.Or(s.PollInterval, 500*time.Millisecond)
 	}
 	for {
-		conn, err := s.accept(poll)
-		if err == nil {
-			s.process(conn, threading)
-		} else if err != os.ErrDeadlineExceeded {
-			return s.acceptFailed(err)
+		if err := s.serveNext(poll, threading); err != nil && err != os.ErrDeadlineExceeded {
+			return err
 		}
 		if s.ServiceActions != nil {
 			s.ServiceActions()
@@ -337,41 +319,53 @@ func (s *HTTPServer) serve(threading bool) error {
 }
 
 func (s *HTTPServer) handleRequest(threading bool) error {
-	conn, err := s.accept(s.Timeout)
-	switch {
-	case err == nil:
-		s.process(conn, threading)
-	case err != os.ErrDeadlineExceeded:
-		return s.acceptFailed(err)
-	case s.HandleTimeout != nil:
+	err := s.serveNext(s.Timeout, threading)
+	if err != os.ErrDeadlineExceeded {
+		return err
+	}
+	if s.HandleTimeout != nil {
 		s.HandleTimeout()
 	}
 	return nil
 }
 
-// acceptFailed returns what ServeForever returns when Accept has failed with err.
-func (s *HTTPServer) acceptFailed(err error) error {
-	if !s.shut.Load() {
+// serveNext accepts a connection and serves it, in a goroutine of its own if threading
+// is set. If limit is not 0 and passes first, the error is os.ErrDeadlineExceeded.
+func (s *HTTPServer) serveNext(limit time.Duration, threading bool) error {
+	if s.Listener == nil || s.NewHandler == nil {
+		return errors.New("httpserver: the server needs Listener and NewHandler")
+	}
+	s.prepare()
+	conn, err := s.accept(limit)
+	if err != nil {
+		if err != os.ErrDeadlineExceeded && s.shut.Load() {
+			<-s.done
+			err = ErrServerClosed
+		}
 		return err
 	}
-	<-s.done
-	return ErrServerClosed
+	state := s.register(conn, nil) // not in the goroutine: Shutdown may return before that runs
+	switch {
+	case state == nil:
+		conn.Close()
+	case threading:
+		go s.serveConn(conn, state)
+	default:
+		s.serveConn(conn, state)
+	}
+	return nil
 }
 
-// prepare sets the unexported fields, as a server may be a literal.
+// prepare sets unexported fields, as a server may be a literal.
 func (s *HTTPServer) prepare() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns != nil {
-		return
-	}
-	s.conns = make(map[*connState]struct{})
-	s.stopping, s.drained, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
-	s.urgent, s.hurry = context.WithCancelCause(context.Background())
-	s.ctx, s.cancel = context.WithCancelCause(s.urgent)
-	if s.MaxConnections > 0 {
-		s.slots = make(chan struct{}, s.MaxConnections)
-	}
+	s.once.Do(func() {
+		s.conns = make(map[*connState]struct{})
+		s.changed.L = &s.mu
+		s.stopping, s.done = make(chan struct{}), make(chan struct{})
+		s.end = sync.OnceFunc(func() { close(s.done) })
+		s.urgent, s.hurry = context.WithCancelCause(context.Background())
+		s.ctx, s.cancel = context.WithCancelCause(s.urgent)
+	})
 }
 
 // accepted is what Accept returned.
@@ -384,32 +378,33 @@ type accepted struct {
 // os.ErrDeadlineExceeded; then the wait continues, for the next call or until the
 // server stops.
 func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
-	if s.Listener == nil || s.NewHandler == nil {
-		return nil, errors.New("httpserver: the server needs Listener and NewHandler")
-	}
-	s.prepare()
-	s.mu.Lock()
-	pending := s.pending
-	if pending == nil && limit > 0 && !isClosed(s.stopping) {
-		pending = make(chan accepted, 1)
-		s.pending = pending
-		s.work.Go(func() { s.acceptPending(pending) })
-	}
-	s.mu.Unlock()
-	if pending == nil {
+	if s.pending == nil && limit == 0 {
 		return s.acceptNext()
+	}
+	if s.pending == nil {
+		if !s.beginWork() {
+			return nil, net.ErrClosed
+		}
+		s.pending = make(chan accepted)
+		go func(pending chan<- accepted) {
+			defer s.work.Done()
+			conn, err := s.acceptNext()
+			select {
+			case pending <- accepted{conn, err}:
+			case <-s.stopping:
+				if conn != nil {
+					conn.Close()
+				}
+			}
+		}(s.pending)
 	}
 	var expired <-chan time.Time
 	if limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		expired = timer.C
+		expired = time.After(limit)
 	}
 	select {
-	case a := <-pending:
-		s.mu.Lock()
+	case a := <-s.pending:
 		s.pending = nil
-		s.mu.Unlock()
 		return a.conn, a.err
 	case <-expired:
 		return nil, os.ErrDeadlineExceeded
@@ -418,35 +413,14 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 	}
 }
 
-func (s *HTTPServer) acceptPending(pending chan<- accepted) {
-	conn, err := s.acceptNext()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !isClosed(s.stopping) {
-		pending <- accepted{conn, err}
-	} else if conn != nil {
-		conn.Close()
-	}
-}
-
-// acceptNext waits for one of MaxConnections to be free, and accepts a connection.
+// acceptNext waits until there are fewer than MaxConnections, and accepts one. It waits
+// out temporary errors.
 func (s *HTTPServer) acceptNext() (net.Conn, error) {
-	if s.slots != nil {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.stopping:
-			return nil, net.ErrClosed
-		}
+	s.mu.Lock()
+	for s.MaxConnections > 0 && len(s.conns) >= s.MaxConnections && !isClosed(s.stopping) {
+		s.changed.Wait()
 	}
-	conn, err := s.acceptRetrying()
-	if err != nil && s.slots != nil {
-		<-s.slots
-	}
-	return conn, err
-}
-
-// acceptRetrying accepts a connection. It waits out temporary errors.
-func (s *HTTPServer) acceptRetrying() (net.Conn, error) {
+	s.mu.Unlock()
 	const firstDelay = 5 * time.Millisecond
 	for delay := firstDelay; ; delay = min(2*delay, time.Second) {
 		conn, err := s.Listener.Accept()
@@ -463,9 +437,9 @@ func (s *HTTPServer) acceptRetrying() (net.Conn, error) {
 	}
 }
 
-// isTemporary reports whether Accept may work again after err. Errors of the system
-// are about one connection or about its resources, apart from those that say that
-// the listener itself is of no use.
+// isTemporary reports whether Accept may succeed after err. An error of the system is
+// about one connection or about the resources of the system, unless it says that the
+// listener itself cannot be used.
 func isTemporary(err error) bool {
 	var temporary interface{ Temporary() bool }
 	if errors.As(err, &temporary) && temporary.Temporary() {
@@ -475,28 +449,10 @@ func isTemporary(err error) bool {
 	return errors.As(err, &errno) && errno != syscall.EBADF && errno != syscall.EINVAL && errno != syscall.ENOTSOCK
 }
 
-// process serves a connection, in a goroutine of its own if threading is set.
-func (s *HTTPServer) process(conn net.Conn, threading bool) {
-	state := s.register(conn, nil) // not in the goroutine: Shutdown may return before that runs
-	if threading {
-		go s.serveConn(conn, state)
-	} else {
-		s.serveConn(conn, state)
-	}
-}
-
-// serveConn serves a connection until its end. A nil state means that the server
-// was closed in the meantime.
+// serveConn serves a connection until its end.
 func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
-	if s.slots != nil {
-		defer func() { <-s.slots }()
-	}
 	defer s.catch(conn, nil)
-	if state == nil {
-		conn.Close()
-		return
-	}
-	defer s.unregister(state)
+	defer s.unregister(state, false)
 	switch {
 	case s.VerifyRequest != nil && !s.VerifyRequest(conn):
 		state.linger = lingerTime
@@ -513,8 +469,8 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	}
 }
 
-// FinishRequest makes a handler and has it serve conn. It does not close conn. If
-// the handler panics, HandleError is called.
+// FinishRequest makes a handler, which serves conn. It does not close conn. If the
+// handler panics, FinishRequest calls HandleError.
 func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
@@ -525,18 +481,14 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 		return
 	}
 	s.finish(conn, state)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if state.users--; state.users == 0 && !state.hijacked { // else ShutdownRequest has to find it
-		s.remove(state)
-	}
+	s.unregister(state, true)
 }
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 	defer s.catch(conn, nil)
 	h, returned := s.newHandler(conn, state), false
 	defer func() {
-		if !returned { // but panicked, or called runtime.Goexit
+		if !returned { // it panicked or called runtime.Goexit
 			h.base().broken, h.base().cut = true, true
 		}
 		defer h.base().closeOpened() // in case Finish does not
@@ -558,8 +510,8 @@ func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
 	return h
 }
 
-// catch is deferred. It ends a connection on which its handler panicked or, if h is
-// nil, a hook.
+// catch is deferred. It ends a connection whose handler h has panicked or, if h is nil,
+// for which a hook has.
 func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	v := recover()
 	if v == nil {
@@ -600,7 +552,7 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	if state == nil {
 		state = &connState{server: s, linger: lingerTime}
 	} else {
-		defer s.unregister(state)
+		defer s.unregister(state, false)
 	}
 	state.shutdown(conn)
 }
@@ -608,8 +560,7 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 // PrintError writes err to Stderr, with the stack if err is a [*PanicError].
 // Python: BaseServer.handle_error.
 func (s *HTTPServer) PrintError(conn net.Conn, err error) {
-	line := append([]byte("httpserver: connection from "), hostOf(conn.RemoteAddr())...)
-	line = append(line, ": "...)
+	line := fmt.Appendf(nil, "httpserver: connection from %s: ", hostOf(conn.RemoteAddr()))
 	line = appendEscaped(line, strings.TrimPrefix(err.Error(), "httpserver: "))
 	line = append(line, '\n')
 	var p *PanicError
@@ -619,42 +570,25 @@ func (s *HTTPServer) PrintError(conn net.Conn, err error) {
 	s.writeLog(line)
 }
 
-// writeLog writes whole lines to Stderr. It works on a nil server, too.
+// writeLog writes whole lines to Stderr. The server may be nil.
 func (s *HTTPServer) writeLog(line []byte) {
-	switch {
-	case s == nil:
-		os.Stderr.Write(line)
-	case s.Stderr == nil:
-		s.log.write(os.Stderr, line)
-	default:
-		s.log.write(s.Stderr, line)
-	}
-}
-
-// now returns the texts for the current second. It works on a nil server, too.
-func (s *HTTPServer) now() *dateStrings {
-	t := time.Now()
 	if s == nil {
-		return makeDateStrings(t)
+		s = new(HTTPServer)
 	}
-	d := s.dates.Load()
-	if d == nil || d.second != t.Unix() {
-		d = makeDateStrings(t)
-		s.dates.Store(d)
-	}
-	return d
+	s.log.write(cmp.Or[io.Writer](s.Stderr, os.Stderr), line)
 }
 
 // Shutdown ends the server without failing a request. It accepts the connections
 // that wait in the queue, as far as MaxConnections allows, and no others. It waits
-// for requests to be answered; their responses say that the connection closes. An
-// idle connection is closed after a quarter of a second without a request, one on
-// which a part of a request has arrived after a second without the rest. Then
-// scripts that still run are ended.
+// for requests to be answered; their responses say that the connection closes. It
+// closes an idle connection if no request arrives within a quarter of a second, and
+// one on which a part of a request has arrived if the rest does not follow within a
+// second. Then it ends the scripts that still run.
 //
-// If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names the
-// connections that are left; they go on until Close is called. Hijacked connections are not waited for. A handler that calls
-// Shutdown does so in a goroutine, as Shutdown waits for the handler.
+// If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names
+// connections that are still open; these continue until Close is called. Shutdown does
+// not wait for hijacked connections. A handler that calls Shutdown does so in a
+// goroutine, as Shutdown waits for the handler.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.shut.Store(true)
@@ -664,16 +598,39 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.acceptQueued(ctx)
 	s.stop()
 	defer s.end()
-	select {
-	case <-s.drained:
-	case <-ctx.Done():
-		if !isClosed(s.drained) {
-			return s.busyError(ctx.Err())
-		}
+	if !s.drain(ctx) {
+		return s.busyError(ctx.Err())
 	}
 	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
 	s.endWork()
 	return nil
+}
+
+// drain waits until every connection has ended or was hijacked. It returns false if ctx
+// is done first.
+func (s *HTTPServer) drain(ctx context.Context) bool {
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	})()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.busy() && ctx.Err() == nil {
+		s.changed.Wait()
+	}
+	return !s.busy()
+}
+
+// busy reports whether there is a connection that was not hijacked. The caller holds
+// s.mu.
+func (s *HTTPServer) busy() bool {
+	for state := range s.conns {
+		if !state.hijacked {
+			return true
+		}
+	}
+	return false
 }
 
 // busyError says which connections are still open.
@@ -691,20 +648,17 @@ func (s *HTTPServer) busyError(err error) error {
 }
 
 const (
-	quietTime = 5 * time.Millisecond  // without a connection, after which none is queued
-	queueTime = 50 * time.Millisecond // for all that are
+	quietTime = 5 * time.Millisecond  // if no connection is accepted for so long, none is queued
+	queueTime = 50 * time.Millisecond // limit for all that are queued
 )
 
 // acceptQueued leaves time for the connections in the listener's queue to be
 // accepted: closing the listener would reset them.
 func (s *HTTPServer) acceptQueued(ctx context.Context) {
-	quiet := time.NewTicker(quietTime)
-	defer quiet.Stop()
 	for range queueTime / quietTime {
 		before := s.taken.Load()
 		select {
-		case <-quiet.C:
-		case <-s.stopping:
+		case <-time.After(quietTime):
 		case <-ctx.Done():
 		}
 		if s.taken.Load() == before {
@@ -737,22 +691,15 @@ func (s *HTTPServer) stop() {
 		return
 	}
 	close(s.stopping)
+	s.changed.Broadcast()
 	if s.Listener != nil {
 		s.closeErr = s.Listener.Close()
 	}
-	select {
-	case a := <-s.pending:
-		if a.conn != nil {
-			a.conn.Close()
-		}
-	default:
-	}
-	s.checkDrained()
 }
 
-// beginWork counts something that may outlive its request. It ends soon after s.ctx
-// was canceled, and sooner after s.urgent was, and then calls s.work.Done. The
-// result is false if it is too late to begin.
+// beginWork counts something that may outlive its request. It must end when s.ctx is
+// canceled, without delay when s.urgent is, and then call s.work.Done. beginWork returns
+// false if it is too late to begin.
 func (s *HTTPServer) beginWork() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -763,8 +710,8 @@ func (s *HTTPServer) beginWork() bool {
 	return true
 }
 
-// endWork ends what beginWork counted, and waits for it; without patience if it was
-// called before.
+// endWork ends what beginWork has counted, and waits for it. A second call makes it end
+// without delay.
 func (s *HTTPServer) endWork() {
 	s.mu.Lock()
 	if s.ctx.Err() != nil {
@@ -775,27 +722,19 @@ func (s *HTTPServer) endWork() {
 	s.work.Wait()
 }
 
-// end makes ServeForever return.
-func (s *HTTPServer) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !isClosed(s.done) {
-		close(s.done)
-	}
-}
-
 // A connState is what the server knows about a connection.
 type connState struct {
 	server  *HTTPServer
 	conn    net.Conn
 	fixture *fixtureConn // nil without a Fixture
 
-	linger   time.Duration // how long the client may still be sending; of the serving goroutine
+	linger   time.Duration // how long to read what the client may still be sending
 	unframed atomic.Bool   // a response is being sent that ends with the connection
-	grace    atomic.Int64  // how long it may wait for the client during a Shutdown, a time.Duration; 0 means as long as ever
-	limits   sync.Mutex    // held while limit sets a deadline for that
 
-	// The following is protected by server.mu.
+	mu    sync.Mutex    // held while grace changes, or a deadline is set for it
+	grace time.Duration // how long Shutdown lets it wait for the client; 0 means no limit
+
+	// These change while server.mu is held, hijacked in the goroutine that serves conn.
 	addr     net.Addr // of the client; nil unless ProcessRequest is set
 	users    int      // calls that are using it
 	hijacked bool     // the connection belongs to its handler
@@ -811,7 +750,6 @@ func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
 	}
 	state := &connState{server: s, conn: conn, addr: addr, users: 1, fixture: s.fixture.connect(conn)}
 	s.conns[state] = struct{}{}
-	s.active++
 	s.taken.Add(1)
 	return state
 }
@@ -840,30 +778,24 @@ func (s *HTTPServer) find(conn net.Conn) *connState {
 	return found[0]
 }
 
-// unregister removes a user of a connection, and the connection with the last one.
-func (s *HTTPServer) unregister(state *connState) {
+// unregister removes a user of a connection, and the connection with the last one. If
+// keep is set, a hijacked connection stays, as ShutdownRequest has to find it.
+func (s *HTTPServer) unregister(state *connState, keep bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state.users--; state.users == 0 {
-		s.remove(state)
+	if state.users--; state.users > 0 || keep && state.hijacked {
+		return
 	}
-}
-
-// remove removes a connection. The caller holds s.mu.
-func (s *HTTPServer) remove(state *connState) {
 	delete(s.conns, state)
 	state.fixture.disconnect()
-	if !state.hijacked {
-		s.active--
-		s.checkDrained()
-	}
+	s.changed.Broadcast()
 }
 
 // connections returns the connections that were not hijacked.
 func (s *HTTPServer) connections() []*connState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	states := make([]*connState, 0, s.active)
+	var states []*connState
 	for state := range s.conns {
 		if !state.hijacked {
 			states = append(states, state)
@@ -872,30 +804,18 @@ func (s *HTTPServer) connections() []*connState {
 	return states
 }
 
-// checkDrained lets Shutdown continue when the last connection has ended. The caller
-// holds s.mu.
-func (s *HTTPServer) checkDrained() {
-	if isClosed(s.stopping) && s.active == 0 && !isClosed(s.drained) {
-		close(s.drained)
-	}
-}
-
 // hijack leaves the connection to its handler.
 func (c *connState) hijack() {
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.hijacked = true
-	s.active--
-	s.checkDrained()
+	s.changed.Broadcast()
 }
 
 // shutdown closes conn, which is c.conn or wrapped around it.
 func (c *connState) shutdown(conn net.Conn) {
-	c.server.mu.Lock()
-	hijacked := c.hijacked
-	c.server.mu.Unlock()
-	if hijacked {
+	if c.hijacked {
 		return
 	}
 	half, ok := conn.(interface{ CloseWrite() error })
@@ -906,7 +826,7 @@ func (c *connState) shutdown(conn net.Conn) {
 }
 
 // close closes conn at once. If the client would take that for the end of a response
-// that is not complete, the connection is reset, without a word of TLS.
+// that is not complete, close resets the connection, without a close_notify of TLS.
 func (c *connState) close(conn net.Conn) {
 	if c.unframed.Load() {
 		reset(conn)
@@ -959,13 +879,9 @@ func (c *connState) readOn(conn net.Conn) {
 // closing reports whether the current request is to be the last one.
 func (c *connState) closing() bool { return c.server.shut.Load() }
 
-// shared returns the T that the handlers of s have in common. The first caller gets a new one.
+// shared returns the T that the handlers of s have in common. The first call makes it.
 func shared[T any](s *HTTPServer) *T {
-	key := (*T)(nil)
-	if v, ok := s.shared.Load(key); ok {
-		return v.(*T)
-	}
-	v, _ := s.shared.LoadOrStore(key, new(T))
+	v, _ := s.shared.LoadOrStore((*T)(nil), new(T))
 	return v.(*T)
 }
 

@@ -352,6 +352,28 @@ func TestMaxConnections(t *testing.T) {
 	}
 }
 
+// A server that waits for the end of a connection before it accepts another one can be
+// closed.
+func TestMaxConnectionsClose(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	s, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", persistent(entered, release))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Stderr, s.MaxConnections = io.Discard, 1
+	served := make(chan error)
+	go func() { served <- s.ServeForever() }()
+	send(t, s.Addr(), postHello)
+	<-entered
+	s.Close()
+	if err := <-served; err != httpserver.ErrServerClosed {
+		t.Error(err)
+	}
+	close(release)
+	closeServer(t, s)
+}
+
 // A flakyListener fails to accept a few times.
 type flakyListener struct {
 	net.Listener
