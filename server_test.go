@@ -828,9 +828,7 @@ func TestWriteTimeout(t *testing.T) {
 			defer tick.Stop()
 			for !strings.Contains(log.String(), "Response timed out") { // for the stuck client
 				<-tick.C
-				if _, err := io.CopyN(&got, r, 512<<10); err != nil {
-					t.Fatal(err)
-				}
+				io.CopyN(&got, r, 512<<10)
 			}
 			io.Copy(&got, r)
 			if _, body, _ := bytes.Cut(got.Bytes(), []byte("\r\n\r\n")); !bytes.Equal(body, big) {

@@ -195,18 +195,17 @@ func TestExchangedFiles(t *testing.T) {
 			defer exchanging.Wait()
 			defer stop()
 			seen := make(map[byte]int)
-			for range 100 {
+			letters := "abcde"
+			if !confined {
+				letters += "z" // of the link that leads out
+			}
+			seenAll := func() bool {
+				return !strings.ContainsFunc(letters, func(letter rune) bool { return seen[byte(letter)] == 0 })
+			}
+			for i := 0; i < 100 || !seenAll(); i++ {
 				for _, target := range []string{"/folder/small", "/folder/large", "/folder/", "/file", "/either", "/either/"} {
 					checkLetters(t, s, target, confined, seen)
 				}
-			}
-			for _, letter := range "abcde" {
-				if seen[byte(letter)] == 0 {
-					t.Errorf("the exchange was not seen, as %c was never sent: %v", letter, seen)
-				}
-			}
-			if !confined && seen['z'] == 0 {
-				t.Error("the link was never followed")
 			}
 		})
 	}
