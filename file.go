@@ -39,16 +39,16 @@ type fileBody struct {
 	size     int64       // of the whole file
 	modified time.Time   // modification time of the file
 	inode    inode       // of the file
-	opened   time.Time   // when size, modified and inode were read
+	opened   time.Time   // just before size, modified and inode were read
 	cache    *fileCache  // for the content of file; nil for a file of an FS
 	several  bool        // other pieces are sent in the same response
 
 	handler *SimpleHandler // that opened the file
 	name    string         // by which it did so
 
-	start, tailStart, next, end int64 // Read continues at next
+	start, tailStart, next, end int64 // Read continues at next; all are set by cut
 
-	tail []byte        // read by Read, or generated; nil before that
+	tail []byte        // what Read has read of it, or generated content; else nil
 	sum  *maphash.Hash // of what precedes the tail, if it was summed
 }
 
@@ -58,12 +58,6 @@ type inode struct {
 	device, number uint64
 	attributes     [4]uint32 // number of links, mode, owner and group
 	changed        time.Time // when all this or the content last changed
-}
-
-// init makes b a whole file that was opened now, or content from a cache.
-func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Time, inode inode) {
-	b.file, b.at, b.size, b.modified, b.inode, b.opened = f, at, size, modified, inode, time.Now()
-	b.cut(0, size)
 }
 
 // maxGenerated is the length, in bytes, up to which generated content is sent.
@@ -77,13 +71,6 @@ func readGenerated(f fs.File) ([]byte, error) {
 		err = errors.New("httpserver: the file does not say its size and is too long")
 	}
 	return content, err
-}
-
-// initGenerated makes b content that was generated now. It has no modification time,
-// and another reading may find other content, so that there are no ranges of it.
-func (b *fileBody) initGenerated(content []byte) {
-	b.init(nil, nil, int64(len(content)), time.Time{}, inode{})
-	b.tail, b.tailStart = content, 0
 }
 
 // Close closes the file. Closing a closed body does nothing.
@@ -138,7 +125,7 @@ func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 // cut makes b the piece of the file that begins at start.
 func (b *fileBody) cut(start, size int64) {
 	b.start, b.tailStart, b.next, b.end = start, start, start, start+size
-	if size > smallBody {
+	if size > smallBody && b.tail == nil {
 		b.tailStart = b.end - tailSize
 	}
 }
@@ -167,6 +154,7 @@ func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
 			return selection{b.pieces(ranges, m), 206, m.contentType, "", m.length}
 		}
 	}
+	b.cut(0, b.size)
 	return selection{b, 200, contentType, "", b.size}
 }
 
@@ -202,7 +190,9 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 		return 0, io.EOF
 	case b.next < b.tailStart:
 		n, err = b.readFull(p[:min(int64(len(p)), b.tailStart-b.next)])
-		b.addSum(p[:n])
+		if b.age() < recent {
+			b.addSum(p[:n])
+		}
 	default:
 		if b.tail == nil {
 			tail := make([]byte, b.end-b.next)
@@ -284,11 +274,8 @@ func (b *fileBody) readFull(p []byte) (n int, err error) {
 	return n, err
 }
 
-// addSum adds bytes to the sum if the file is recent.
+// addSum adds bytes to the sum.
 func (b *fileBody) addSum(p []byte) {
-	if b.age() >= recent {
-		return
-	}
 	if b.sum == nil {
 		b.sum = new(maphash.Hash)
 	}
@@ -348,10 +335,7 @@ func (b *fileBody) isOverwritten(now inode) bool {
 
 // compare reads the piece again and returns errFileChanged if it has another sum.
 func (b *fileBody) compare(tail []byte) error {
-	if b.sum == nil {
-		b.sum = new(maphash.Hash) // the tail is the whole piece
-	}
-	b.sum.Write(tail)
+	b.addSum(tail)
 	var again maphash.Hash
 	again.SetSeed(b.sum.Seed())
 	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))

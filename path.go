@@ -1,8 +1,11 @@
 package httpserver
 
 import (
+	"cmp"
 	"path"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // This file contains the functions that turn a request target into the name of a
@@ -78,22 +81,15 @@ func unquote(s string) string {
 	}
 	decoded := append(make([]byte, 0, len(s)), s[:i]...)
 	for ; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && hexBytes.containsAll(s[i+1:i+3]) {
-			decoded = append(decoded, fromHex(s[i+1])<<4|fromHex(s[i+2]))
+		c := s[i]
+		if c == '%' && i+2 < len(s) && hexBytes.containsAll(s[i+1:i+3]) {
+			n, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			c = byte(n)
 			i += 2
-		} else {
-			decoded = append(decoded, s[i])
 		}
+		decoded = append(decoded, c)
 	}
 	return string(decoded)
-}
-
-// fromHex returns the value of a hexadecimal digit.
-func fromHex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
 }
 
 var (
@@ -136,20 +132,14 @@ func localPath(directory, clean string, windows bool) (name string, ok bool) {
 			}
 		}
 	}
-	if directory == "" {
-		directory = "."
-	}
-	return strings.TrimSuffix(directory, "/") + clean, true
+	return strings.TrimSuffix(cmp.Or(directory, "."), "/") + clean, true
 }
 
 // windowsName reports whether s is a plain file name on Windows: it contains no
 // drive letter, stream name, separator or wildcard, has no dot or space at its end,
 // which Windows would remove, and is not the name of a device.
 func windowsName(s string) bool {
-	if strings.ContainsAny(s, `\:*?"<>|`) || hasControl(s) || strings.IndexByte(s, '\t') >= 0 {
-		return false
-	}
-	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, " ") {
+	if strings.ContainsAny(s, "\\:*?\"<>|\t") || hasControl(s) || strings.TrimRight(s, ". ") != s {
 		return false
 	}
 	stem, _, _ := strings.Cut(s, ".")
@@ -158,9 +148,7 @@ func windowsName(s string) bool {
 	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$":
 		return false
 	}
-	port, isPort := strings.CutPrefix(stem, "COM")
-	if !isPort {
-		port, isPort = strings.CutPrefix(stem, "LPT")
-	}
-	return !isPort || !(len(port) == 1 && digitBytes.containsAll(port) || port == "¹" || port == "²" || port == "³")
+	digit, size := utf8.DecodeLastRuneInString(stem)
+	port := stem[:len(stem)-size]
+	return port != "COM" && port != "LPT" || !strings.ContainsRune("0123456789¹²³", digit)
 }

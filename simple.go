@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // This file contains the handler that serves files: it translates the request target
@@ -87,8 +88,6 @@ type SimpleHandler struct {
 	// fields that the response already has. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
 
-	unsatisfied string // Content-Range of the 416 that is being sent
-
 	// last is what was computed for the last request. Requests on one connection
 	// are often for the same file, or for ranges of it.
 	last struct {
@@ -155,15 +154,20 @@ func (h *SimpleHandler) DoHEAD() {
 // EndHeaders adds the ExtraResponseHeaders, and the Content-Range of a 416 for a
 // file, and calls [BaseRequestHandler.EndHeaders].
 func (h *SimpleHandler) EndHeaders() {
-	if h.unsatisfied != "" && h.out.code == 416 {
-		h.files().SendHeader("Content-Range", h.unsatisfied)
-	}
-	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 301 || code == 304) {
-		ended := len(*h.out.head)
+	switch h.out.code {
+	case 200, 206, 301, 304:
+		if h.out.head == nil || len(h.ExtraResponseHeaders) == 0 {
+			break
+		}
+		head := string(*h.out.head)
 		for _, field := range h.ExtraResponseHeaders {
-			if !hasField(string((*h.out.head)[:ended]), field.Name) {
+			if !hasField(head, field.Name) {
 				h.files().SendHeader(field.Name, field.Value)
 			}
+		}
+	case 416:
+		if file, ok := h.opened.(*fileBody); ok {
+			h.files().SendHeader("Content-Range", "bytes */"+strconv.FormatInt(file.size, 10))
 		}
 	}
 	h.BaseRequestHandler.EndHeaders()
@@ -214,7 +218,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, now)
 	}
 	if code >= 300 {
-		h.sendNoFile(code, v, file.size)
+		h.sendNoFile(code, v)
 		file.Close()
 		return nil, false
 	}
@@ -257,14 +261,10 @@ func (h *SimpleHandler) validators(file *fileBody) validators {
 }
 
 // sendNoFile sends a 304, 412 or 416 instead of a file.
-func (h *SimpleHandler) sendNoFile(code int, v validators, size int64) {
+func (h *SimpleHandler) sendNoFile(code int, v validators) {
 	self := h.files()
 	if code != 304 {
-		if code == 416 {
-			h.unsatisfied = "bytes */" + strconv.FormatInt(size, 10)
-		}
-		self.SendError(code, "", "")
-		h.unsatisfied = ""
+		self.SendError(code, "", "") // EndHeaders adds Content-Range
 		return
 	}
 	self.SendResponse(304, "")
@@ -297,12 +297,12 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if name == "" {
 		return nil, fs.ErrNotExist
 	}
-	b := &fileBody{handler: h, name: name}
+	b := &fileBody{handler: h, name: name, opened: time.Now()}
 	var cache *fileCache
 	if h.FS == nil {
 		cache = &h.fileState().cache
 		if content, modified := cache.get(name); content != nil {
-			b.init(nil, content, content.Size(), modified, inode{})
+			b.at, b.size, b.modified = content, content.Size(), modified
 			return b, nil
 		}
 	}
@@ -311,10 +311,10 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		return nil, h.openError(name, err)
 	}
 	info, err := f.Stat()
-	switch {
-	case err == nil && info.IsDir():
-		err = errIsDirectory
-	case err == nil && (!info.Mode().IsRegular() || strings.HasSuffix(name, "/")):
+	if err == nil {
+		err = checkRegular(info)
+	}
+	if err == nil && strings.HasSuffix(name, "/") {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
@@ -325,12 +325,12 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		content, err := readGenerated(f)
 		if err != nil || int64(len(content)) != info.Size() {
 			f.Close()
-			b.initGenerated(content)
+			b.tail, b.size = content, int64(len(content)) // no ranges of it: it may be other content next time
 			return b, err
 		}
 	}
-	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime(), inodeOf(info))
-	b.cache = cache
+	b.file, b.at, b.cache = f, readerAt(f), cache
+	b.size, b.modified, b.inode = max(info.Size(), 0), info.ModTime(), inodeOf(info)
 	return b, nil
 }
 
@@ -341,8 +341,8 @@ func (h *SimpleHandler) openFile(name string, system *systemFile) (fs.File, erro
 		return system.open(name)
 	}
 	info, err := h.stat(name)
-	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-		err = fs.ErrInvalid
+	if err == nil {
+		err = checkRegular(info)
 	}
 	if err != nil {
 		return nil, err
@@ -356,13 +356,21 @@ func (h *SimpleHandler) openError(name string, err error) error {
 		return err
 	}
 	info, statErr := h.stat(name)
-	switch {
-	case statErr == nil && info.IsDir():
-		return errIsDirectory
-	case statErr == nil && info.Mode().IsRegular():
-		return err
+	if statErr != nil {
+		return fs.ErrNotExist
 	}
-	return fs.ErrNotExist
+	return cmp.Or(checkRegular(info), err)
+}
+
+// checkRegular returns the error of open for a file that is not regular, or nil.
+func checkRegular(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return errIsDirectory
+	case !info.Mode().IsRegular():
+		return fs.ErrNotExist
+	}
+	return nil
 }
 
 // stat describes a file or directory. There is none with the name "".
@@ -374,9 +382,7 @@ func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 }
 
 // fsName returns a name in the form that package io/fs requires.
-func fsName(name string) string {
-	return path.Clean(cmp.Or(strings.Trim(name, "/"), "."))
-}
+func fsName(name string) string { return path.Clean(strings.Trim(name, "/")) }
 
 // openIndex opens the index page of a directory and returns its name. The error is
 // fs.ErrNotExist if there is none.
@@ -403,10 +409,7 @@ func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, e
 // that NoHidden hides. Python: translate_path.
 func (h *SimpleHandler) TranslatePath(path string) string {
 	clean, ok := cleanPath(path)
-	if !ok {
-		return ""
-	}
-	if h.NoHidden && hasHidden(clean) {
+	if !ok || h.NoHidden && hasHidden(clean) {
 		return ""
 	}
 	if h.FS != nil {
@@ -439,7 +442,7 @@ func (h *SimpleHandler) GuessType(name string) string {
 			return t
 		}
 	}
-	return cmp.Or(contentTypes[lower], h.DefaultContentType, "application/octet-stream")
+	return cmp.Or(contentTypes[strings.TrimPrefix(lower, ".")], h.DefaultContentType, "application/octet-stream")
 }
 
 // CopyFile copies src, the body of a response, to dst, which is WFile. An override
