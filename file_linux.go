@@ -145,6 +145,16 @@ type systemInfo struct {
 	stat syscall.Stat_t
 }
 
+// read makes i describe a file. It does not follow a link unless follow is true.
+func (i *systemInfo) read(name string, follow bool) error {
+	stat := syscall.Lstat
+	if follow {
+		stat = syscall.Stat
+	}
+	i.name = name
+	return ignoreEINTR(func() error { return stat(name, &i.stat) })
+}
+
 // Name implements [fs.FileInfo].
 func (i *systemInfo) Name() string { return path.Base(i.name) }
 
@@ -186,26 +196,6 @@ func inodeOf(info fs.FileInfo) inode {
 func mayBeGenerated(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return info.Size() <= 0 || ok && stat.Blocks == 0 && info.Size() <= smallBody
-}
-
-// look sets size and time of e, the entry of the file called name. An fs.FileInfo
-// would take twice the memory.
-func (e *listingEntry) look(name string) {
-	var st syscall.Stat_t
-	var err error
-	if e.link {
-		err = ignoreEINTR(func() error { return syscall.Stat(name, &st) })
-	} else {
-		err = ignoreEINTR(func() error { return syscall.Lstat(name, &st) })
-	}
-	if err != nil {
-		return
-	}
-	e.dir = st.Mode&syscall.S_IFMT == syscall.S_IFDIR
-	if st.Mode&syscall.S_IFMT == syscall.S_IFREG {
-		e.size = st.Size
-	}
-	e.setTime(int64(st.Mtim.Sec))
 }
 
 // ignoreEINTR calls a function until it returns another error than EINTR: on some

@@ -48,15 +48,17 @@ func inodeOf(fs.FileInfo) inode { return inode{} }
 // mayBeGenerated reports whether a file may have another size than it says.
 func mayBeGenerated(info fs.FileInfo) bool { return info.Size() <= 0 }
 
-// look sets size and time of e, the entry of the file called name.
-func (e *listingEntry) look(name string) {
+// A systemInfo is what package os says about a file.
+type systemInfo struct{ fs.FileInfo }
+
+// read makes i describe a file. It does not follow a link unless follow is true.
+func (i *systemInfo) read(name string, follow bool) (err error) {
 	stat := os.Lstat
-	if e.link {
+	if follow {
 		stat = os.Stat
 	}
-	if info, err := stat(name); err == nil {
-		e.describe(info)
-	}
+	i.FileInfo, err = stat(name)
+	return err
 }
 
 // sendMore leaves p to be sent by conn.

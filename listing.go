@@ -263,12 +263,11 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	}
 	name = strings.TrimSuffix(name, "/") + "/"
 	entries := make([]listingEntry, len(read))
+	var system systemInfo
 	for i, d := range read {
 		e := &entries[i]
 		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), dir: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
-		if h.FS == nil {
-			e.look(name + e.name)
-		} else if info, err := h.entryInfo(d, name); err == nil {
+		if info, err := h.entryInfo(d, name+e.name, &system); err == nil {
 			e.describe(info)
 		}
 	}
@@ -289,31 +288,29 @@ func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
 	return d.ReadDir(-1) // os.ReadDir would sort
 }
 
-// entryInfo describes an entry of a directory of FS, or what it links to.
-func (h *SimpleHandler) entryInfo(d fs.DirEntry, directory string) (fs.FileInfo, error) {
-	if d.Type()&fs.ModeSymlink != 0 {
-		return h.stat(directory + d.Name())
+// entryInfo describes an entry of a directory by its name, or what it links to. It uses
+// system, whose memory is used for all entries, for a file of the system.
+func (h *SimpleHandler) entryInfo(d fs.DirEntry, name string, system *systemInfo) (fs.FileInfo, error) {
+	isLink := d.Type()&fs.ModeSymlink != 0
+	switch {
+	case h.FS == nil:
+		return system, system.read(name, isLink)
+	case isLink:
+		return h.stat(name)
 	}
 	return d.Info()
 }
 
-// describe sets what info says about a file or directory.
+// describe sets what info says about a file or directory. A time whose year has not four
+// digits is left out, as RFC 3339 cannot say it.
 func (e *listingEntry) describe(info fs.FileInfo) {
 	e.dir = info.IsDir()
 	if info.Mode().IsRegular() {
 		e.size = max(info.Size(), 0)
 	}
-	if t := info.ModTime(); !t.IsZero() {
-		e.setTime(t.Unix())
-	}
-}
-
-// setTime sets the modification time if its year has four digits, as RFC 3339
-// requires.
-func (e *listingEntry) setTime(unix int64) {
 	const year0, year10000 = -62167219200, 253402300800
-	if year0 <= unix && unix < year10000 {
-		e.modified = unix
+	if t := info.ModTime(); !t.IsZero() && year0 <= t.Unix() && t.Unix() < year10000 {
+		e.modified = t.Unix()
 	}
 }
 
