@@ -442,12 +442,16 @@ func newListingPage(path string, entries []listingEntry, order listingOrder) *li
 	return &listing{start: start, entries: entries, appendEntry: (*listingEntry).appendRow, end: end}
 }
 
-// listingPath returns the path with a link for each of its parts. The links are
+// maxPathLinks is the number of links that the path has at most. They would be half the
+// square of the number of slashes in it, as each has one ../ less.
+const maxPathLinks = 100
+
+// listingPath returns the path with a link for each of its last parts. The links are
 // relative, so that they work behind a proxy that adds a prefix to the path. The path
 // is split before it is decoded, as the client does it.
 func listingPath(path string) string {
 	parts := strings.SplitAfter(path, "/")
-	parts = parts[:len(parts)-1] // the very last has no slash
+	parts = parts[max(0, len(parts)-1-maxPathLinks) : len(parts)-1] // the very last has no slash
 	links := ""
 	for i, part := range parts {
 		href := strings.Repeat("../", len(parts)-1-i)

@@ -209,6 +209,16 @@ func TestListingPath(t *testing.T) {
 	}
 }
 
+// The page of a path with many slashes is about as long as the path.
+func TestListingLongPath(t *testing.T) {
+	t.Parallel()
+	path := strings.Repeat("/", 60_000)
+	page := listingPage("/." + path)
+	if len(page) > 3*len(path) || !strings.Contains(page, `<a href="../">/</a><a href="./" aria-current="page">/</a></nav>`) {
+		t.Errorf("a page of %d bytes: %.1000s", len(page), page[strings.Index(page, "<nav"):])
+	}
+}
+
 func TestListingSummary(t *testing.T) {
 	t.Parallel()
 	file := func(size int64) listingEntry { return listingEntry{name: "f", size: size} }
