@@ -150,7 +150,7 @@ func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
 	if len(ranges) > 1 {
 		checkField("Content-type", contentType) // of the parts
 		m := newMultipart(ranges, contentType, newBoundary(), b.size)
-		if m.worthwhile(ranges, b.size) {
+		if m.worthwhile(b.size) {
 			return selection{b.pieces(ranges, m), 206, m.contentType, "", m.length}
 		}
 	}
@@ -239,10 +239,7 @@ func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
 		io.ReadSeeker
 		syscall.Conn
 	})
-	if !ok {
-		return 0, nil
-	}
-	if _, ok := out.conn.(*net.TCPConn); !ok {
+	if _, isTCP := out.conn.(*net.TCPConn); !ok || !isTCP {
 		return 0, nil
 	}
 	b.tailStart = b.end - tailSize

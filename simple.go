@@ -253,7 +253,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 // validators returns the validators of a file, which may be those of the last request.
 func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
-	if !last.validators.strong || last.size != file.size || !last.validators.modified.Equal(file.modified) {
+	if !last.validators.strong() || last.size != file.size || !last.validators.modified.Equal(file.modified) {
 		last.validators = newValidators(file.size, file.modified, file.inode.changed, file.opened)
 		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
 	}
