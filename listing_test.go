@@ -259,6 +259,19 @@ func TestListingRows(t *testing.T) {
 	}
 }
 
+// A name that cannot be seen is marked, so that the style shows its link.
+func TestListingBlankNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		" ": true, "\t\n": true, "\u00a0": true, "\u3000": true, "\u200b\u202e": true, "\x01": true,
+		"a": false, " a ": false, ".": false, "\xff": false, "\u0301": false, "😀": false, "é": false,
+	} {
+		if got := strings.Contains(listingPage("/", listingEntry{name: name}), `<ul role="none" class="blank">`); got != want {
+			t.Errorf("%q is taken for blank: %v", name, got)
+		}
+	}
+}
+
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int64]string{
