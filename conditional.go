@@ -125,17 +125,16 @@ func selectRanges(fields Header, method string, v validators, size int64, now ti
 // comparison is strong. For a date, section 8.8.2.2 requires that the file was at
 // least a second old when it was sent, which strong validators imply.
 func rangeApplies(fields Header, v validators, now time.Time) bool {
-	if _, ok := fields.Lookup("If-Range"); !ok {
+	values := fields.Values("If-Range")
+	switch {
+	case len(values) == 0:
 		return true
-	}
-	value, ok := onlyValue(fields, "If-Range")
-	if !ok || !v.strong() {
+	case len(values) > 1 || !v.strong():
 		return false
+	case strings.HasPrefix(values[0], `"`):
+		return values[0] == v.tag
 	}
-	if strings.HasPrefix(value, `"`) {
-		return value == v.tag
-	}
-	date, ok := parseHTTPDate(value, now)
+	date, ok := parseHTTPDate(values[0], now)
 	return ok && date.Equal(v.modified.Truncate(time.Second))
 }
 

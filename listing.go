@@ -188,11 +188,10 @@ const noTime = math.MinInt64
 // shared with other requests, except for those of an FS, which may be another one for
 // each handler.
 func (h *SimpleHandler) listDirectory(name string) ([]listingEntry, error) {
-	read := func() ([]listingEntry, error) { return h.readDirectory(name) }
 	if h.FS != nil {
-		return read()
+		return h.readDirectory(name)
 	}
-	return h.fileState().listings.share(name, read)
+	return h.fileState().listings.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
 }
 
 // A readings lets requests for the same directory share a reading of it. The zero

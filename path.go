@@ -16,13 +16,12 @@ import (
 // decodes percent-encoded bytes once, resolves dot segments, and keeps a slash at
 // the end. The result begins with a slash. ok is false if it would contain a NUL.
 func cleanPath(target string) (clean string, ok bool) {
-	raw := targetPath(target)
-	if raw != "" && !strings.Contains(raw, "%") && !strings.Contains(raw, "//") && !strings.Contains(raw, "/.") {
-		return raw, strings.IndexByte(raw, 0) < 0 // it is clean, as most are
-	}
-	decoded := unquote(raw)
+	decoded := unquote(targetPath(target))
 	if strings.IndexByte(decoded, 0) >= 0 {
 		return "", false
+	}
+	if decoded != "" && !strings.Contains(decoded, "//") && !strings.Contains(decoded, "/.") {
+		return decoded, true // which path.Clean would not change, and allocates for
 	}
 	clean = path.Clean("/" + decoded)
 	if strings.HasSuffix(decoded, "/") && clean != "/" {

@@ -154,20 +154,21 @@ func (h *SimpleHandler) DoHEAD() {
 // EndHeaders adds the ExtraResponseHeaders, and the Content-Range of a 416 for a
 // file, and calls [BaseRequestHandler.EndHeaders].
 func (h *SimpleHandler) EndHeaders() {
+	var fields []Field
 	switch h.out.code {
 	case 200, 206, 301, 304:
-		if h.out.head == nil || len(h.ExtraResponseHeaders) == 0 {
-			break
+		fields = h.ExtraResponseHeaders
+	case 416:
+		if file, ok := h.opened.(*fileBody); ok {
+			fields = []Field{{"Content-Range", "bytes */" + strconv.FormatInt(file.size, 10)}}
 		}
+	}
+	if len(fields) > 0 && h.out.head != nil {
 		head := string(*h.out.head)
-		for _, field := range h.ExtraResponseHeaders {
+		for _, field := range fields {
 			if !hasField(head, field.Name) {
 				h.files().SendHeader(field.Name, field.Value)
 			}
-		}
-	case 416:
-		if file, ok := h.opened.(*fileBody); ok {
-			h.files().SendHeader("Content-Range", "bytes */"+strconv.FormatInt(file.size, 10))
 		}
 	}
 	h.BaseRequestHandler.EndHeaders()
@@ -312,10 +313,7 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	}
 	info, err := f.Stat()
 	if err == nil {
-		err = checkRegular(info)
-	}
-	if err == nil && strings.HasSuffix(name, "/") {
-		err = fs.ErrNotExist
+		err = checkRegular(name, info)
 	}
 	if err != nil {
 		f.Close()
@@ -342,7 +340,7 @@ func (h *SimpleHandler) openFile(name string, system *systemFile) (fs.File, erro
 	}
 	info, err := h.stat(name)
 	if err == nil {
-		err = checkRegular(info)
+		err = checkRegular(name, info)
 	}
 	if err != nil {
 		return nil, err
@@ -359,15 +357,15 @@ func (h *SimpleHandler) openError(name string, err error) error {
 	if statErr != nil {
 		return fs.ErrNotExist
 	}
-	return cmp.Or(checkRegular(info), err)
+	return cmp.Or(checkRegular(name, info), err)
 }
 
-// checkRegular returns the error of open for a file that is not regular, or nil.
-func checkRegular(info fs.FileInfo) error {
+// checkRegular returns nil for a regular file, and the error of open for any other.
+func checkRegular(name string, info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
 		return errIsDirectory
-	case !info.Mode().IsRegular():
+	case !info.Mode().IsRegular(), strings.HasSuffix(name, "/"):
 		return fs.ErrNotExist
 	}
 	return nil
