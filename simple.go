@@ -85,7 +85,8 @@ type SimpleHandler struct {
 	Charset string
 
 	// ExtraResponseHeaders are added to responses 200, 206, 301 and 304, except for
-	// fields that the response already has. Python: extra_response_headers.
+	// fields that the response already has. An override of EndHeaders may set them for
+	// each response. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
 
 	// last is what was computed for the last request. Requests on one connection
@@ -152,7 +153,10 @@ func (h *SimpleHandler) DoHEAD() {
 }
 
 // EndHeaders adds the ExtraResponseHeaders, and the Content-Range of a 416 for a
-// file, and calls [BaseRequestHandler.EndHeaders].
+// file, and calls [BaseRequestHandler.EndHeaders]. An override that calls SendHeader
+// for a field that the response already has, such as Last-Modified, ETag or
+// Accept-Ranges of a file, sends it twice. If it sets ExtraResponseHeaders instead, and
+// then calls this method, the field is sent once.
 func (h *SimpleHandler) EndHeaders() {
 	var fields []Field
 	switch h.out.code {
