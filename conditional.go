@@ -27,9 +27,9 @@ func (v *validators) strong() bool { return strings.HasPrefix(v.tag, `"`) }
 // newValidators returns the validators of a file. They depend only on its size and
 // modification time, so that servers with copies of the same files agree. A file
 // without a modification time has none. They are weak until clockGrain after the
-// last change. If the modification time is yet to come, that is the time at which the
-// system recorded a change, which is the zero time if it is unknown. Last-Modified is
-// never later than Date (section 8.8.2.1).
+// modification time or, if that is in the future, after changed, the time of the last
+// change that the system recorded, unless that is the zero time. Last-Modified is never
+// later than Date (section 8.8.2.1).
 func newValidators(size int64, modified, changed, now time.Time) validators {
 	if isPlaceholder(modified) {
 		return validators{}
@@ -50,7 +50,7 @@ func newValidators(size int64, modified, changed, now time.Time) validators {
 		v.modified = now
 	}
 	if v.modified.UTC().Year() > 9999 {
-		v.modified = time.Time{} // an HTTP-date cannot say it
+		v.modified = time.Time{} // an HTTP-date has four digits for the year
 	}
 	return v
 }
@@ -58,7 +58,7 @@ func newValidators(size int64, modified, changed, now time.Time) validators {
 // isPlaceholder reports whether a modification time is one that tools set for the sake
 // of reproducible builds: such a time stays when the content changes. These are times
 // up to a second after the Unix epoch, and the day with which the dates of zip archives
-// begin, 1 January 1980 in any time zone. io/fs has the zero time for no time.
+// begin, 1 January 1980 in any time zone. The zero time means that io/fs knows no time.
 func isPlaceholder(t time.Time) bool {
 	const zone = 14 * 60 * 60 // the largest offset from UTC, in seconds
 	const zipEpoch, day = 315532800, 24 * 60 * 60

@@ -23,11 +23,11 @@ var errFileChanged = errors.New("httpserver: the file changed while it was sent"
 
 const (
 	// tailSize is the length of the tail of a piece that is not sent in one write.
-	// On loopback, 2 KiB slow down a file of 1 MiB by 10 %, 8 KiB one of 64 KiB.
+	// On loopback, 2 KiB made a file of 1 MiB 10 % slower, and 8 KiB a file of 64 KiB.
 	tailSize = 4 << 10
 
 	// recent is the age below which a file is likely to change while it is sent,
-	// as a log does that grows.
+	// such as a log that grows.
 	recent = 10 * time.Minute
 )
 
@@ -44,15 +44,15 @@ type fileBody struct {
 	several  bool        // other pieces are sent in the same response
 
 	handler *SimpleHandler // that opened the file
-	name    string         // by which it did so
+	name    string         // by which handler opened it
 
 	start, tailStart, next, end int64 // Read continues at next; all are set by cut
 
-	tail []byte        // what Read has read of it, or generated content; else nil
+	tail []byte        // the tail if Read has read it; generated content is all tail
 	sum  *maphash.Hash // of what precedes the tail, if it was summed
 }
 
-// An inode is what the system says about a file of its own beside size and modification
+// An inode is what the system knows about one of its files, besides size and modification
 // time. It is zero for other files, and on systems other than Linux.
 type inode struct {
 	device, number uint64
@@ -87,8 +87,8 @@ func (b *fileBody) Close() error {
 func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
 
 // isLeased reports whether err, of an open that does not wait, means that another process
-// has a lease on a regular file, as Samba has. That process is told to give it up, and an
-// open that waits succeeds then.
+// has a lease on a regular file, such as Samba. The system asks that process to give up
+// the lease, and an open that waits then succeeds.
 func isLeased(name string, err error) bool {
 	if !errors.Is(err, syscall.EAGAIN) {
 		return false
@@ -295,9 +295,9 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 }
 
 // check returns an error if the piece, which ends with tail, may be a mixture of
-// several states of the file. A change of size or time, or an age at which a change
-// has no trace, does not matter if the piece was summed and is still the same, as
-// in a file that is appended to. Several pieces cannot be compared: the earlier ones
+// several states of the file. A changed size or time, or an age at which a change leaves
+// no trace, does not matter if the piece was summed and still has the same sum, as in a
+// file that is appended to. Several pieces cannot be compared, since the earlier ones
 // were sent.
 func (b *fileBody) check(tail []byte) error {
 	info, err := b.file.Stat()
@@ -314,10 +314,10 @@ func (b *fileBody) check(tail []byte) error {
 	return b.compare(tail)
 }
 
-// isOverwritten reports whether a file whose size and modification time are the same may
-// have other content: a program can set the time back. The inode, which is now as given,
-// changes then. It also changes if the file is only removed, renamed or replaced, or gets
-// other permissions.
+// isOverwritten reports whether a file with the same size and modification time may have
+// other content, because a program has set the time back. The inode, which is now the
+// given one, changes then. It also changes if the file is only removed, renamed or
+// replaced, or gets other permissions.
 func (b *fileBody) isOverwritten(now inode) bool {
 	if now.changed.Equal(b.inode.changed) || now.attributes != b.inode.attributes {
 		return false

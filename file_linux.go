@@ -12,9 +12,9 @@ import (
 )
 
 // This file contains files and directories as the system calls of Linux return them.
-// An *os.File is first offered to the runtime's poller, which cannot poll it;
-// without that a small file takes half the time. file_other.go is its counterpart
-// for other systems.
+// Package os offers each file to the runtime's poller, which cannot poll it; without
+// that, a small file takes half the time. file_other.go is the counterpart for other
+// systems.
 
 // copyLimit is the size, in bytes, up to which reading and writing a file is faster
 // than having the system copy it.
@@ -40,7 +40,7 @@ func (f *systemFile) open(name string) (fs.File, error) {
 	return f, nil
 }
 
-// openFor opens the file for reading, with a flag.
+// openFor opens the file for reading, with another flag.
 func (f *systemFile) openFor(flag int) error {
 	return ignoreEINTR(func() (err error) {
 		f.fd, err = syscall.Open(f.info.name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
@@ -191,15 +191,15 @@ func inodeOf(info fs.FileInfo) inode {
 	return inode{uint64(stat.Dev), stat.Ino, [4]uint32{uint32(stat.Nlink), stat.Mode, stat.Uid, stat.Gid}, time.Unix(stat.Ctim.Unix())}
 }
 
-// mayBeGenerated reports whether a file may have another size than it says. Files of
-// /proc say 0, and those of /sys say that of a page of memory. They have no blocks.
+// mayBeGenerated reports whether the size of a file may be wrong. It is 0 for files of
+// /proc, and that of a page of memory for files of /sys. They have no blocks.
 func mayBeGenerated(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return info.Size() <= 0 || ok && stat.Blocks == 0 && info.Size() <= smallBody
 }
 
-// ignoreEINTR calls a function until it returns another error than EINTR: on some
-// file systems, signals interrupt system calls.
+// ignoreEINTR calls a function again while it returns EINTR: on some file systems,
+// signals interrupt system calls.
 func ignoreEINTR(call func() error) error {
 	for {
 		if err := call(); err != syscall.EINTR {

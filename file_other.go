@@ -45,7 +45,8 @@ func (*fileCache) add(f fs.File, content []byte) {}
 // inodeOf returns no inode.
 func inodeOf(fs.FileInfo) inode { return inode{} }
 
-// mayBeGenerated reports whether a file may have another size than it says.
+// mayBeGenerated reports whether the size of a file may be wrong, as that of generated
+// files is.
 func mayBeGenerated(info fs.FileInfo) bool { return info.Size() <= 0 }
 
 // A systemInfo is what package os says about a file.

@@ -27,8 +27,8 @@ import (
 // sort=name, size or date and order=asc or desc. If Accept prefers application/json,
 // it is an array of objects with name, type ("file", "directory" or "other"; a link is
 // what it leads to), size in bytes, mtime in the format of RFC 3339, and href; size
-// and mtime may be null. If the directory cannot be read, ListDirectory sends a 404.
-// Python: list_directory.
+// and mtime may be null. If the directory cannot be read, ListDirectory sends a 404, or
+// a 503 if the system is out of resources. Python: list_directory.
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
 	entries, err := h.listDirectory(name)
@@ -86,8 +86,8 @@ type listing struct {
 // parts returns the number of parts.
 func (l *listing) parts() int { return len(l.entries) + 2 }
 
-// append appends the parts from one on, until dst has the given length or more. It
-// returns the number of the next part.
+// append appends parts, beginning with the given one, until dst has the given length or
+// more. It returns the number of the next part.
 func (l *listing) append(dst []byte, part, length int) (_ []byte, next int) {
 	for ; part < l.parts() && len(dst) < length; part++ {
 		switch i := part - 1; {
@@ -185,8 +185,8 @@ type listingEntry struct {
 const noTime = math.MinInt64
 
 // listDirectory returns the entries of a directory in the default order. They may be
-// shared with other requests, except for those of an FS, which may be another one for
-// each handler.
+// shared with other requests unless they are from an FS, since each handler may have an
+// FS of its own.
 func (h *SimpleHandler) listDirectory(name string) ([]listingEntry, error) {
 	if h.FS != nil {
 		return h.readDirectory(name)
@@ -209,9 +209,9 @@ type reading struct {
 	err     error
 }
 
-// share returns the result of read, or that of another request's read which had not
-// begun, so that it is not older than the request. A directory is read once at a time:
-// requests that come meanwhile share the next reading.
+// share returns the result of read, or of the read of another request if that has not
+// begun yet, so that no result is older than the request. A directory is read once at a
+// time: requests that arrive meanwhile share the next reading.
 func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
 	r.mu.Lock()
 	last := r.names[name]
@@ -257,7 +257,8 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	var system systemInfo
 	for i, d := range read {
 		e := &entries[i]
-		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), dir: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
+		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), size: -1, modified: noTime}
+		e.dir, e.link = d.IsDir(), d.Type()&fs.ModeSymlink != 0
 		if info, err := h.entryInfo(d, name+e.name, &system); err == nil {
 			e.describe(info)
 		}
@@ -292,8 +293,8 @@ func (h *SimpleHandler) entryInfo(d fs.DirEntry, name string, system *systemInfo
 	return d.Info()
 }
 
-// describe sets what info says about a file or directory. A time whose year has not four
-// digits is left out, as RFC 3339 cannot say it.
+// describe copies what info says about a file or directory. It leaves out a time that
+// RFC 3339 cannot express, which requires a year of four digits.
 func (e *listingEntry) describe(info fs.FileInfo) {
 	e.dir = info.IsDir()
 	if info.Mode().IsRegular() {
@@ -382,10 +383,10 @@ a:hover{text-decoration:underline}
 
 // listingStyle is the style of a listing. The heading is for screen readers and for
 // programs that parse Python's pages; others see the path instead. On a phone, size
-// and date are below the name. Rows are laid out when they are scrolled to, which
-// is why no column is as wide as its content: 100,000 entries then take Chromium a third
-// of the time. Empty cells are not hidden, so that a screen reader finds the others in
-// their columns. Paper is never dark.
+// and date are below the name. A row is not laid out before it is scrolled to, so that
+// a page of 100,000 entries opens in a third of the time; this requires columns of a
+// fixed width. An empty cell is not hidden, as a screen reader would then read the next
+// cell as if it were in the same column.
 const listingStyle = baseStyle + `h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;margin:0}
 nav{font-size:1.5rem;line-height:1.4;font-weight:600}
 nav:before{content:"Directory listing for";display:block;font-size:.875rem;font-weight:400;color:var(--soft)}
@@ -449,8 +450,8 @@ func newListingPage(path string, entries []listingEntry, order listingOrder) *li
 	return &listing{start: start, entries: entries, appendEntry: (*listingEntry).appendRow, end: end}
 }
 
-// maxPathLinks is the number of links that the path has at most. They would be half the
-// square of the number of slashes in it, as each has one ../ less.
+// maxPathLinks is the largest number of links in the path on a page. The length of the
+// links grows with the square of their number.
 const maxPathLinks = 100
 
 // listingPath returns the path with a link for each of its last parts. The links are
@@ -511,15 +512,16 @@ func (order listingOrder) heads() (heads string) {
 		if i == order.column {
 			sorted, descending = ` aria-sort="`+direction[order.descending]+`ending"`, !order.descending
 		}
-		heads += `<th scope="col"` + sorted + `><a rel="nofollow" href="?sort=` + c.query + "&amp;order=" + direction[descending] + `">` + c.title + "</a>"
+		query := "?sort=" + c.query + "&amp;order=" + direction[descending]
+		heads += `<th scope="col"` + sorted + `><a rel="nofollow" href="` + query + `">` + c.title + "</a>"
 	}
 	return heads
 }
 
 // appendRow appends a row of the table. One of its lines is exactly a line of Python's
 // page. HTML requires that the li element in it is in a list, which screen readers
-// ignore. The exact number of bytes is shown as a tooltip. The link of a name that cannot
-// be seen, such as a space, is shown as well.
+// ignore. The exact number of bytes is shown as a tooltip. If no character of the name is
+// visible, the style shows the link, too.
 func (e *listingEntry) appendRow(dst []byte) []byte {
 	dst = append(dst, `<tr><td><ul role="none"`...)
 	if strings.IndexFunc(e.name, isVisible) < 0 {

@@ -21,7 +21,7 @@ func cleanPath(target string) (clean string, ok bool) {
 		return "", false
 	}
 	if decoded != "" && !strings.Contains(decoded, "//") && !strings.Contains(decoded, "/.") {
-		return decoded, true // which path.Clean would not change, and allocates for
+		return decoded, true // without the allocation below
 	}
 	clean = path.Clean("/" + decoded)
 	if strings.HasSuffix(decoded, "/") && clean != "/" {

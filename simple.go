@@ -56,13 +56,13 @@ type SimpleHandler struct {
 	// FS is served instead of Directory unless it is nil. As package io/fs
 	// requires, only names in UTF-8 are opened. Files without a modification time,
 	// as in an embed.FS, have neither ETag nor Last-Modified. A file is examined
-	// before it is opened, and not opened unless it is regular. Nevertheless, if
-	// somebody replaces it by a FIFO in between, a request may wait forever, unless
-	// Open does not wait for the other end.
+	// before it is opened, and not opened unless it is regular. Nevertheless, a
+	// request may wait forever if somebody replaces the file with a FIFO in between,
+	// unless Open does not wait for the other end.
 	FS fs.FS
 
 	// NoHidden keeps names that begin with a dot, other than .well-known (RFC 8615),
-	// from being served and listed, wherever they are in a path. It is the name that
+	// from being served and listed, wherever they are in a path. Only the name
 	// counts: a link with another name may lead to a hidden file.
 	NoHidden bool
 
@@ -81,7 +81,7 @@ type SimpleHandler struct {
 
 	// Charset is added as a parameter to the content types of files that are text or
 	// JavaScript, unless they have that parameter. It is not added to JSON and XML,
-	// which say their encoding themselves. "" means that none is added.
+	// which state their own encoding. "" means that none is added.
 	Charset string
 
 	// ExtraResponseHeaders are added to responses 200, 206, 301 and 304, except for
@@ -203,7 +203,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	switch {
 	case err == nil:
 		return h.sendFileHead(b, name)
-	case outOfResources(err): // a cache may keep a 404
+	case outOfResources(err): // not a 404, which caches may keep
 		self.SendError(503, "", "")
 	default:
 		self.SendError(404, "File not found", "")
@@ -327,7 +327,7 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		content, err := readGenerated(f)
 		if err != nil || int64(len(content)) != info.Size() {
 			f.Close()
-			b.tail, b.size = content, int64(len(content)) // no ranges of it: it may be other content next time
+			b.tail, b.size = content, int64(len(content)) // without ranges: the next reading may differ
 			return b, err
 		}
 	}
@@ -375,7 +375,7 @@ func checkRegular(name string, info fs.FileInfo) error {
 	return nil
 }
 
-// stat describes a file or directory. There is none with the name "".
+// stat returns the fs.FileInfo of a file or directory. It fails for the name "".
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 	if h.FS != nil && name != "" {
 		return fs.Stat(h.FS, fsName(name))
