@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -137,7 +138,7 @@ type selection struct {
 	code         int // 200 or 206
 	contentType  string
 	contentRange string // "" if there is no such field
-	length       int64
+	length       string // in digits
 }
 
 // selection returns what is sent for a request for the ranges: the whole file if
@@ -145,17 +146,17 @@ type selection struct {
 func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
 	if len(ranges) == 1 {
 		b.cut(ranges[0].start, ranges[0].size)
-		return selection{b, 206, contentType, ranges[0].contentRange(b.size), ranges[0].size}
+		return selection{b, 206, contentType, ranges[0].contentRange(b.size), strconv.FormatInt(ranges[0].size, 10)}
 	}
 	if len(ranges) > 1 {
 		checkField("Content-type", contentType) // of the parts
 		m := newMultipart(ranges, contentType, newBoundary(), b.size)
 		if m.worthwhile(b.size) {
-			return selection{b.pieces(ranges, m), 206, m.contentType, "", m.length}
+			return selection{b.pieces(ranges, m), 206, m.contentType, "", strconv.FormatInt(m.length, 10)}
 		}
 	}
 	b.cut(0, b.size)
-	return selection{b, 200, contentType, "", b.size}
+	return selection{b, 200, contentType, "", b.handler.last.length}
 }
 
 // pieces returns the body of a multipart response.

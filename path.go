@@ -3,6 +3,7 @@ package httpserver
 import (
 	"cmp"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -35,12 +36,7 @@ func isHidden(name string) bool { return strings.HasPrefix(name, ".") && name !=
 
 // hasHidden reports whether a cleaned path has a part that NoHidden hides.
 func hasHidden(clean string) bool {
-	for part := range strings.SplitSeq(clean, "/") {
-		if isHidden(part) {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(clean, "/.") && slices.ContainsFunc(strings.Split(clean, "/"), isHidden)
 }
 
 // targetPath returns the path of a request target without decoding it.

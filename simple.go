@@ -94,8 +94,8 @@ type SimpleHandler struct {
 	last struct {
 		directory, path, name string // of TranslatePath
 		validators            validators
-		size                  int64
-		length                string // size in digits
+		size                  int64  // of the file with these validators
+		length                string // the same in digits
 	}
 	shared *fileState // nil before the first use
 }
@@ -234,11 +234,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 	if coding := contentCoding(name, sent.contentType); coding != "" {
 		self.SendHeader("Content-Encoding", coding)
 	}
-	if sent.length == file.size {
-		self.SendHeader("Content-Length", h.last.length)
-	} else {
-		self.SendHeader("Content-Length", strconv.FormatInt(sent.length, 10))
-	}
+	self.SendHeader("Content-Length", sent.length)
 	if sent.contentRange != "" {
 		self.SendHeader("Content-Range", sent.contentRange)
 	}
