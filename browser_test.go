@@ -350,6 +350,7 @@ func (b *browser) checkAccess(s *httpserver.ThreadingHTTPServer) {
 	check("window.find('Phot-56.jpg') && scrollY > 0", "true") // which was not laid out before
 	b.open(s.URL() + "/odd/")
 	check("[...document.querySelectorAll('.blank a')].map(a => getComputedStyle(a, '::before').content)", `"%20%20%20","%E2%80%8B"`)
+	check("getComputedStyle(document.querySelector('.blank a')).fontSize", "0px")
 }
 
 // checkPrint checks that paper is white, even if the browser prefers dark colors.

@@ -412,7 +412,8 @@ td+td{color:var(--soft);font-size:.875rem;line-height:1.5rem}
 ul{list-style:none;margin:0;padding:0}
 li a{display:block;text-align:left;unicode-bidi:plaintext;white-space:pre-wrap}
 li a[href$="/"]{font-weight:600}
-.blank a:before{content:attr(href)}
+.blank a{font-size:0}
+.blank a:before{content:attr(href);font-size:1rem}
 @media(max-width:36rem){
 body{padding:.75rem .5rem 2rem}
 nav{font-size:1.25rem}
@@ -432,7 +433,7 @@ const listingPolicy = "default-src 'none'; style-src 'sha256-" + listingStyleHas
 
 // listingStyleHash is a constant because crypto/sha256 makes a program 5 % larger. A
 // test computes it.
-const listingStyleHash = "9wcX1vZ1pzh/biIOG9bYXnRErNJOH69cHHJLt2TW88w="
+const listingStyleHash = "T78dCdXyvyA2yUgb+Xt/bstYovouO8EVU9HJvGXxqPY="
 
 // newListingPage returns the page for a directory. path is the path of the request
 // target.
@@ -521,7 +522,7 @@ func (order listingOrder) heads() (heads string) {
 // appendRow appends a row of the table. One of its lines is exactly a line of Python's
 // page. HTML requires that the li element in it is in a list, which screen readers
 // ignore. The exact number of bytes is shown as a tooltip. If no character of the name is
-// visible, the style shows the link, too.
+// visible, the style shows the link instead.
 func (e *listingEntry) appendRow(dst []byte) []byte {
 	dst = append(dst, `<tr><td><ul role="none"`...)
 	if strings.IndexFunc(e.name, isVisible) < 0 {
