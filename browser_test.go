@@ -245,7 +245,7 @@ func browserSite(t *testing.T) string {
 	dir := t.TempDir()
 	names := []string{
 		"empty/", "a folder/<b>&amp;/deep/readme.md", "odd/שלום/", "odd/שלום עולם.txt", "odd/مرحبا بالعالم " + strings.Repeat("ملف ", 12) + ".pdf",
-		"odd/" + strings.Repeat("a", 200) + ".bin", "odd/long-" + strings.Repeat("word-", 30) + ".txt", "odd/" + strings.Repeat("漢字", 25) + ".md",
+		"odd/" + strings.Repeat("a", 251) + ".bin", "odd/   ", "odd/\u200b", "odd/😀", "odd/long-" + strings.Repeat("word-", 30) + ".txt", "odd/" + strings.Repeat("漢字", 25) + ".md",
 		"odd/evil\u202egpj.exe", "odd/line\nend", "odd/tab\there", "odd/  two  spaces ", "odd/<b>&amp;.html", "odd/#?%41", "odd/a:b", "odd/back\\slash",
 		"odd/quote'\"", strings.Repeat("a long name of a folder ", 8) + "/" + strings.Repeat("b", 150) + "/x",
 		"many/docs/", "many/Music/",
@@ -319,6 +319,49 @@ func TestBrowser(t *testing.T) {
 		}
 		b.browseLinks(s)
 		b.sortBySize(s)
+		b.checkAccess(s)
+	}
+	b.checkPrint(s)
+}
+
+// checkAccess checks what people need who use a keyboard or a screen reader.
+func (b *browser) checkAccess(s *httpserver.ThreadingHTTPServer) {
+	b.t.Helper()
+	check := func(expression, want string) {
+		b.t.Helper()
+		if got := b.text(expression); got != want {
+			b.t.Errorf("%s is %s, want %s", expression, got, want)
+		}
+	}
+	b.open(s.URL() + "/many/")
+	check("document.querySelectorAll('h1').length", "1")
+	check("document.querySelectorAll('th:not([scope=col])').length", "0")
+	check("document.querySelectorAll('[aria-sort]').length", "1")
+	check("document.querySelectorAll('td:empty').length", "2") // the sizes of folders
+	check("[...document.querySelectorAll('td')].filter(e => getComputedStyle(e).display == 'none').length", "0")
+	check("getComputedStyle(document.querySelector('tbody tr')).contentVisibility", "auto")
+	for range 6 { // two links of the path, three heads, and a name
+		for _, kind := range []string{"rawKeyDown", "keyUp"} {
+			b.call("Input.dispatchKeyEvent", fmt.Sprintf(`{"type":%q,"key":"Tab","windowsVirtualKeyCode":9}`, kind), nil)
+		}
+	}
+	check("document.activeElement == document.querySelector('li a')", "true")
+	check("getComputedStyle(document.activeElement).outlineStyle", "auto")
+	check("window.find('Phot-56.jpg') && scrollY > 0", "true") // which was not laid out before
+	b.open(s.URL() + "/odd/")
+	check("[...document.querySelectorAll('.blank a')].map(a => getComputedStyle(a, '::before').content)", `"%20%20%20","%E2%80%8B"`)
+	check("getComputedStyle(document.querySelector('.blank a')).fontSize", "0px")
+}
+
+// checkPrint checks that paper is white, even if the browser prefers dark colors.
+func (b *browser) checkPrint(s *httpserver.ThreadingHTTPServer) {
+	b.t.Helper()
+	b.open(s.URL() + "/many/")
+	for media, back := range map[string]string{"print": "rgb(255, 255, 255)", "screen": "rgb(21, 24, 27)"} {
+		b.call("Emulation.setEmulatedMedia", fmt.Sprintf(`{"media":%q,"features":[{"name":"prefers-color-scheme","value":"dark"}]}`, media), nil)
+		if got := b.text("getComputedStyle(document.body).backgroundColor"); got != back {
+			b.t.Errorf("the background of %s is %s", media, got)
+		}
 	}
 }
 

@@ -19,15 +19,17 @@ const clockGrain = 2 * time.Second
 type validators struct {
 	tag      string    // value of ETag; "" if there is none
 	modified time.Time // value of Last-Modified; the zero time if there is none
-	strong   bool      // the validators change whenever the content does (section 8.8.1)
 }
+
+// strong reports whether the validators change whenever the content does (section 8.8.1).
+func (v *validators) strong() bool { return strings.HasPrefix(v.tag, `"`) }
 
 // newValidators returns the validators of a file. They depend only on its size and
 // modification time, so that servers with copies of the same files agree. A file
 // without a modification time has none. They are weak until clockGrain after the
-// last change. If the modification time is yet to come, that is the time at which the
-// system recorded a change, which is the zero time if it is unknown. Last-Modified is
-// never later than Date (section 8.8.2.1).
+// modification time or, if that is in the future, after changed, the time of the last
+// change that the system recorded, unless that is the zero time. Last-Modified is never
+// later than Date (section 8.8.2.1).
 func newValidators(size int64, modified, changed, now time.Time) validators {
 	if isPlaceholder(modified) {
 		return validators{}
@@ -36,25 +38,19 @@ func newValidators(size int64, modified, changed, now time.Time) validators {
 	if modified.After(now) && !changed.IsZero() {
 		last = changed
 	}
-	v := validators{modified: modified, strong: now.Sub(last) >= clockGrain}
-	var buf [64]byte
-	tag := buf[:0]
-	if !v.strong {
+	tag := make([]byte, 0, 64)
+	if now.Sub(last) < clockGrain {
 		tag = append(tag, "W/"...)
 	}
-	tag = append(tag, '"')
-	tag = strconv.AppendInt(tag, modified.Unix(), 16)
-	tag = append(tag, '-')
-	tag = strconv.AppendInt(tag, int64(modified.Nanosecond()), 16)
-	tag = append(tag, '-')
-	tag = strconv.AppendInt(tag, size, 16)
-	tag = append(tag, '"')
-	v.tag = string(tag)
+	tag = strconv.AppendInt(append(tag, '"'), modified.Unix(), 16)
+	tag = strconv.AppendInt(append(tag, '-'), int64(modified.Nanosecond()), 16)
+	tag = strconv.AppendInt(append(tag, '-'), size, 16)
+	v := validators{tag: string(append(tag, '"')), modified: modified}
 	if modified.After(now) {
 		v.modified = now
 	}
 	if v.modified.UTC().Year() > 9999 {
-		v.modified = time.Time{} // an HTTP-date cannot say it
+		v.modified = time.Time{} // an HTTP-date has four digits for the year
 	}
 	return v
 }
@@ -62,7 +58,7 @@ func newValidators(size int64, modified, changed, now time.Time) validators {
 // isPlaceholder reports whether a modification time is one that tools set for the sake
 // of reproducible builds: such a time stays when the content changes. These are times
 // up to a second after the Unix epoch, and the day with which the dates of zip archives
-// begin, 1 January 1980 in any time zone. io/fs has the zero time for no time.
+// begin, 1 January 1980 in any time zone. The zero time means that io/fs knows no time.
 func isPlaceholder(t time.Time) bool {
 	const zone = 14 * 60 * 60 // the largest offset from UTC, in seconds
 	const zipEpoch, day = 315532800, 24 * 60 * 60
@@ -129,17 +125,16 @@ func selectRanges(fields Header, method string, v validators, size int64, now ti
 // comparison is strong. For a date, section 8.8.2.2 requires that the file was at
 // least a second old when it was sent, which strong validators imply.
 func rangeApplies(fields Header, v validators, now time.Time) bool {
-	if _, ok := fields.Lookup("If-Range"); !ok {
+	values := fields.Values("If-Range")
+	switch {
+	case len(values) == 0:
 		return true
-	}
-	value, ok := onlyValue(fields, "If-Range")
-	if !ok || !v.strong {
+	case len(values) > 1 || !v.strong():
 		return false
+	case strings.HasPrefix(values[0], `"`):
+		return values[0] == v.tag
 	}
-	if strings.HasPrefix(value, `"`) {
-		return value == v.tag
-	}
-	date, ok := parseHTTPDate(value, now)
+	date, ok := parseHTTPDate(values[0], now)
 	return ok && date.Equal(v.modified.Truncate(time.Second))
 }
 
@@ -179,31 +174,26 @@ func (v *validators) modifiedSince(t time.Time) bool {
 // whether the request has the field. "*" matches every file, and a malformed list
 // matches none.
 func matchTags(fields Header, name string, v validators, strong bool) (match, ok bool) {
-	if value, ok := onlyValue(fields, name); ok && value == "*" {
+	values := fields.Values(name)
+	list := strings.Join(values, ", ")
+	if list == "*" {
 		return true, true
 	}
-	valid := true
-	for i := range fields {
-		if !fields[i].is(name) {
-			continue
+	for {
+		tag, rest, valid := nextTag(list)
+		if tag == "" {
+			return match && valid, len(values) > 0
 		}
-		ok = true
-		tag, rest := "", fields[i].Value
-		for valid {
-			if tag, rest, valid = nextTag(rest); tag == "" {
-				break
-			}
-			match = match || v.matches(tag, strong)
-		}
+		match = match || v.matches(tag, strong)
+		list = rest
 	}
-	return match && valid, ok
 }
 
 // matches compares the file's entity tag with another one. In a strong comparison
 // a weak tag does not match anything (RFC 9110 section 8.8.3.2).
 func (v *validators) matches(tag string, strong bool) bool {
 	if strong {
-		return v.strong && tag == v.tag
+		return v.strong() && tag == v.tag
 	}
 	return v.tag != "" && strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(v.tag, "W/")
 }
@@ -301,10 +291,10 @@ func overlap(ranges []byteRange) bool {
 // A multipart is a body of type multipart/byteranges without the ranges themselves
 // (RFC 9110 section 14.6).
 type multipart struct {
-	contentType string   // of the response
-	heads       []string // the text before each range
-	end         string   // the text after the last range
-	length      int64    // of the whole body, in bytes
+	contentType     string   // of the response
+	heads           []string // the text before each range
+	end             string   // the text after the last range
+	content, length int64    // of all ranges, and of the whole body, in bytes
 }
 
 // newMultipart returns the multipart body for ranges of a file that has the given
@@ -315,12 +305,12 @@ func newMultipart(ranges []byteRange, contentType, boundary string, size int64) 
 		end:         "\r\n--" + boundary + "--\r\n",
 	}
 	m.length = int64(len(m.end))
-	for i, r := range ranges {
-		head := "--" + boundary + "\r\nContent-type: " + contentType + "\r\nContent-Range: " + r.contentRange(size) + "\r\n\r\n"
-		if i > 0 {
-			head = "\r\n" + head
-		}
+	separator := ""
+	for _, r := range ranges {
+		head := separator + "--" + boundary + "\r\nContent-type: " + contentType + "\r\nContent-Range: " + r.contentRange(size) + "\r\n\r\n"
+		separator = "\r\n"
 		m.heads = append(m.heads, head)
+		m.content += r.size
 		m.length += int64(len(head)) + r.size
 	}
 	return m
@@ -333,10 +323,6 @@ const fewRanges = 4
 // worthwhile reports whether the ranges should be sent instead of the whole file
 // (RFC 9110 section 14.2): the body is not larger than the file and, if there are
 // more than fewRanges, at least half of the body is content.
-func (m *multipart) worthwhile(ranges []byteRange, size int64) bool {
-	content := int64(0)
-	for _, r := range ranges {
-		content += r.size
-	}
-	return 0 <= m.length && m.length <= size && (len(ranges) <= fewRanges || m.length-content <= content)
+func (m *multipart) worthwhile(size int64) bool {
+	return 0 <= m.length && m.length <= size && (len(m.heads) <= fewRanges || m.length-m.content <= m.content)
 }

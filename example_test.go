@@ -67,6 +67,35 @@ func ExampleSimpleHandler_EndHeaders() {
 	// Output: 200 OK *
 }
 
+// resumable adds fields that some responses already have: Accept-Ranges is one of a file.
+type resumable struct{ httpserver.SimpleHandler }
+
+func (h *resumable) EndHeaders() {
+	h.ExtraResponseHeaders = []httpserver.Field{
+		{Name: "Accept-Ranges", Value: "bytes"},
+		{Name: "Content-Disposition", Value: "attachment"},
+	}
+	h.SimpleHandler.EndHeaders()
+}
+
+// An override of EndHeaders adds only fields that the response does not have.
+func ExampleSimpleHandler_EndHeaders_once() {
+	server, err := httpserver.NewThreadingHTTPServer("127.0.0.1:0", httpserver.New[resumable])
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Stderr = io.Discard
+	go server.ServeForever()
+	defer server.Close()
+
+	response, err := http.Head(server.URL() + "/go.mod")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(response.Header["Accept-Ranges"], response.Header["Content-Disposition"])
+	// Output: [bytes] [attachment]
+}
+
 //go:embed LICENSE
 var site embed.FS
 

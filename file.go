@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,11 +24,11 @@ var errFileChanged = errors.New("httpserver: the file changed while it was sent"
 
 const (
 	// tailSize is the length of the tail of a piece that is not sent in one write.
-	// On loopback, 2 KiB slow down a file of 1 MiB by 10 %, 8 KiB one of 64 KiB.
+	// On loopback, 2 KiB made a file of 1 MiB 10 % slower, and 8 KiB a file of 64 KiB.
 	tailSize = 4 << 10
 
 	// recent is the age below which a file is likely to change while it is sent,
-	// as a log does that grows.
+	// such as a log that grows.
 	recent = 10 * time.Minute
 )
 
@@ -39,31 +40,25 @@ type fileBody struct {
 	size     int64       // of the whole file
 	modified time.Time   // modification time of the file
 	inode    inode       // of the file
-	opened   time.Time   // when size, modified and inode were read
+	opened   time.Time   // just before size, modified and inode were read
 	cache    *fileCache  // for the content of file; nil for a file of an FS
 	several  bool        // other pieces are sent in the same response
 
 	handler *SimpleHandler // that opened the file
-	name    string         // by which it did so
+	name    string         // by which handler opened it
 
-	start, tailStart, next, end int64 // Read continues at next
+	start, tailStart, next, end int64 // Read continues at next; all are set by cut
 
-	tail []byte        // read by Read, or generated; nil before that
+	tail []byte        // the tail if Read has read it; generated content is all tail
 	sum  *maphash.Hash // of what precedes the tail, if it was summed
 }
 
-// An inode is what the system says about a file of its own beside size and modification
+// An inode is what the system knows about one of its files, besides size and modification
 // time. It is zero for other files, and on systems other than Linux.
 type inode struct {
 	device, number uint64
 	attributes     [4]uint32 // number of links, mode, owner and group
 	changed        time.Time // when all this or the content last changed
-}
-
-// init makes b a whole file that was opened now, or content from a cache.
-func (b *fileBody) init(f fs.File, at io.ReaderAt, size int64, modified time.Time, inode inode) {
-	b.file, b.at, b.size, b.modified, b.inode, b.opened = f, at, size, modified, inode, time.Now()
-	b.cut(0, size)
 }
 
 // maxGenerated is the length, in bytes, up to which generated content is sent.
@@ -77,13 +72,6 @@ func readGenerated(f fs.File) ([]byte, error) {
 		err = errors.New("httpserver: the file does not say its size and is too long")
 	}
 	return content, err
-}
-
-// initGenerated makes b content that was generated now. It has no modification time,
-// and another reading may find other content, so that there are no ranges of it.
-func (b *fileBody) initGenerated(content []byte) {
-	b.init(nil, nil, int64(len(content)), time.Time{}, inode{})
-	b.tail, b.tailStart = content, 0
 }
 
 // Close closes the file. Closing a closed body does nothing.
@@ -100,8 +88,8 @@ func (b *fileBody) Close() error {
 func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
 
 // isLeased reports whether err, of an open that does not wait, means that another process
-// has a lease on a regular file, as Samba has. That process is told to give it up, and an
-// open that waits succeeds then.
+// has a lease on a regular file, such as Samba. The system asks that process to give up
+// the lease, and an open that waits then succeeds.
 func isLeased(name string, err error) bool {
 	if !errors.Is(err, syscall.EAGAIN) {
 		return false
@@ -138,7 +126,7 @@ func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 // cut makes b the piece of the file that begins at start.
 func (b *fileBody) cut(start, size int64) {
 	b.start, b.tailStart, b.next, b.end = start, start, start, start+size
-	if size > smallBody {
+	if size > smallBody && b.tail == nil {
 		b.tailStart = b.end - tailSize
 	}
 }
@@ -150,7 +138,7 @@ type selection struct {
 	code         int // 200 or 206
 	contentType  string
 	contentRange string // "" if there is no such field
-	length       int64
+	length       string // in digits
 }
 
 // selection returns what is sent for a request for the ranges: the whole file if
@@ -158,16 +146,17 @@ type selection struct {
 func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
 	if len(ranges) == 1 {
 		b.cut(ranges[0].start, ranges[0].size)
-		return selection{b, 206, contentType, ranges[0].contentRange(b.size), ranges[0].size}
+		return selection{b, 206, contentType, ranges[0].contentRange(b.size), strconv.FormatInt(ranges[0].size, 10)}
 	}
 	if len(ranges) > 1 {
 		checkField("Content-type", contentType) // of the parts
 		m := newMultipart(ranges, contentType, newBoundary(), b.size)
-		if m.worthwhile(ranges, b.size) {
-			return selection{b.pieces(ranges, m), 206, m.contentType, "", m.length}
+		if m.worthwhile(b.size) {
+			return selection{b.pieces(ranges, m), 206, m.contentType, "", strconv.FormatInt(m.length, 10)}
 		}
 	}
-	return selection{b, 200, contentType, "", b.size}
+	b.cut(0, b.size)
+	return selection{b, 200, contentType, "", b.handler.last.length}
 }
 
 // pieces returns the body of a multipart response.
@@ -202,7 +191,9 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 		return 0, io.EOF
 	case b.next < b.tailStart:
 		n, err = b.readFull(p[:min(int64(len(p)), b.tailStart-b.next)])
-		b.addSum(p[:n])
+		if b.age() < recent {
+			b.addSum(p[:n])
+		}
 	default:
 		if b.tail == nil {
 			tail := make([]byte, b.end-b.next)
@@ -249,10 +240,7 @@ func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
 		io.ReadSeeker
 		syscall.Conn
 	})
-	if !ok {
-		return 0, nil
-	}
-	if _, ok := out.conn.(*net.TCPConn); !ok {
+	if _, isTCP := out.conn.(*net.TCPConn); !ok || !isTCP {
 		return 0, nil
 	}
 	b.tailStart = b.end - tailSize
@@ -284,11 +272,8 @@ func (b *fileBody) readFull(p []byte) (n int, err error) {
 	return n, err
 }
 
-// addSum adds bytes to the sum if the file is recent.
+// addSum adds bytes to the sum.
 func (b *fileBody) addSum(p []byte) {
-	if b.age() >= recent {
-		return
-	}
 	if b.sum == nil {
 		b.sum = new(maphash.Hash)
 	}
@@ -311,9 +296,9 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 }
 
 // check returns an error if the piece, which ends with tail, may be a mixture of
-// several states of the file. A change of size or time, or an age at which a change
-// has no trace, does not matter if the piece was summed and is still the same, as
-// in a file that is appended to. Several pieces cannot be compared: the earlier ones
+// several states of the file. A changed size or time, or an age at which a change leaves
+// no trace, does not matter if the piece was summed and still has the same sum, as in a
+// file that is appended to. Several pieces cannot be compared, since the earlier ones
 // were sent.
 func (b *fileBody) check(tail []byte) error {
 	info, err := b.file.Stat()
@@ -330,10 +315,10 @@ func (b *fileBody) check(tail []byte) error {
 	return b.compare(tail)
 }
 
-// isOverwritten reports whether a file whose size and modification time are the same may
-// have other content: a program can set the time back. The inode, which is now as given,
-// changes then. It also changes if the file is only removed, renamed or replaced, or gets
-// other permissions.
+// isOverwritten reports whether a file with the same size and modification time may have
+// other content, because a program has set the time back. The inode, which is now the
+// given one, changes then. It also changes if the file is only removed, renamed or
+// replaced, or gets other permissions.
 func (b *fileBody) isOverwritten(now inode) bool {
 	if now.changed.Equal(b.inode.changed) || now.attributes != b.inode.attributes {
 		return false
@@ -348,10 +333,7 @@ func (b *fileBody) isOverwritten(now inode) bool {
 
 // compare reads the piece again and returns errFileChanged if it has another sum.
 func (b *fileBody) compare(tail []byte) error {
-	if b.sum == nil {
-		b.sum = new(maphash.Hash) // the tail is the whole piece
-	}
-	b.sum.Write(tail)
+	b.addSum(tail)
 	var again maphash.Hash
 	again.SetSeed(b.sum.Seed())
 	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))

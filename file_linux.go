@@ -12,9 +12,9 @@ import (
 )
 
 // This file contains files and directories as the system calls of Linux return them.
-// An *os.File is first offered to the runtime's poller, which cannot poll it;
-// without that a small file takes half the time. file_other.go is its counterpart
-// for other systems.
+// Package os offers each file to the runtime's poller, which cannot poll it; without
+// that, a small file takes half the time. file_other.go is the counterpart for other
+// systems.
 
 // copyLimit is the size, in bytes, up to which reading and writing a file is faster
 // than having the system copy it.
@@ -40,7 +40,7 @@ func (f *systemFile) open(name string) (fs.File, error) {
 	return f, nil
 }
 
-// openFor opens the file for reading, with a flag.
+// openFor opens the file for reading, with another flag.
 func (f *systemFile) openFor(flag int) error {
 	return ignoreEINTR(func() (err error) {
 		f.fd, err = syscall.Open(f.info.name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
@@ -145,6 +145,16 @@ type systemInfo struct {
 	stat syscall.Stat_t
 }
 
+// read makes i describe a file. It does not follow a link unless follow is true.
+func (i *systemInfo) read(name string, follow bool) error {
+	stat := syscall.Lstat
+	if follow {
+		stat = syscall.Stat
+	}
+	i.name = name
+	return ignoreEINTR(func() error { return stat(name, &i.stat) })
+}
+
 // Name implements [fs.FileInfo].
 func (i *systemInfo) Name() string { return path.Base(i.name) }
 
@@ -181,35 +191,15 @@ func inodeOf(info fs.FileInfo) inode {
 	return inode{uint64(stat.Dev), stat.Ino, [4]uint32{uint32(stat.Nlink), stat.Mode, stat.Uid, stat.Gid}, time.Unix(stat.Ctim.Unix())}
 }
 
-// mayBeGenerated reports whether a file may have another size than it says. Files of
-// /proc say 0, and those of /sys say that of a page of memory. They have no blocks.
+// mayBeGenerated reports whether the size of a file may be wrong. It is 0 for files of
+// /proc, and that of a page of memory for files of /sys. They have no blocks.
 func mayBeGenerated(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return info.Size() <= 0 || ok && stat.Blocks == 0 && info.Size() <= smallBody
 }
 
-// look sets size and time of e, the entry of the file called name. An fs.FileInfo
-// would take twice the memory.
-func (e *listingEntry) look(name string) {
-	var st syscall.Stat_t
-	var err error
-	if e.link {
-		err = ignoreEINTR(func() error { return syscall.Stat(name, &st) })
-	} else {
-		err = ignoreEINTR(func() error { return syscall.Lstat(name, &st) })
-	}
-	if err != nil {
-		return
-	}
-	e.dir = st.Mode&syscall.S_IFMT == syscall.S_IFDIR
-	if st.Mode&syscall.S_IFMT == syscall.S_IFREG {
-		e.size = st.Size
-	}
-	e.setTime(int64(st.Mtim.Sec))
-}
-
-// ignoreEINTR calls a function until it returns another error than EINTR: on some
-// file systems, signals interrupt system calls.
+// ignoreEINTR calls a function again while it returns EINTR: on some file systems,
+// signals interrupt system calls.
 func ignoreEINTR(call func() error) error {
 	for {
 		if err := call(); err != syscall.EINTR {

@@ -45,18 +45,21 @@ func (*fileCache) add(f fs.File, content []byte) {}
 // inodeOf returns no inode.
 func inodeOf(fs.FileInfo) inode { return inode{} }
 
-// mayBeGenerated reports whether a file may have another size than it says.
+// mayBeGenerated reports whether the size of a file may be wrong, as that of generated
+// files is.
 func mayBeGenerated(info fs.FileInfo) bool { return info.Size() <= 0 }
 
-// look sets size and time of e, the entry of the file called name.
-func (e *listingEntry) look(name string) {
+// A systemInfo is what package os says about a file.
+type systemInfo struct{ fs.FileInfo }
+
+// read makes i describe a file. It does not follow a link unless follow is true.
+func (i *systemInfo) read(name string, follow bool) (err error) {
 	stat := os.Lstat
-	if e.link {
+	if follow {
 		stat = os.Stat
 	}
-	if info, err := stat(name); err == nil {
-		e.describe(info)
-	}
+	i.FileInfo, err = stat(name)
+	return err
 }
 
 // sendMore leaves p to be sent by conn.

@@ -1,7 +1,9 @@
 package httpserver
 
 import (
+	"bytes"
 	"cmp"
+	"fmt"
 	"io"
 	"io/fs"
 	"math"
@@ -12,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -24,8 +27,8 @@ import (
 // sort=name, size or date and order=asc or desc. If Accept prefers application/json,
 // it is an array of objects with name, type ("file", "directory" or "other"; a link is
 // what it leads to), size in bytes, mtime in the format of RFC 3339, and href; size
-// and mtime may be null. If the directory cannot be read, ListDirectory sends a 404.
-// Python: list_directory.
+// and mtime may be null. If the directory cannot be read, ListDirectory sends a 404, or
+// a 503 if the system is out of resources. Python: list_directory.
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
 	entries, err := h.listDirectory(name)
@@ -38,7 +41,7 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 		return nil, false
 	}
 	if h.NoHidden {
-		entries = withoutHidden(entries)
+		entries = slices.DeleteFunc(slices.Clone(entries), func(e listingEntry) bool { return isHidden(e.name) })
 	}
 	order := parseListingOrder(targetQuery(h.Path))
 	entries = order.apply(entries)
@@ -73,7 +76,7 @@ const (
 // A listing is a page, which consists of numbered parts: its start, its entries, and its
 // end.
 type listing struct {
-	start       []byte
+	start       string
 	entries     []listingEntry
 	appendEntry func(e *listingEntry, dst []byte) []byte
 	separator   string // between entries
@@ -83,8 +86,8 @@ type listing struct {
 // parts returns the number of parts.
 func (l *listing) parts() int { return len(l.entries) + 2 }
 
-// append appends the parts from one on, until dst has the given length or more. It
-// returns the number of the next part.
+// append appends parts, beginning with the given one, until dst has the given length or
+// more. It returns the number of the next part.
 func (l *listing) append(dst []byte, part, length int) (_ []byte, next int) {
 	for ; part < l.parts() && len(dst) < length; part++ {
 		switch i := part - 1; {
@@ -104,76 +107,68 @@ func (l *listing) append(dst []byte, part, length int) (_ []byte, next int) {
 
 // body returns a body that reads the page, and the length of the page.
 func (l *listing) body() (b *listingBody, length int) {
-	b = &listingBody{listing: l, piece: pages.Get().(*[]byte)}
-	*b.piece, b.next = l.append((*b.piece)[:0], 0, wholeListing)
-	b.unread = *b.piece
-	if length = len(b.unread); b.next == l.parts() {
+	b = &listingBody{listing: l, unread: pages.Get().(*bytes.Buffer)}
+	b.fill(wholeListing)
+	if length = b.unread.Len(); b.next == l.parts() {
 		return b, length
 	}
 	for b.next < l.parts() {
-		b.fill()
-		length += len(b.unread)
+		b.fill(listingPiece)
+		length += b.unread.Len()
 	}
-	pages.Put(b.piece) // which is larger than the body needs
-	b.next, b.piece, b.unread = 0, new([]byte), nil
-	return b, length
+	b.Close()
+	return &listingBody{listing: l, unread: new(bytes.Buffer)}, length
 }
 
 // pages holds the memory of pages that were sent.
-var pages = sync.Pool{New: func() any { return new([]byte) }}
+var pages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // A listingBody reads a page. The memory that it uses is used again after Close.
 type listingBody struct {
 	listing *listing
-	next    int     // number of the part that comes next
-	piece   *[]byte // what was generated last; nil after Close
-	unread  []byte  // the end of piece that was not read yet
+	next    int           // number of the part that follows unread
+	unread  *bytes.Buffer // what was generated and not read yet
 }
 
-// fill generates the next piece of the page, which is empty at the end of the page.
-func (b *listingBody) fill() {
-	*b.piece, b.next = b.listing.append((*b.piece)[:0], b.next, listingPiece)
-	b.unread = *b.piece
+// fill generates the next piece of the page, of about the given length.
+func (b *listingBody) fill(length int) {
+	b.unread.Reset()
+	var piece []byte
+	piece, b.next = b.listing.append(b.unread.AvailableBuffer(), b.next, length)
+	b.unread = bytes.NewBuffer(piece)
+}
+
+// more reports whether the page has not been read to its end. If so, a part of it is in
+// unread.
+func (b *listingBody) more() bool {
+	if b.unread.Len() == 0 && b.next < b.listing.parts() {
+		b.fill(listingPiece)
+	}
+	return b.unread.Len() > 0
 }
 
 // Read implements [io.Reader].
 func (b *listingBody) Read(p []byte) (n int, err error) {
-	if len(b.unread) == 0 && b.piece != nil {
-		b.fill()
-	}
-	if len(b.unread) == 0 {
-		return 0, io.EOF
-	}
-	n = copy(p, b.unread)
-	b.unread = b.unread[n:]
-	return n, nil
+	b.more()
+	return b.unread.Read(p)
 }
 
 // WriteTo implements [io.WriterTo], so that a piece is written at once.
 func (b *listingBody) WriteTo(w io.Writer) (written int64, err error) {
-	for b.piece != nil {
-		if len(b.unread) == 0 {
-			b.fill()
-		}
-		if len(b.unread) == 0 {
-			break
-		}
-		n, err := w.Write(b.unread)
-		b.unread = b.unread[n:]
-		written += int64(n)
-		if err != nil {
-			return written, err
-		}
+	for err == nil && b.more() {
+		var n int64
+		n, err = b.unread.WriteTo(w)
+		written += n
 	}
-	return written, nil
+	return written, err
 }
 
 // Close implements [io.Closer]. Closing a closed body does nothing.
 func (b *listingBody) Close() error {
-	if b.piece != nil && cap(*b.piece) <= 2*wholeListing {
-		pages.Put(b.piece)
+	if b.unread.Cap() <= 2*wholeListing {
+		pages.Put(b.unread)
 	}
-	*b = listingBody{}
+	b.next, b.unread = b.listing.parts(), new(bytes.Buffer)
 	return nil
 }
 
@@ -190,14 +185,13 @@ type listingEntry struct {
 const noTime = math.MinInt64
 
 // listDirectory returns the entries of a directory in the default order. They may be
-// shared with other requests, except for those of an FS, which may be another one for
-// each handler.
+// shared with other requests unless they are from an FS, since each handler may have an
+// FS of its own.
 func (h *SimpleHandler) listDirectory(name string) ([]listingEntry, error) {
-	read := func() ([]listingEntry, error) { return h.readDirectory(name) }
 	if h.FS != nil {
-		return read()
+		return h.readDirectory(name)
 	}
-	return h.fileState().listings.share(name, read)
+	return h.fileState().listings.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
 }
 
 // A readings lets requests for the same directory share a reading of it. The zero
@@ -215,9 +209,9 @@ type reading struct {
 	err     error
 }
 
-// share returns the result of read, or that of another request's read which had not
-// begun, so that it is not older than the request. A directory is read once at a time:
-// requests that come meanwhile share the next reading.
+// share returns the result of read, or of the read of another request if that has not
+// begun yet, so that no result is older than the request. A directory is read once at a
+// time: requests that arrive meanwhile share the next reading.
 func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
 	r.mu.Lock()
 	last := r.names[name]
@@ -232,7 +226,14 @@ func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]li
 	}
 	r.names[name] = mine
 	r.mu.Unlock()
-	defer r.end(name, mine)
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.names[name] == mine {
+			delete(r.names, name)
+		}
+		close(mine.done)
+	}()
 	if last != nil {
 		<-last.done
 	}
@@ -244,16 +245,6 @@ func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]li
 	return mine.entries, mine.err
 }
 
-// end ends a reading, which may have failed.
-func (r *readings) end(name string, mine *reading) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.names[name] == mine {
-		delete(r.names, name)
-	}
-	close(mine.done)
-}
-
 // readDirectory reads a directory. Entries that cannot be examined, such as links that
 // lead nowhere, have neither size nor time.
 func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
@@ -263,12 +254,12 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	}
 	name = strings.TrimSuffix(name, "/") + "/"
 	entries := make([]listingEntry, len(read))
+	var system systemInfo
 	for i, d := range read {
 		e := &entries[i]
-		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), dir: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0, size: -1, modified: noTime}
-		if h.FS == nil {
-			e.look(name + e.name)
-		} else if info, err := h.entryInfo(d, name); err == nil {
+		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), size: -1, modified: noTime}
+		e.dir, e.link = d.IsDir(), d.Type()&fs.ModeSymlink != 0
+		if info, err := h.entryInfo(d, name+e.name, &system); err == nil {
 			e.describe(info)
 		}
 	}
@@ -289,87 +280,43 @@ func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
 	return d.ReadDir(-1) // os.ReadDir would sort
 }
 
-// entryInfo describes an entry of a directory of FS, or what it links to.
-func (h *SimpleHandler) entryInfo(d fs.DirEntry, directory string) (fs.FileInfo, error) {
-	if d.Type()&fs.ModeSymlink != 0 {
-		return h.stat(directory + d.Name())
+// entryInfo describes an entry of a directory by its name, or what it links to. It uses
+// system, whose memory is used for all entries, for a file of the system.
+func (h *SimpleHandler) entryInfo(d fs.DirEntry, name string, system *systemInfo) (fs.FileInfo, error) {
+	isLink := d.Type()&fs.ModeSymlink != 0
+	switch {
+	case h.FS == nil:
+		return system, system.read(name, isLink)
+	case isLink:
+		return h.stat(name)
 	}
 	return d.Info()
 }
 
-// describe sets what info says about a file or directory.
+// describe copies what info says about a file or directory. It leaves out a time that
+// RFC 3339 cannot express, which requires a year of four digits.
 func (e *listingEntry) describe(info fs.FileInfo) {
 	e.dir = info.IsDir()
 	if info.Mode().IsRegular() {
 		e.size = max(info.Size(), 0)
 	}
-	if t := info.ModTime(); !t.IsZero() {
-		e.setTime(t.Unix())
-	}
-}
-
-// setTime sets the modification time if its year has four digits, as RFC 3339
-// requires.
-func (e *listingEntry) setTime(unix int64) {
 	const year0, year10000 = -62167219200, 253402300800
-	if year0 <= unix && unix < year10000 {
-		e.modified = unix
+	if t := info.ModTime(); !t.IsZero() && year0 <= t.Unix() && t.Unix() < year10000 {
+		e.modified = t.Unix()
 	}
 }
 
-// withoutHidden returns the entries that NoHidden leaves. It does not change the slice.
-func withoutHidden(entries []listingEntry) []listingEntry {
-	hidden := func(e listingEntry) bool { return isHidden(e.name) }
-	if !slices.ContainsFunc(entries, hidden) {
-		return entries
-	}
-	return slices.DeleteFunc(slices.Clone(entries), hidden)
+// A listingColumn is a column of a listing.
+type listingColumn struct {
+	query, title string // its names in queries and on the page
+	descending   bool   // whether the first click sorts in descending order
+	compare      func(a, b listingEntry) int
 }
 
-// A listingOrder is the order of a listing. The zero value is Python's order: by name,
-// ignoring case, with directories among the files.
-type listingOrder struct {
-	column     listingColumn
-	descending bool
-}
-
-type listingColumn int
-
-const (
-	byName listingColumn = iota
-	bySize               // entries without a size, such as directories, are the smallest
-	byDate
-)
-
-// listingColumns are the columns of a listing: their names in queries and on the page,
-// and whether the first click sorts in descending order.
-var listingColumns = [...]struct {
-	query, title string
-	descending   bool
-}{
-	byName: {"name", "Name", false},
-	bySize: {"size", "Size", true},
-	byDate: {"date", "Modified (UTC)", true},
-}
-
-// parseListingOrder parses the query of a listing, sort=name|size|date and
-// order=asc|desc. Any other value means the default.
-func parseListingOrder(query string) (order listingOrder) {
-	for pair := range strings.SplitSeq(query, "&") {
-		key, value, _ := strings.Cut(pair, "=")
-		switch key {
-		case "sort":
-			order.column = byName
-			for i := range listingColumns {
-				if listingColumns[i].query == value {
-					order.column = listingColumn(i)
-				}
-			}
-		case "order":
-			order.descending = value == "desc"
-		}
-	}
-	return order
+var listingColumns = []listingColumn{
+	{"name", "Name", false, compareNames},
+	{"size", "Size", true, func(a, b listingEntry) int { return cmp.Compare(a.size, b.size) }},
+	{"date", "Modified (UTC)", true, func(a, b listingEntry) int { return cmp.Compare(a.modified, b.modified) }},
 }
 
 // compareNames compares entries in the default order.
@@ -380,6 +327,28 @@ func compareNames(a, b listingEntry) int {
 	return strings.Compare(a.name, b.name)
 }
 
+// A listingOrder is the order of a listing. The zero value is Python's order: by name,
+// ignoring case, with directories among the files.
+type listingOrder struct {
+	column     int // index in listingColumns
+	descending bool
+}
+
+// parseListingOrder parses the query of a listing, sort=name|size|date and
+// order=asc|desc. Any other value means the default.
+func parseListingOrder(query string) (order listingOrder) {
+	for pair := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		switch key {
+		case "sort":
+			order.column = max(0, slices.IndexFunc(listingColumns, func(c listingColumn) bool { return c.query == value }))
+		case "order":
+			order.descending = value == "desc"
+		}
+	}
+	return order
+}
+
 // apply returns entries, which are in the default order, in the given one. Equal
 // entries stay in the default order, even if the order is descending. apply does not
 // change the slice.
@@ -388,19 +357,16 @@ func (order listingOrder) apply(entries []listingEntry) []listingEntry {
 		return entries
 	}
 	entries = slices.Clone(entries)
-	if order.column == byName {
-		slices.Reverse(entries)
-		return entries
-	}
-	slices.SortStableFunc(entries, func(a, b listingEntry) int {
-		x, y := a.size, b.size
-		if order.column == byDate {
-			x, y = a.modified, b.modified
-		}
+	compare := listingColumns[order.column].compare
+	slices.SortFunc(entries, func(a, b listingEntry) int {
+		c := compare(a, b)
 		if order.descending {
-			x, y = y, x
+			c = -c
 		}
-		return cmp.Compare(x, y)
+		if c == 0 {
+			c = compareNames(a, b)
+		}
+		return c
 	})
 	return entries
 }
@@ -409,7 +375,7 @@ func (order listingOrder) apply(entries []listingEntry) []listingEntry {
 // special in an error page.
 const baseStyle = `
 :root{color-scheme:light dark;--text:#1d2126;--soft:#5c6670;--line:#e2e6ea;--hover:#f2f5f8;--back:#fff;--link:#0b5cad}
-@media(prefers-color-scheme:dark){:root{--text:#e4e7ea;--soft:#9aa4ae;--line:#2d3339;--hover:#1e2328;--back:#15181b;--link:#7ab7ff}}
+@media screen and (prefers-color-scheme:dark){:root{--text:#e4e7ea;--soft:#9aa4ae;--line:#2d3339;--hover:#1e2328;--back:#15181b;--link:#7ab7ff}}
 body{margin:0 auto;max-width:60rem;padding:1.5rem 1rem 3rem;background:var(--back);color:var(--text);font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 a{color:var(--link);text-decoration:none}
 a:hover{text-decoration:underline}
@@ -417,7 +383,10 @@ a:hover{text-decoration:underline}
 
 // listingStyle is the style of a listing. The heading is for screen readers and for
 // programs that parse Python's pages; others see the path instead. On a phone, size
-// and date are below the name.
+// and date are below the name. A row is not laid out before it is scrolled to, so that
+// a page of 100,000 entries opens in a third of the time; this requires columns of a
+// fixed width. An empty cell is not hidden, as a screen reader would then read the next
+// cell as if it were in the same column.
 const listingStyle = baseStyle + `h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;margin:0}
 nav{font-size:1.5rem;line-height:1.4;font-weight:600}
 nav:before{content:"Directory listing for";display:block;font-size:.875rem;font-weight:400;color:var(--soft)}
@@ -426,29 +395,34 @@ nav a:first-of-type{margin-left:-.4em;padding:.1em .4em}
 nav a[aria-current]{color:inherit}
 p{margin:.25rem 0 1rem;color:var(--soft)}
 nav,p{padding:0 .5rem}
-table{width:100%;border-collapse:collapse}
-th,td{padding:.4rem .5rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+table,thead,tbody{display:block}
+tr{display:flex;gap:0 1rem;padding:.4rem .5rem;border-bottom:1px solid var(--line);break-inside:avoid}
+tbody tr{content-visibility:auto;contain-intrinsic-size:auto 2.4rem}
+tbody tr:hover{background:var(--hover)}
+th,td{padding:0;text-align:left}
+th:first-child,td:first-child{flex:1;min-width:0}
+th+th,td+td{flex:0 0 5rem;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+th+th+th,td+td+td{flex-basis:9rem}
 th{white-space:nowrap;font-size:.875rem;font-weight:400}
-th:first-child{width:100%}
 th a{color:var(--soft);padding:.4rem 0}
 [aria-sort] a{color:var(--text);font-weight:600}
 [aria-sort=ascending] a:after{content:" \2191"}
 [aria-sort=descending] a:after{content:" \2193"}
-tbody tr:hover{background:var(--hover)}
+td+td{color:var(--soft);font-size:.875rem;line-height:1.5rem}
 ul{list-style:none;margin:0;padding:0}
 li a{display:block;text-align:left;unicode-bidi:plaintext;white-space:pre-wrap}
 li a[href$="/"]{font-weight:600}
-th+th,td+td{padding-left:1rem;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-td+td{color:var(--soft);font-size:.875rem;line-height:1.5rem}
+.blank a{font-size:0}
+.blank a:before{content:attr(href);font-size:1rem}
 @media(max-width:36rem){
 body{padding:.75rem .5rem 2rem}
 nav{font-size:1.25rem}
-tr{display:flex;flex-wrap:wrap;gap:0 1.25rem;padding:.4rem .5rem;border-bottom:1px solid var(--line)}
-th,td,th+th,td+td{padding:0;border:0}
-th:first-child{width:auto}
-th a{display:block}
+tr{flex-wrap:wrap;gap:0 1.25rem}
+tbody tr{contain-intrinsic-size:auto 4.2rem}
+th:first-child,th+th,td+td,th+th+th,td+td+td{flex:none}
 td:first-child{flex:0 0 100%}
-td:empty{display:none}
+td:empty{margin-right:-1.25rem}
+th a{display:block}
 li a{padding:.15rem 0}
 }
 `
@@ -459,60 +433,47 @@ const listingPolicy = "default-src 'none'; style-src 'sha256-" + listingStyleHas
 
 // listingStyleHash is a constant because crypto/sha256 makes a program 5 % larger. A
 // test computes it.
-const listingStyleHash = "kP78EPtrMfVv2/uBsW3WVjyn8uRZ0dLMacaUAP+pEfQ="
+const listingStyleHash = "T78dCdXyvyA2yUgb+Xt/bstYovouO8EVU9HJvGXxqPY="
 
 // newListingPage returns the page for a directory. path is the path of the request
 // target.
 func newListingPage(path string, entries []listingEntry, order listingOrder) *listing {
-	title := "Directory listing for " + escapeHTML(unquote(path))
-	dst := make([]byte, 0, 5000) // about its length
-	dst = append(dst, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"+
-		"<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>"...)
-	dst = append(dst, title...)
-	dst = append(dst, "</title>\n<style>"+listingStyle+"</style>\n</head>\n<body>\n<h1>"...)
-	dst = append(dst, title...)
-	dst = append(dst, "</h1>\n"...)
-	dst = appendListingPath(dst, path)
-	dst = appendListingSummary(dst, entries)
+	title := escapeHTML("Directory listing for " + unquote(path))
+	start := "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
+		"<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n" +
+		"<title>" + title + "</title>\n<style>" + listingStyle + "</style>\n</head>\n<body>\n<h1>" + title + "</h1>\n" +
+		listingPath(path) + "<p>" + listingSummary(entries) + "</p>\n"
 	end := "</body>\n</html>\n"
 	if len(entries) > 0 {
-		dst = append(dst, "<table>\n<thead><tr>"...)
-		for i := range listingColumns {
-			dst = order.appendHead(dst, listingColumn(i))
-		}
-		dst = append(dst, "\n<tbody>\n"...)
+		start += "<table>\n<thead><tr>" + order.heads() + "\n<tbody>\n"
 		end = "</table>\n" + end
 	}
-	return &listing{start: dst, entries: entries, appendEntry: (*listingEntry).appendRow, end: end}
+	return &listing{start: start, entries: entries, appendEntry: (*listingEntry).appendRow, end: end}
 }
 
-// appendListingPath appends the path with a link for each of its parts. The links are
+// maxPathLinks is the largest number of links in the path on a page. The length of the
+// links grows with the square of their number.
+const maxPathLinks = 100
+
+// listingPath returns the path with a link for each of its last parts. The links are
 // relative, so that they work behind a proxy that adds a prefix to the path. The path
 // is split before it is decoded, as the client does it.
-func appendListingPath(dst []byte, path string) []byte {
-	dst = append(dst, `<nav aria-label="Path">`...)
-	for start, up := 0, strings.Count(path, "/")-1; up >= 0; up-- {
-		part := path[start : start+strings.IndexByte(path[start:], '/')+1]
-		start += len(part)
-		dst = append(dst, `<a href="`...)
-		if up == 0 {
-			dst = append(dst, `./" aria-current="page`...)
+func listingPath(path string) string {
+	parts := strings.SplitAfter(path, "/")
+	parts = parts[max(0, len(parts)-1-maxPathLinks) : len(parts)-1] // the very last has no slash
+	links := ""
+	for i, part := range parts {
+		href := strings.Repeat("../", len(parts)-1-i)
+		if href == "" {
+			href = `./" aria-current="page`
 		}
-		for range up {
-			dst = append(dst, "../"...)
-		}
-		dst = append(dst, `">`...)
-		dst = appendHTML(dst, unquote(part))
-		dst = append(dst, "</a>"...)
+		links += `<a href="` + href + `">` + escapeHTML(unquote(part)) + "</a>"
 	}
-	return append(dst, "</nav>\n"...)
+	return `<nav aria-label="Path">` + links + "</nav>\n"
 }
 
-// appendListingSummary appends the number and total size of the entries.
-func appendListingSummary(dst []byte, entries []listingEntry) []byte {
-	if len(entries) == 0 {
-		return append(dst, "<p>This folder is empty.</p>\n"...)
-	}
+// listingSummary returns the number and total size of the entries.
+func listingSummary(entries []listingEntry) string {
 	var files, folders, others, size int64
 	for i := range entries {
 		switch {
@@ -525,64 +486,49 @@ func appendListingSummary(dst []byte, entries []listingEntry) []byte {
 			others++
 		}
 	}
-	dst = append(dst, "<p>"...)
-	begin := len(dst)
-	dst = appendCount(dst, begin, files, "file")
-	dst = appendCount(dst, begin, folders, "folder")
-	dst = appendCount(dst, begin, others, "other")
-	if files > 0 {
-		dst = appendSize(append(dst, ", "...), size)
-	}
-	return append(dst, "</p>\n"...)
-}
-
-// appendCount appends a number of items to the list that begins at begin, unless it
-// is 0.
-func appendCount(dst []byte, begin int, n int64, what string) []byte {
-	if n == 0 {
-		return dst
-	}
-	if len(dst) > begin {
-		dst = append(dst, ", "...)
-	}
-	dst = append(strconv.AppendInt(dst, n, 10), ' ')
-	dst = append(dst, what...)
-	if n != 1 {
-		dst = append(dst, 's')
-	}
-	return dst
-}
-
-// appendHead appends the head of a column. It is a link that sorts by the column or, if
-// that is the order already, reverses it. rel=nofollow keeps crawlers away from it.
-func (order listingOrder) appendHead(dst []byte, column listingColumn) []byte {
-	c := &listingColumns[column]
-	descending := c.descending
-	dst = append(dst, `<th scope="col"`...)
-	if column == order.column {
-		descending = !order.descending
-		if order.descending {
-			dst = append(dst, ` aria-sort="descending"`...)
-		} else {
-			dst = append(dst, ` aria-sort="ascending"`...)
+	var items []string
+	count := func(n int64, one, several string) {
+		switch {
+		case n == 1:
+			items = append(items, "1 "+one)
+		case n > 1:
+			items = append(items, fmt.Sprint(n, " ", several))
 		}
 	}
-	dst = append(dst, `><a rel="nofollow" href="?sort=`...)
-	dst = append(dst, c.query...)
-	if descending {
-		dst = append(dst, `&amp;order=desc">`...)
-	} else {
-		dst = append(dst, `&amp;order=asc">`...)
+	count(files, "file", "files")
+	count(folders, "folder", "folders")
+	count(others, "other", "others")
+	if files > 0 {
+		items = append(items, string(appendSize(nil, size)))
 	}
-	dst = append(dst, c.title...)
-	return append(dst, "</a>"...)
+	return cmp.Or(strings.Join(items, ", "), "This folder is empty.")
+}
+
+// heads returns the heads of the columns. Each is a link that sorts by the column or, if
+// that is the order already, reverses it. rel=nofollow keeps crawlers away from it.
+func (order listingOrder) heads() (heads string) {
+	direction := map[bool]string{false: "asc", true: "desc"}
+	for i, c := range listingColumns {
+		sorted, descending := "", c.descending
+		if i == order.column {
+			sorted, descending = ` aria-sort="`+direction[order.descending]+`ending"`, !order.descending
+		}
+		query := "?sort=" + c.query + "&amp;order=" + direction[descending]
+		heads += `<th scope="col"` + sorted + `><a rel="nofollow" href="` + query + `">` + c.title + "</a>"
+	}
+	return heads
 }
 
 // appendRow appends a row of the table. One of its lines is exactly a line of Python's
 // page. HTML requires that the li element in it is in a list, which screen readers
-// ignore.
+// ignore. The exact number of bytes is shown as a tooltip. If no character of the name is
+// visible, the style shows the link instead.
 func (e *listingEntry) appendRow(dst []byte) []byte {
-	dst = append(dst, "<tr><td><ul role=\"none\">\n<li><a href=\""...)
+	dst = append(dst, `<tr><td><ul role="none"`...)
+	if strings.IndexFunc(e.name, isVisible) < 0 {
+		dst = append(dst, ` class="blank"`...)
+	}
+	dst = append(dst, ">\n<li><a href=\""...)
 	dst = e.appendLink(dst)
 	dst = append(dst, `">`...)
 	dst = appendHTML(dst, e.name)
@@ -592,35 +538,32 @@ func (e *listingEntry) appendRow(dst []byte) []byte {
 	case e.dir:
 		dst = append(dst, '/')
 	}
-	dst = append(dst, "</a></li>\n</ul>"...)
-	dst = appendSizeCell(dst, e.size)
-	if e.modified == noTime {
-		return append(dst, "<td>\n"...)
+	dst = append(dst, "</a></li>\n</ul><td"...)
+	if e.size >= 1000 {
+		dst = append(dst, ` title="`...)
+		dst = strconv.AppendInt(dst, e.size, 10)
+		dst = append(dst, ` bytes"`...)
 	}
-	dst = append(dst, `<td><time datetime="`...)
-	dst = appendTime(dst, e.modified)
-	at := len(dst) - len("2006-01-02T15:04:05Z")
-	dst = append(dst, `">`...)
-	dst = append(dst, dst[at:at+len("2006-01-02")]...)
-	dst = append(dst, ' ')
-	dst = append(dst, dst[at+len("2006-01-02T"):at+len("2006-01-02T15:04")]...)
-	return append(dst, "</time>\n"...)
+	dst = append(dst, '>')
+	if e.size >= 0 {
+		dst = appendSize(dst, e.size)
+	}
+	dst = append(dst, "<td>"...)
+	if e.modified != noTime {
+		dst = append(dst, `<time datetime="`...)
+		dst = appendTime(dst, e.modified)
+		date := dst[len(dst)-len("2006-01-02T15:04:05Z"):]
+		dst = append(dst, `">`...)
+		dst = append(dst, date[:len("2006-01-02")]...)
+		dst = append(dst, ' ')
+		dst = append(dst, date[len("2006-01-02T"):len("2006-01-02T15:04")]...)
+		dst = append(dst, "</time>"...)
+	}
+	return append(dst, '\n')
 }
 
-// appendSizeCell appends a size, with the exact number of bytes as its tooltip.
-func appendSizeCell(dst []byte, size int64) []byte {
-	if size < 0 {
-		return append(dst, "<td>"...)
-	}
-	if size < 1000 {
-		dst = append(dst, "<td>"...)
-	} else {
-		dst = append(dst, `<td title="`...)
-		dst = strconv.AppendInt(dst, size, 10)
-		dst = append(dst, ` bytes">`...)
-	}
-	return appendSize(dst, size)
-}
+// isVisible reports whether a character leaves a mark on the page.
+func isVisible(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }
 
 // appendLink appends the link to the entry, relative to the directory.
 func (e *listingEntry) appendLink(dst []byte) []byte {
@@ -655,30 +598,15 @@ func appendTime(dst []byte, unix int64) []byte {
 	return time.Unix(unix, 0).UTC().AppendFormat(dst, time.RFC3339)
 }
 
+// htmlEscaper escapes the text of an HTML element.
+var htmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
 // appendHTML appends s, escaped as the text of an HTML element.
-func appendHTML(dst []byte, s string) []byte {
-	done := 0
-	for i := 0; i < len(s); i++ {
-		var entity string
-		switch s[i] {
-		case '&':
-			entity = "&amp;"
-		case '<':
-			entity = "&lt;"
-		case '>':
-			entity = "&gt;"
-		default:
-			continue
-		}
-		dst = append(append(dst, s[done:i]...), entity...)
-		done = i + 1
-	}
-	return append(dst, s[done:]...)
-}
+func appendHTML(dst []byte, s string) []byte { return append(dst, htmlEscaper.Replace(s)...) }
 
 // newListingJSON returns a listing as an array of objects.
 func newListingJSON(entries []listingEntry) *listing {
-	return &listing{start: []byte("["), entries: entries, appendEntry: (*listingEntry).appendJSON, separator: ",\n", end: "]\n"}
+	return &listing{start: "[", entries: entries, appendEntry: (*listingEntry).appendJSON, separator: ",\n", end: "]\n"}
 }
 
 // appendJSON appends an object with:
@@ -690,24 +618,31 @@ func newListingJSON(entries []listingEntry) *listing {
 //	mtime  modification time in the format of RFC 3339, in UTC; null if unknown
 //	href   link as on the page, which is exact for all names
 func (e *listingEntry) appendJSON(dst []byte) []byte {
-	dst = append(dst, `{"name":`...)
-	dst = appendJSONString(dst, e.name)
+	kind := "other"
 	switch {
 	case e.dir:
-		dst = append(dst, `,"type":"directory","size":null`...)
+		kind = "directory"
 	case e.size >= 0:
-		dst = append(dst, `,"type":"file","size":`...)
-		dst = strconv.AppendInt(dst, e.size, 10)
-	default:
-		dst = append(dst, `,"type":"other","size":null`...)
+		kind = "file"
 	}
-	if e.modified == noTime {
-		dst = append(dst, `,"mtime":null,"href":"`...)
+	dst = append(dst, `{"name":`...)
+	dst = appendJSONString(dst, e.name)
+	dst = append(dst, `,"type":"`...)
+	dst = append(dst, kind...)
+	dst = append(dst, `","size":`...)
+	if kind == "file" {
+		dst = strconv.AppendInt(dst, e.size, 10)
 	} else {
+		dst = append(dst, "null"...)
+	}
+	if e.modified != noTime {
 		dst = append(dst, `,"mtime":"`...)
 		dst = appendTime(dst, e.modified)
-		dst = append(dst, `","href":"`...)
+		dst = append(dst, '"')
+	} else {
+		dst = append(dst, `,"mtime":null`...)
 	}
+	dst = append(dst, `,"href":"`...)
 	dst = e.appendLink(dst)
 	return append(dst, `"}`...)
 }
@@ -732,63 +667,41 @@ func appendJSONString(dst []byte, s string) []byte {
 // text/html (RFC 9110 section 12.5.1): it has the larger weight or, if the weights are
 // equal, is the only one that is named.
 func prefersJSON(fields Header) bool {
-	var json, html mediaPreference
-	for i := range fields {
-		if !fields[i].is("Accept") {
-			continue
-		}
-		for item := range strings.SplitSeq(fields[i].Value, ",") {
-			mediaRange, parameters, _ := strings.Cut(item, ";")
-			mediaRange = trimSpace(mediaRange)
+	accept := strings.Join(fields.Values("Accept"), ",")
+	json, jsonNamed := acceptWeight(accept, "application", "json")
+	html, htmlNamed := acceptWeight(accept, "text", "html")
+	return json > html || json == html && json > 0 && jsonNamed && !htmlNamed
+}
+
+// acceptWeight returns the weight of a media type, which is that of the most precise media
+// range, and reports whether the type itself is named.
+func acceptWeight(accept, mainType, subtype string) (weight int64, named bool) {
+	for _, mediaRange := range []string{mainType + "/" + subtype, mainType + "/*", "*/*"} {
+		for item := range strings.SplitSeq(accept, ",") {
+			found, parameters, _ := strings.Cut(item, ";")
 			weight, ok := parseWeight(parameters)
-			if !ok {
-				continue
+			if ok && equalFold(trimSpace(found), mediaRange) {
+				return weight, !strings.HasSuffix(mediaRange, "*")
 			}
-			json.consider(mediaRange, weight, "application/json")
-			html.consider(mediaRange, weight, "text/html")
 		}
 	}
-	return json.weight > html.weight || json.weight > 0 && json.weight == html.weight && json.precision == 3 && html.precision < 3
-}
-
-// A mediaPreference is the weight of a media type, in thousandths, and the precision of
-// the media range that determines it.
-type mediaPreference struct {
-	weight, precision int // precision 1 is */*, 2 type/*, 3 type/subtype; 0 means none
-}
-
-// consider applies a media range with its weight to p, the preference for mediaType,
-// if it is more precise than those before it.
-func (p *mediaPreference) consider(mediaRange string, weight int, mediaType string) {
-	precision := 0
-	kind, _, _ := strings.Cut(mediaType, "/")
-	switch {
-	case equalFold(mediaRange, mediaType):
-		precision = 3
-	case len(mediaRange) == len(kind)+2 && strings.HasSuffix(mediaRange, "/*") && equalFold(mediaRange[:len(kind)], kind):
-		precision = 2
-	case mediaRange == "*/*":
-		precision = 1
-	}
-	if precision > p.precision {
-		*p = mediaPreference{weight, precision}
-	}
+	return 0, false
 }
 
 // parseWeight returns the parameter q of a media range in thousandths, 1000 if there is
 // none (RFC 9110 section 12.4.2). ok is false if it is malformed.
-func parseWeight(parameters string) (thousandths int, ok bool) {
+func parseWeight(parameters string) (thousandths int64, ok bool) {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		value, found := strings.CutPrefix(strings.ToLower(trimSpace(parameter)), "q=")
 		if !found {
 			continue
 		}
 		whole, fraction, _ := strings.Cut(value, ".")
-		if whole != "0" && whole != "1" || len(fraction) > 3 || strings.Trim(fraction, "0123456789") != "" {
+		if len(whole) != 1 || len(fraction) > 3 {
 			return 0, false
 		}
-		thousandths, _ = strconv.Atoi(whole + (fraction + "000")[:3])
-		return thousandths, thousandths <= 1000
+		thousandths, ok = parseDigits(whole + (fraction + "000")[:3])
+		return thousandths, ok && thousandths <= 1000
 	}
 	return 1000, true
 }

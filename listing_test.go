@@ -67,7 +67,7 @@ func TestListingPieces(t *testing.T) {
 				if got := read(b); got != want || length != len(want) {
 					t.Errorf("%s of %d entries by %s: %d bytes, length %d, want %d", name, n, reader, len(got), length, len(want))
 				}
-				if held := cap(*b.piece); len(want) > wholeListing && held > 2*listingPiece {
+				if held := b.unread.Cap(); len(want) > wholeListing && held > 2*listingPiece {
 					t.Errorf("%s of %d entries: %d bytes are held", name, n, held)
 				}
 				b.Close()
@@ -209,6 +209,16 @@ func TestListingPath(t *testing.T) {
 	}
 }
 
+// The page of a path with many slashes is about as long as the path.
+func TestListingLongPath(t *testing.T) {
+	t.Parallel()
+	path := strings.Repeat("/", 60_000)
+	page := listingPage("/." + path)
+	if len(page) > 3*len(path) || !strings.Contains(page, `<a href="../">/</a><a href="./" aria-current="page">/</a></nav>`) {
+		t.Errorf("a page of %d bytes: %.1000s", len(page), page[strings.Index(page, "<nav"):])
+	}
+}
+
 func TestListingSummary(t *testing.T) {
 	t.Parallel()
 	file := func(size int64) listingEntry { return listingEntry{name: "f", size: size} }
@@ -245,6 +255,19 @@ func TestListingRows(t *testing.T) {
 	} {
 		if page := listingPage("/", e); !strings.Contains(page, "\n"+want) {
 			t.Errorf("%q is not in %q", want, page[strings.Index(page, "<tbody>"):])
+		}
+	}
+}
+
+// A name that cannot be seen is marked, so that the style shows its link.
+func TestListingBlankNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		" ": true, "\t\n": true, "\u00a0": true, "\u3000": true, "\u200b\u202e": true, "\x01": true,
+		"a": false, " a ": false, ".": false, "\xff": false, "\u0301": false, "😀": false, "é": false,
+	} {
+		if got := strings.Contains(listingPage("/", listingEntry{name: name}), `<ul role="none" class="blank">`); got != want {
+			t.Errorf("%q is taken for blank: %v", name, got)
 		}
 	}
 }

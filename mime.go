@@ -20,251 +20,192 @@ var defaultExtensions = map[string]string{
 	".xz":  "application/x-xz",
 }
 
-// withCharset returns a content type with a charset, if that is not "", the type is text
-// or JavaScript, and it has none.
+// withCharset returns a content type with a charset, unless that is "", the type is
+// neither text nor JavaScript, it is XML or JSON, or it has a charset.
 func withCharset(contentType, charset string) string {
 	if charset == "" {
 		return contentType
 	}
-	mediaType, parameters, _ := strings.Cut(contentType, ";")
-	kind, subtype, _ := strings.Cut(strings.ToLower(trimSpace(mediaType)), "/")
-	switch subtype {
-	case "javascript", "x-javascript", "ecmascript":
-	case "xml", "xml-external-parsed-entity", "json":
+	mediaType, parameters, _ := strings.Cut(strings.ToLower(contentType), ";")
+	isText := strings.HasPrefix(mediaType, "text/") || strings.HasSuffix(trimSpace(mediaType), "javascript")
+	isData := strings.Contains(mediaType, "xml") || strings.Contains(mediaType, "json")
+	if !isText || isData || strings.Contains(parameters, "charset=") {
 		return contentType
-	default:
-		if kind != "text" || strings.HasSuffix(subtype, "+xml") || strings.HasSuffix(subtype, "+json") {
-			return contentType
-		}
-	}
-	for parameter := range strings.SplitSeq(parameters, ";") {
-		if name, _, _ := strings.Cut(parameter, "="); equalFold(trimSpace(name), "charset") {
-			return contentType
-		}
 	}
 	return strings.TrimRight(contentType, "; \t") + "; charset=" + charset
 }
 
 // contentCoding returns the content coding of a file that has the given content type, or
-// "" (RFC 9110 section 8.4). Other compressed files have the type of what they are, so
-// that clients store them as they are. A .svgz has no such type.
+// "" (RFC 9110 section 8.4). A compressed SVG image is sent as an image. The content
+// type of other compressed files says how they are compressed, so that clients store them
+// as they are.
 func contentCoding(name, contentType string) string {
-	if contentType == "image/svg+xml" && len(name) > len(".svgz") && equalFold(name[len(name)-len(".svgz"):], ".svgz") {
+	if contentType == "image/svg+xml" && strings.HasSuffix(strings.ToLower(name), ".svgz") {
 		return "gzip"
 	}
 	return ""
 }
 
-// contentTypes maps suffixes in lower case to content types. It is used for
-// suffixes that ExtensionsMap does not contain.
-var contentTypes = map[string]string{
-	".3g2":         "audio/3gpp2",
-	".3gp":         "audio/3gpp",
-	".3gpp":        "audio/3gpp",
-	".3gpp2":       "audio/3gpp2",
-	".7z":          "application/x-7z-compressed",
-	".aac":         "audio/aac",
-	".adts":        "audio/aac",
-	".ai":          "application/postscript",
-	".aif":         "audio/x-aiff",
-	".aifc":        "audio/x-aiff",
-	".aiff":        "audio/x-aiff",
-	".apk":         "application/vnd.android.package-archive",
-	".apng":        "image/apng",
-	".appcache":    "text/cache-manifest",
-	".ass":         "audio/aac",
-	".atom":        "application/atom+xml",
-	".au":          "audio/basic",
-	".avi":         "video/x-msvideo",
-	".avif":        "image/avif",
-	".bat":         "text/plain",
-	".bcpio":       "application/x-bcpio",
-	".bin":         "application/octet-stream",
-	".bmp":         "image/bmp",
-	".br":          "application/x-brotli",
-	".c":           "text/plain",
-	".cdf":         "application/x-cdf",
-	".cjs":         "text/javascript",
-	".conf":        "text/plain",
-	".cpio":        "application/x-cpio",
-	".crt":         "application/x-x509-ca-cert",
-	".csh":         "text/x-csh",
-	".css":         "text/css",
-	".csv":         "text/csv",
-	".deb":         "application/vnd.debian.binary-package",
-	".dmg":         "application/x-apple-diskimage",
-	".doc":         "application/msword",
-	".docx":        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-	".dot":         "text/vnd.graphviz",
-	".dvi":         "application/x-dvi",
-	".eml":         "message/rfc822",
-	".eot":         "application/vnd.ms-fontobject",
-	".eps":         "application/postscript",
-	".epub":        "application/epub+zip",
-	".etx":         "text/x-setext",
-	".exe":         "application/octet-stream",
-	".flac":        "audio/flac",
-	".geojson":     "application/geo+json",
-	".gif":         "image/gif",
-	".glb":         "model/gltf-binary",
-	".gltf":        "model/gltf+json",
-	".go":          "text/plain",
-	".gpx":         "application/gpx+xml",
-	".gtar":        "application/x-gtar",
-	".h":           "text/plain",
-	".h5":          "application/x-hdf5",
-	".hdf":         "application/x-hdf",
-	".heic":        "image/heic",
-	".heif":        "image/heif",
-	".htm":         "text/html",
-	".html":        "text/html",
-	".ico":         "image/vnd.microsoft.icon",
-	".ics":         "text/calendar",
-	".ief":         "image/ief",
-	".ini":         "text/plain",
-	".iso":         "application/octet-stream",
-	".jar":         "application/java-archive",
-	".jpe":         "image/jpeg",
-	".jpeg":        "image/jpeg",
-	".jpg":         "image/jpeg",
-	".js":          "text/javascript",
-	".json":        "application/json",
-	".jsonld":      "application/ld+json",
-	".jxl":         "image/jxl",
-	".ksh":         "text/plain",
-	".latex":       "application/x-latex",
-	".loas":        "audio/usac",
-	".log":         "text/plain",
-	".m1v":         "video/mpeg",
-	".m3u":         "application/vnd.apple.mpegurl",
-	".m3u8":        "application/vnd.apple.mpegurl",
-	".m4a":         "audio/mp4",
-	".m4v":         "video/mp4",
-	".man":         "application/x-troff-man",
-	".map":         "application/json",
-	".markdown":    "text/markdown",
-	".md":          "text/markdown",
-	".me":          "application/x-troff-me",
-	".mht":         "message/rfc822",
-	".mhtml":       "message/rfc822",
-	".mid":         "audio/midi",
-	".midi":        "audio/midi",
-	".mif":         "application/vnd.mif",
-	".mjs":         "text/javascript",
-	".mkv":         "video/matroska",
-	".mov":         "video/quicktime",
-	".movie":       "video/x-sgi-movie",
-	".mp2":         "audio/mpeg",
-	".mp3":         "audio/mpeg",
-	".mp4":         "video/mp4",
-	".mpa":         "video/mpeg",
-	".mpd":         "application/dash+xml",
-	".mpe":         "video/mpeg",
-	".mpeg":        "video/mpeg",
-	".mpg":         "video/mpeg",
-	".ms":          "application/x-troff-ms",
-	".n3":          "text/n3",
-	".nc":          "application/x-netcdf",
-	".nq":          "application/n-quads",
-	".nt":          "application/n-triples",
-	".nws":         "message/rfc822",
-	".oda":         "application/ODA",
-	".odp":         "application/vnd.oasis.opendocument.presentation",
-	".ods":         "application/vnd.oasis.opendocument.spreadsheet",
-	".odt":         "application/vnd.oasis.opendocument.text",
-	".oga":         "audio/ogg",
-	".ogg":         "audio/ogg",
-	".ogv":         "video/ogg",
-	".opus":        "audio/ogg",
-	".otf":         "font/otf",
-	".p12":         "application/pkcs12",
-	".p7c":         "application/pkcs7-mime",
-	".pbm":         "image/x-portable-bitmap",
-	".pdf":         "application/pdf",
-	".pfx":         "application/pkcs12",
-	".pgm":         "image/x-portable-graymap",
-	".pl":          "text/plain",
-	".png":         "image/png",
-	".pnm":         "image/x-portable-anymap",
-	".pot":         "text/plain",
-	".ppa":         "application/vnd.ms-powerpoint",
-	".ppm":         "image/x-portable-pixmap",
-	".pps":         "application/vnd.ms-powerpoint",
-	".ppt":         "application/vnd.ms-powerpoint",
-	".pptx":        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-	".ps":          "application/postscript",
-	".py":          "text/x-python",
-	".pyc":         "application/x-python-code",
-	".pyo":         "application/x-python-code",
-	".qt":          "video/quicktime",
-	".rar":         "application/vnd.rar",
-	".ras":         "image/x-cmu-raster",
-	".rdf":         "application/rdf+xml",
-	".rgb":         "image/x-rgb",
-	".roff":        "text/troff",
-	".rs":          "text/plain",
-	".rss":         "application/rss+xml",
-	".rst":         "text/x-rst",
-	".rtf":         "text/rtf",
-	".sgm":         "text/SGML",
-	".sgml":        "text/SGML",
-	".sh":          "application/x-sh",
-	".shar":        "application/x-shar",
-	".snd":         "audio/basic",
-	".so":          "application/octet-stream",
-	".sql":         "application/sql",
-	".src":         "application/x-wais-source",
-	".srt":         "text/plain",
-	".sv4cpio":     "application/x-sv4cpio",
-	".sv4crc":      "application/x-sv4crc",
-	".svg":         "image/svg+xml",
-	".svgz":        "image/svg+xml", // see contentCoding
-	".swf":         "application/vnd.adobe.flash.movie",
-	".t":           "text/troff",
-	".tar":         "application/x-tar",
-	".tcl":         "text/x-tcl",
-	".tex":         "text/x-tex",
-	".texi":        "application/x-texinfo",
-	".texinfo":     "application/x-texinfo",
-	".tgz":         "application/gzip",
-	".tif":         "image/tiff",
-	".tiff":        "image/tiff",
-	".toml":        "application/toml",
-	".tr":          "text/troff",
-	".trig":        "application/trig",
-	".ts":          "video/mp2t",
-	".tsv":         "text/tab-separated-values",
-	".ttc":         "font/collection",
-	".ttf":         "font/ttf",
-	".txt":         "text/plain",
-	".ustar":       "application/x-ustar",
-	".vcf":         "text/vcard",
-	".vtt":         "text/vtt",
-	".wasm":        "application/wasm",
-	".wav":         "audio/x-wav",
-	".weba":        "audio/webm",
-	".webm":        "video/webm",
-	".webmanifest": "application/manifest+json",
-	".webp":        "image/webp",
-	".whl":         "application/zip",
-	".wiz":         "application/msword",
-	".woff":        "font/woff",
-	".woff2":       "font/woff2",
-	".wsdl":        "application/wsdl+xml",
-	".xbm":         "image/x-xbitmap",
-	".xht":         "application/xhtml+xml",
-	".xhtml":       "application/xhtml+xml",
-	".xlb":         "application/vnd.ms-excel",
-	".xls":         "application/vnd.ms-excel",
-	".xlsx":        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-	".xml":         "text/xml",
-	".xpdl":        "application/xml",
-	".xpm":         "image/x-xpixmap",
-	".xsd":         "text/xml",
-	".xsl":         "application/xml",
-	".xwd":         "image/x-xwindowdump",
-	".yaml":        "application/yaml",
-	".yml":         "application/yaml",
-	".zip":         "application/zip",
-	".zst":         "application/zstd",
+// contentTypes maps suffixes in lower case, without the dot, to content types. It is used
+// for suffixes that ExtensionsMap does not contain.
+var contentTypes = parseContentTypes(contentTypeTable)
+
+// parseContentTypes parses lines that each consist of a content type and its suffixes.
+func parseContentTypes(table string) map[string]string {
+	types := make(map[string]string, 200)
+	for line := range strings.Lines(table) {
+		words := strings.Fields(line)
+		for _, suffix := range words[1:] {
+			types[suffix] = words[0]
+		}
+	}
+	return types
 }
+
+const contentTypeTable = `application/ODA oda
+application/atom+xml atom
+application/dash+xml mpd
+application/epub+zip epub
+application/geo+json geojson
+application/gpx+xml gpx
+application/gzip tgz
+application/java-archive jar
+application/json json map
+application/ld+json jsonld
+application/manifest+json webmanifest
+application/msword doc wiz
+application/n-quads nq
+application/n-triples nt
+application/octet-stream bin exe iso so
+application/pdf pdf
+application/pkcs12 p12 pfx
+application/pkcs7-mime p7c
+application/postscript ai eps ps
+application/rdf+xml rdf
+application/rss+xml rss
+application/sql sql
+application/toml toml
+application/trig trig
+application/vnd.adobe.flash.movie swf
+application/vnd.android.package-archive apk
+application/vnd.apple.mpegurl m3u m3u8
+application/vnd.debian.binary-package deb
+application/vnd.mif mif
+application/vnd.ms-excel xlb xls
+application/vnd.ms-fontobject eot
+application/vnd.ms-powerpoint ppa pps ppt
+application/vnd.oasis.opendocument.presentation odp
+application/vnd.oasis.opendocument.spreadsheet ods
+application/vnd.oasis.opendocument.text odt
+application/vnd.openxmlformats-officedocument.presentationml.presentation pptx
+application/vnd.openxmlformats-officedocument.spreadsheetml.sheet xlsx
+application/vnd.openxmlformats-officedocument.wordprocessingml.document docx
+application/vnd.rar rar
+application/wasm wasm
+application/wsdl+xml wsdl
+application/x-7z-compressed 7z
+application/x-apple-diskimage dmg
+application/x-bcpio bcpio
+application/x-brotli br
+application/x-cdf cdf
+application/x-cpio cpio
+application/x-dvi dvi
+application/x-gtar gtar
+application/x-hdf hdf
+application/x-hdf5 h5
+application/x-latex latex
+application/x-netcdf nc
+application/x-python-code pyc pyo
+application/x-sh sh
+application/x-shar shar
+application/x-sv4cpio sv4cpio
+application/x-sv4crc sv4crc
+application/x-tar tar
+application/x-texinfo texi texinfo
+application/x-troff-man man
+application/x-troff-me me
+application/x-troff-ms ms
+application/x-ustar ustar
+application/x-wais-source src
+application/x-x509-ca-cert crt
+application/xhtml+xml xht xhtml
+application/xml xpdl xsl
+application/yaml yaml yml
+application/zip whl zip
+application/zstd zst
+audio/3gpp 3gp 3gpp
+audio/3gpp2 3g2 3gpp2
+audio/aac aac adts ass
+audio/basic au snd
+audio/flac flac
+audio/midi mid midi
+audio/mp4 m4a
+audio/mpeg mp2 mp3
+audio/ogg oga ogg opus
+audio/usac loas
+audio/webm weba
+audio/x-aiff aif aifc aiff
+audio/x-wav wav
+font/collection ttc
+font/otf otf
+font/ttf ttf
+font/woff woff
+font/woff2 woff2
+image/apng apng
+image/avif avif
+image/bmp bmp
+image/gif gif
+image/heic heic
+image/heif heif
+image/ief ief
+image/jpeg jpe jpeg jpg
+image/jxl jxl
+image/png png
+image/svg+xml svg svgz
+image/tiff tif tiff
+image/vnd.microsoft.icon ico
+image/webp webp
+image/x-cmu-raster ras
+image/x-portable-anymap pnm
+image/x-portable-bitmap pbm
+image/x-portable-graymap pgm
+image/x-portable-pixmap ppm
+image/x-rgb rgb
+image/x-xbitmap xbm
+image/x-xpixmap xpm
+image/x-xwindowdump xwd
+message/rfc822 eml mht mhtml nws
+model/gltf+json gltf
+model/gltf-binary glb
+text/SGML sgm sgml
+text/cache-manifest appcache
+text/calendar ics
+text/css css
+text/csv csv
+text/html htm html
+text/javascript cjs js mjs
+text/markdown markdown md
+text/n3 n3
+text/plain bat c conf go h ini ksh log pl pot rs srt txt
+text/rtf rtf
+text/tab-separated-values tsv
+text/troff roff t tr
+text/vcard vcf
+text/vnd.graphviz dot
+text/vtt vtt
+text/x-csh csh
+text/x-python py
+text/x-rst rst
+text/x-setext etx
+text/x-tcl tcl
+text/x-tex tex
+text/xml xml xsd
+video/matroska mkv
+video/mp2t ts
+video/mp4 m4v mp4
+video/mpeg m1v mpa mpe mpeg mpg
+video/ogg ogv
+video/quicktime mov qt
+video/webm webm
+video/x-msvideo avi
+video/x-sgi-movie movie`

@@ -1,8 +1,12 @@
 package httpserver
 
 import (
+	"cmp"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // This file contains the functions that turn a request target into the name of a
@@ -13,13 +17,12 @@ import (
 // decodes percent-encoded bytes once, resolves dot segments, and keeps a slash at
 // the end. The result begins with a slash. ok is false if it would contain a NUL.
 func cleanPath(target string) (clean string, ok bool) {
-	raw := targetPath(target)
-	if raw != "" && !strings.Contains(raw, "%") && !strings.Contains(raw, "//") && !strings.Contains(raw, "/.") {
-		return raw, strings.IndexByte(raw, 0) < 0 // it is clean, as most are
-	}
-	decoded := unquote(raw)
+	decoded := unquote(targetPath(target))
 	if strings.IndexByte(decoded, 0) >= 0 {
 		return "", false
+	}
+	if decoded != "" && !strings.Contains(decoded, "//") && !strings.Contains(decoded, "/.") {
+		return decoded, true // without the allocation below
 	}
 	clean = path.Clean("/" + decoded)
 	if strings.HasSuffix(decoded, "/") && clean != "/" {
@@ -33,12 +36,7 @@ func isHidden(name string) bool { return strings.HasPrefix(name, ".") && name !=
 
 // hasHidden reports whether a cleaned path has a part that NoHidden hides.
 func hasHidden(clean string) bool {
-	for part := range strings.SplitSeq(clean, "/") {
-		if isHidden(part) {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(clean, "/.") && slices.ContainsFunc(strings.Split(clean, "/"), isHidden)
 }
 
 // targetPath returns the path of a request target without decoding it.
@@ -78,22 +76,15 @@ func unquote(s string) string {
 	}
 	decoded := append(make([]byte, 0, len(s)), s[:i]...)
 	for ; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && hexBytes.containsAll(s[i+1:i+3]) {
-			decoded = append(decoded, fromHex(s[i+1])<<4|fromHex(s[i+2]))
+		c := s[i]
+		if c == '%' && i+2 < len(s) && hexBytes.containsAll(s[i+1:i+3]) {
+			n, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			c = byte(n)
 			i += 2
-		} else {
-			decoded = append(decoded, s[i])
 		}
+		decoded = append(decoded, c)
 	}
 	return string(decoded)
-}
-
-// fromHex returns the value of a hexadecimal digit.
-func fromHex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
 }
 
 var (
@@ -136,20 +127,14 @@ func localPath(directory, clean string, windows bool) (name string, ok bool) {
 			}
 		}
 	}
-	if directory == "" {
-		directory = "."
-	}
-	return strings.TrimSuffix(directory, "/") + clean, true
+	return strings.TrimSuffix(cmp.Or(directory, "."), "/") + clean, true
 }
 
 // windowsName reports whether s is a plain file name on Windows: it contains no
 // drive letter, stream name, separator or wildcard, has no dot or space at its end,
 // which Windows would remove, and is not the name of a device.
 func windowsName(s string) bool {
-	if strings.ContainsAny(s, `\:*?"<>|`) || hasControl(s) || strings.IndexByte(s, '\t') >= 0 {
-		return false
-	}
-	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, " ") {
+	if strings.ContainsAny(s, "\\:*?\"<>|\t") || hasControl(s) || strings.TrimRight(s, ". ") != s {
 		return false
 	}
 	stem, _, _ := strings.Cut(s, ".")
@@ -158,9 +143,7 @@ func windowsName(s string) bool {
 	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$":
 		return false
 	}
-	port, isPort := strings.CutPrefix(stem, "COM")
-	if !isPort {
-		port, isPort = strings.CutPrefix(stem, "LPT")
-	}
-	return !isPort || !(len(port) == 1 && digitBytes.containsAll(port) || port == "¹" || port == "²" || port == "³")
+	digit, size := utf8.DecodeLastRuneInString(stem)
+	port := stem[:len(stem)-size]
+	return port != "COM" && port != "LPT" || !strings.ContainsRune("0123456789¹²³", digit)
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // This file contains the handler that serves files: it translates the request target
@@ -55,13 +56,13 @@ type SimpleHandler struct {
 	// FS is served instead of Directory unless it is nil. As package io/fs
 	// requires, only names in UTF-8 are opened. Files without a modification time,
 	// as in an embed.FS, have neither ETag nor Last-Modified. A file is examined
-	// before it is opened, and not opened unless it is regular. Nevertheless, if
-	// somebody replaces it by a FIFO in between, a request may wait forever, unless
-	// Open does not wait for the other end.
+	// before it is opened, and not opened unless it is regular. Nevertheless, a
+	// request may wait forever if somebody replaces the file with a FIFO in between,
+	// unless Open does not wait for the other end.
 	FS fs.FS
 
 	// NoHidden keeps names that begin with a dot, other than .well-known (RFC 8615),
-	// from being served and listed, wherever they are in a path. It is the name that
+	// from being served and listed, wherever they are in a path. Only the name
 	// counts: a link with another name may lead to a hidden file.
 	NoHidden bool
 
@@ -80,22 +81,21 @@ type SimpleHandler struct {
 
 	// Charset is added as a parameter to the content types of files that are text or
 	// JavaScript, unless they have that parameter. It is not added to JSON and XML,
-	// which say their encoding themselves. "" means that none is added.
+	// which state their own encoding. "" means that none is added.
 	Charset string
 
 	// ExtraResponseHeaders are added to responses 200, 206, 301 and 304, except for
-	// fields that the response already has. Python: extra_response_headers.
+	// fields that the response already has. An override of EndHeaders may set them for
+	// each response. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
-
-	unsatisfied string // Content-Range of the 416 that is being sent
 
 	// last is what was computed for the last request. Requests on one connection
 	// are often for the same file, or for ranges of it.
 	last struct {
 		directory, path, name string // of TranslatePath
 		validators            validators
-		size                  int64
-		length                string // size in digits
+		size                  int64  // of the file with these validators
+		length                string // the same in digits
 	}
 	shared *fileState // nil before the first use
 }
@@ -153,15 +153,24 @@ func (h *SimpleHandler) DoHEAD() {
 }
 
 // EndHeaders adds the ExtraResponseHeaders, and the Content-Range of a 416 for a
-// file, and calls [BaseRequestHandler.EndHeaders].
+// file, and calls [BaseRequestHandler.EndHeaders]. An override that calls SendHeader
+// for a field that the response already has, such as Last-Modified, ETag or
+// Accept-Ranges of a file, sends it twice. If it sets ExtraResponseHeaders instead, and
+// then calls this method, the field is sent once.
 func (h *SimpleHandler) EndHeaders() {
-	if h.unsatisfied != "" && h.out.code == 416 {
-		h.files().SendHeader("Content-Range", h.unsatisfied)
+	var fields []Field
+	switch h.out.code {
+	case 200, 206, 301, 304:
+		fields = h.ExtraResponseHeaders
+	case 416:
+		if file, ok := h.opened.(*fileBody); ok {
+			fields = []Field{{"Content-Range", "bytes */" + strconv.FormatInt(file.size, 10)}}
+		}
 	}
-	if code := h.out.code; h.out.head != nil && (code == 200 || code == 206 || code == 301 || code == 304) {
-		ended := len(*h.out.head)
-		for _, field := range h.ExtraResponseHeaders {
-			if !hasField(string((*h.out.head)[:ended]), field.Name) {
+	if len(fields) > 0 && h.out.head != nil {
+		head := string(*h.out.head)
+		for _, field := range fields {
+			if !hasField(head, field.Name) {
 				h.files().SendHeader(field.Name, field.Value)
 			}
 		}
@@ -194,7 +203,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	switch {
 	case err == nil:
 		return h.sendFileHead(b, name)
-	case outOfResources(err): // a cache may keep a 404
+	case outOfResources(err): // not a 404, which caches may keep
 		self.SendError(503, "", "")
 	default:
 		self.SendError(404, "File not found", "")
@@ -214,7 +223,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, now)
 	}
 	if code >= 300 {
-		h.sendNoFile(code, v, file.size)
+		h.sendNoFile(code, v)
 		file.Close()
 		return nil, false
 	}
@@ -225,11 +234,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 	if coding := contentCoding(name, sent.contentType); coding != "" {
 		self.SendHeader("Content-Encoding", coding)
 	}
-	if sent.length == file.size {
-		self.SendHeader("Content-Length", h.last.length)
-	} else {
-		self.SendHeader("Content-Length", strconv.FormatInt(sent.length, 10))
-	}
+	self.SendHeader("Content-Length", sent.length)
 	if sent.contentRange != "" {
 		self.SendHeader("Content-Range", sent.contentRange)
 	}
@@ -249,7 +254,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 // validators returns the validators of a file, which may be those of the last request.
 func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
-	if !last.validators.strong || last.size != file.size || !last.validators.modified.Equal(file.modified) {
+	if !last.validators.strong() || last.size != file.size || !last.validators.modified.Equal(file.modified) {
 		last.validators = newValidators(file.size, file.modified, file.inode.changed, file.opened)
 		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
 	}
@@ -257,14 +262,10 @@ func (h *SimpleHandler) validators(file *fileBody) validators {
 }
 
 // sendNoFile sends a 304, 412 or 416 instead of a file.
-func (h *SimpleHandler) sendNoFile(code int, v validators, size int64) {
+func (h *SimpleHandler) sendNoFile(code int, v validators) {
 	self := h.files()
 	if code != 304 {
-		if code == 416 {
-			h.unsatisfied = "bytes */" + strconv.FormatInt(size, 10)
-		}
-		self.SendError(code, "", "")
-		h.unsatisfied = ""
+		self.SendError(code, "", "") // EndHeaders adds Content-Range
 		return
 	}
 	self.SendResponse(304, "")
@@ -297,12 +298,12 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if name == "" {
 		return nil, fs.ErrNotExist
 	}
-	b := &fileBody{handler: h, name: name}
+	b := &fileBody{handler: h, name: name, opened: time.Now()}
 	var cache *fileCache
 	if h.FS == nil {
 		cache = &h.fileState().cache
 		if content, modified := cache.get(name); content != nil {
-			b.init(nil, content, content.Size(), modified, inode{})
+			b.at, b.size, b.modified = content, content.Size(), modified
 			return b, nil
 		}
 	}
@@ -311,11 +312,8 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		return nil, h.openError(name, err)
 	}
 	info, err := f.Stat()
-	switch {
-	case err == nil && info.IsDir():
-		err = errIsDirectory
-	case err == nil && (!info.Mode().IsRegular() || strings.HasSuffix(name, "/")):
-		err = fs.ErrNotExist
+	if err == nil {
+		err = checkRegular(name, info)
 	}
 	if err != nil {
 		f.Close()
@@ -325,12 +323,12 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		content, err := readGenerated(f)
 		if err != nil || int64(len(content)) != info.Size() {
 			f.Close()
-			b.initGenerated(content)
+			b.tail, b.size = content, int64(len(content)) // without ranges: the next reading may differ
 			return b, err
 		}
 	}
-	b.init(f, readerAt(f), max(info.Size(), 0), info.ModTime(), inodeOf(info))
-	b.cache = cache
+	b.file, b.at, b.cache = f, readerAt(f), cache
+	b.size, b.modified, b.inode = max(info.Size(), 0), info.ModTime(), inodeOf(info)
 	return b, nil
 }
 
@@ -341,8 +339,8 @@ func (h *SimpleHandler) openFile(name string, system *systemFile) (fs.File, erro
 		return system.open(name)
 	}
 	info, err := h.stat(name)
-	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-		err = fs.ErrInvalid
+	if err == nil {
+		err = checkRegular(name, info)
 	}
 	if err != nil {
 		return nil, err
@@ -356,16 +354,24 @@ func (h *SimpleHandler) openError(name string, err error) error {
 		return err
 	}
 	info, statErr := h.stat(name)
-	switch {
-	case statErr == nil && info.IsDir():
-		return errIsDirectory
-	case statErr == nil && info.Mode().IsRegular():
-		return err
+	if statErr != nil {
+		return fs.ErrNotExist
 	}
-	return fs.ErrNotExist
+	return cmp.Or(checkRegular(name, info), err)
 }
 
-// stat describes a file or directory. There is none with the name "".
+// checkRegular returns nil for a regular file, and the error of open for any other.
+func checkRegular(name string, info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return errIsDirectory
+	case !info.Mode().IsRegular(), strings.HasSuffix(name, "/"):
+		return fs.ErrNotExist
+	}
+	return nil
+}
+
+// stat returns the fs.FileInfo of a file or directory. It fails for the name "".
 func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 	if h.FS != nil && name != "" {
 		return fs.Stat(h.FS, fsName(name))
@@ -374,9 +380,7 @@ func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 }
 
 // fsName returns a name in the form that package io/fs requires.
-func fsName(name string) string {
-	return path.Clean(cmp.Or(strings.Trim(name, "/"), "."))
-}
+func fsName(name string) string { return path.Clean(strings.Trim(name, "/")) }
 
 // openIndex opens the index page of a directory and returns its name. The error is
 // fs.ErrNotExist if there is none.
@@ -403,10 +407,7 @@ func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, e
 // that NoHidden hides. Python: translate_path.
 func (h *SimpleHandler) TranslatePath(path string) string {
 	clean, ok := cleanPath(path)
-	if !ok {
-		return ""
-	}
-	if h.NoHidden && hasHidden(clean) {
+	if !ok || h.NoHidden && hasHidden(clean) {
 		return ""
 	}
 	if h.FS != nil {
@@ -439,7 +440,7 @@ func (h *SimpleHandler) GuessType(name string) string {
 			return t
 		}
 	}
-	return cmp.Or(contentTypes[lower], h.DefaultContentType, "application/octet-stream")
+	return cmp.Or(contentTypes[strings.TrimPrefix(lower, ".")], h.DefaultContentType, "application/octet-stream")
 }
 
 // CopyFile copies src, the body of a response, to dst, which is WFile. An override
