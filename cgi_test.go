@@ -419,13 +419,78 @@ func TestCGIIgnoringCase(t *testing.T) {
 	if err := os.Symlink("cgi-bin", filepath.Join(site, "CGI-BIN")); err != nil { // which is similar
 		t.Skip("this file system ignores case")
 	}
+	if err := os.Rename(filepath.Join(site, "list"), filepath.Join(site, "Cgi-Bin")); err != nil { // as where there are no inodes
+		t.Fatal(err)
+	}
 	s, _ := start(t, func() httpserver.Handler {
 		h := new(httpserver.CGIHandler)
 		h.Directory, h.RunAsServer = site, true
 		return h
 	}, nil)
-	if answer := ask(t, s.Addr(), "GET /CGI-BIN/plain HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 403 ") {
-		t.Errorf("got %.300q", answer)
+	for target, want := range map[string]string{"/CGI-BIN/plain": "403", "/CGI-BIN/": "403", "/CGI-BIN": "301", "/Cgi-Bin/": "403", "/Cgi-Bin/sub/": "403", "/cGI-BIN/plain": "404"} {
+		if answer := ask(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 "+want+" ") {
+			t.Errorf("%s: got %.300q, want %s", target, answer, want)
+		}
+	}
+}
+
+// What is in a CGI directory is not sent as a file by a path that leads there from elsewhere,
+// through a link.
+func TestCGILinks(t *testing.T) {
+	t.Parallel()
+	site := makeScripts(t)
+	for name, target := range map[string]string{
+		"list/scripts": "../cgi-bin", "list/deeper": "../cgi-bin/sub", "list/plain": "../cgi-bin/plain", "list/up": "..", "list/outside": "scripts/plain",
+		"list/args": "../htbin/args", "list/afar": "../cgi-bin/afar", "cgi-bin/afar": t.TempDir(), "list/loop": "../list/loop",
+		"list/hello": "../hello.txt", "htbin/hello": "../hello.txt", "cgi-bin/sub/plain": "../plain", "pages": "list",
+	} {
+		symlink(t, target, filepath.Join(site, name))
+	}
+	if err := os.Mkdir(filepath.Join(site, "list", "page"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	symlink(t, "../../cgi-bin/plain", filepath.Join(site, "list", "page", "index.html"))
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory, h.RunAsServer = site, true
+		h.CGIDirectories = []string{"cgi-bin/", "/htbin"}
+		return h
+	}, nil)
+	const forbidden = "403 Forbidden"
+	for target, want := range map[string]string{
+		"/list/scripts":          "301 Moved Permanently",
+		"/list/scripts/":         forbidden,
+		"/list/scripts/plain":    forbidden,
+		"/list/scripts/sub/":     forbidden,
+		"/list/scripts/none":     forbidden,
+		"/list/deeper/":          forbidden,
+		"/list/deeper/plain":     forbidden,
+		"/list/plain":            forbidden,
+		"/list/plain?x":          forbidden,
+		"/list/outside":          forbidden,
+		"/list/page/":            forbidden,
+		"/list/page/index.html":  forbidden,
+		"/pages/plain":           forbidden,
+		"/list/up/cgi-bin/plain": forbidden,
+		"/list/up/htbin/args":    forbidden,
+		"/list/args":             forbidden,
+		"/list/afar/x":           forbidden,
+		"/list/loop":             forbidden,
+		"/list/up/":              "200 OK",
+		"/list/up/hello.txt":     "200 OK",
+		"/list/hello":            "200 OK",
+		"/pages/":                "200 OK",
+		"/hello.txt/x":           "404 File not found",
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			got := exchange(t, s.Addr(), method+" "+target+" HTTP/1.0\r\n\r\n")
+			if !strings.HasPrefix(got, "HTTP/1.0 "+want+"\r\n") || strings.Contains(got, "SECRET") {
+				t.Errorf("%s %s: got %.200q, want %s", method, target, got, want)
+			}
+		}
+	}
+	if got := exchange(t, s.Addr(), "PUT /list/plain HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 501 ") {
+		t.Errorf("PUT: got %.200q", got)
 	}
 }
 

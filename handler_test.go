@@ -139,7 +139,7 @@ func (h *counter) IsPython(name string) bool {
 }
 
 // TestNoCallBypassesAnOverride names the methods that must be called for a request,
-// and how often.
+// and how often. TranslatePath is also called for the CGI directories.
 func TestNoCallBypassesAnOverride(t *testing.T) {
 	t.Parallel()
 	site := makeScripts(t)
@@ -148,11 +148,11 @@ func TestNoCallBypassesAnOverride(t *testing.T) {
 	response := "SendResponse SendResponseOnly LogRequest VersionString DateTimeString EndHeaders FlushHeaders SendHeader SendHeader " + logged
 	page := "SendError LogError SendHeader SendHeader SendHeader " + logged + response
 	for request, want := range map[string]string{
-		"GET /hello.txt HTTP/1.0\r\n\r\n":     "DoGET SendHead IsCGI TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
-		"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "DoHEAD SendHead IsCGI TranslatePath GuessType SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
-		"GET /list/ HTTP/1.0\r\n\r\n":         "DoGET SendHead IsCGI TranslatePath ListDirectory CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader " + response,
-		"GET /list HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath SendHeader SendHeader " + response,
-		"GET /nope HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath " + page,
+		"GET /hello.txt HTTP/1.0\r\n\r\n":     "DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
+		"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "DoHEAD SendHead IsCGI TranslatePath TranslatePath TranslatePath GuessType SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + response,
+		"GET /list/ HTTP/1.0\r\n\r\n":         "DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath ListDirectory CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader " + response,
+		"GET /list HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath SendHeader SendHeader " + response,
+		"GET /nope HTTP/1.0\r\n\r\n":          "DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath " + page,
 		"GET / HTTP/2.0\r\n\r\n":              "SendError LogError SendHeader SendHeader SendHeader " + logged + strings.Replace(response, "FlushHeaders", "", 1),
 		"GET / HTTP/1.0\r\nbad\r\n\r\n":       page,
 		"GET /cgi-bin/plain HTTP/1.0\r\n\r\n": "DoGET SendHead IsCGI RunCGI TranslatePath IsPython IsExecutable " + page,

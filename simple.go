@@ -87,7 +87,8 @@ type SimpleHandler struct {
 	// fields that the response already has. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
 
-	unsatisfied string // Content-Range of the 416 that is being sent
+	unsatisfied string                 // Content-Range of the 416 that is being sent
+	forbidden   func(name string) bool // reports whether a file must not be sent; nil allows all
 
 	// last is what was computed for the last request. Requests on one connection
 	// are often for the same file, or for ranges of it.
@@ -196,6 +197,8 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 		return h.sendFileHead(b, name)
 	case outOfResources(err): // a cache may keep a 404
 		self.SendError(503, "", "")
+	case err == fs.ErrPermission: // and not one of the system, for which the file does not exist
+		self.SendError(403, "", "")
 	default:
 		self.SendError(404, "File not found", "")
 	}
@@ -296,6 +299,9 @@ func (h *SimpleHandler) redirectToSlash() {
 func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if name == "" {
 		return nil, fs.ErrNotExist
+	}
+	if h.forbidden != nil && h.forbidden(name) {
+		return nil, fs.ErrPermission
 	}
 	b := &fileBody{handler: h, name: name}
 	var cache *fileCache
