@@ -49,6 +49,10 @@ type ScriptHandler interface {
 // leaves the group, as by setsid, outlives its script. A client that has sent more than
 // 64 KiB after the body of its request is not seen to leave until something is sent to it.
 //
+// When the server shuts down, requests that wait for one of Slots are answered with 503.
+// So are those whose clients send no byte of the body for four seconds, or have not sent
+// all of it by then if there is no Timeout.
+//
 // Python: CGIHTTPRequestHandler.
 type CGIHandler struct {
 	SimpleHandler
@@ -105,6 +109,8 @@ const (
 	maxBodyInMemory  = 64 << 10 // bytes
 	defaultMaxBody   = 1 << 30  // bytes
 	defaultMaxStored = 4 << 30  // bytes
+
+	uploadTime = 4 * time.Second // without a byte of a body, when the server shuts down
 )
 
 func (h *CGIHandler) cgi() *CGIHandler { return h }
@@ -366,6 +372,8 @@ func (h *CGIHandler) readBody() (*storedBody, error) {
 	if changesUser(h.RunAsServer) {
 		memory = 0 // that user can open /dev/stdin if it is a file, but not if it is the pipe of os/exec
 	}
+	h.state.wait(uploadTime)
+	defer h.state.waited()
 	body := &storedBody{store: shared[bodyStore](h.Server), maxSize: cmp.Or(h.MaxStored, defaultMaxStored)}
 	return body, body.readFrom(h.RFile, memory, h.maxBody())
 }
@@ -394,13 +402,13 @@ func (h *CGIHandler) fail(r scriptRequest, err error, code int, message string) 
 // failureCode returns the status code for an error of a request body or of a script.
 func (h *CGIHandler) failureCode(err error, otherwise int) int {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded) && !h.state.closing():
 		return 408
 	case err == errBodyTooLarge:
 		return 413
 	case errors.Is(err, syscall.E2BIG): // the environment contains the header
 		return 431
-	case err == errStoreFull, err == ErrServerClosed, outOfResources(err):
+	case errors.Is(err, os.ErrDeadlineExceeded), err == errStoreFull, err == ErrServerClosed, outOfResources(err):
 		return 503
 	case err == errTimedOut:
 		return 504

@@ -68,14 +68,19 @@ type script struct {
 
 // start waits for a place among the scripts that run at once, and starts the script, which
 // has to end within limit. A limit of 0 means none. If ctx is canceled before the script
-// runs, start returns the cause.
+// runs, start returns the cause. When the server stops accepting, it returns
+// ErrServerClosed instead of waiting.
 func (s *script) start(server *HTTPServer, limit time.Duration) (err error) {
 	select {
 	case s.slots <- struct{}{}:
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
-	case <-server.done: // Shutdown has waited long enough
-		return ErrServerClosed
+	default:
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.ctx.Done():
+			return context.Cause(s.ctx)
+		case <-server.stopping:
+			return ErrServerClosed
+		}
 	}
 	err = cmp.Or(context.Cause(s.ctx), ErrServerClosed) // if it is too late to begin
 	if s.ctx.Err() == nil && server.beginWork() {
