@@ -309,6 +309,10 @@ func (h *CGIHandler) cannotRun(r scriptRequest, err error) {
 		code, problem = 404, "No such CGI script"
 	case statErr != nil || !info.Mode().IsRegular():
 		problem = "CGI script is not a plain file"
+	case errors.Is(err, syscall.ENOEXEC):
+		problem = "CGI script does not begin with #!"
+	case errors.Is(err, fs.ErrPermission) && changesUser(h.RunAsServer):
+		problem = "CGI script is not executable for nobody"
 	}
 	h.fail(r, err, code, problem+" ("+quote(r.url)+")")
 }

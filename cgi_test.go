@@ -689,6 +689,44 @@ func TestCGINobody(t *testing.T) {
 	}
 }
 
+// A script that the system refuses to run has a message that says why, as has the log.
+func TestCGINotRun(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, text, message, log string
+		mode                     os.FileMode
+	}{
+		{"nothing", "echo X: y\n", "does not begin with #!", "exec format error", 0o755},
+		{"empty", "", "does not begin with #!", "exec format error", 0o755},
+		{"mine", "#!/bin/sh\n", "is not executable for nobody", "permission denied", 0o700},
+		{"plain", "#!/bin/sh\n", "is not executable", "CGI script is not executable", 0o644},
+	} {
+		site := t.TempDir()
+		if c.mode == 0o700 {
+			site = nobodySite(t, c.name, c.text)
+		} else if err := os.Mkdir(filepath.Join(site, "cgi-bin"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(site, "cgi-bin", c.name)
+		if err := writeExecutable(name, c.text); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(name, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		s, log := start(t, func() httpserver.Handler {
+			h := new(httpserver.CGIHandler)
+			h.Directory, h.RunAsServer = site, c.mode != 0o700
+			return h
+		}, nil)
+		want := "HTTP/1.0 403 CGI script " + c.message + " ('/cgi-bin/" + c.name + "')\r\n"
+		if got := exchange(t, s.Addr(), "GET /cgi-bin/"+c.name+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, want) {
+			t.Errorf("got %.200q, want %q", got, want)
+		}
+		log.await(t, c.log)
+	}
+}
+
 // What a client gets from a script.
 
 func TestCGIAnswers(t *testing.T) {
