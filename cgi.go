@@ -209,7 +209,8 @@ func (h *CGIHandler) IsCGI() bool {
 		return false
 	}
 	for _, dir := range h.directories() {
-		if n := len(dir); n < len(clean) && clean[n] == '/' && (clean[:n] == dir || runtime.GOOS == "windows" && strings.EqualFold(clean[:n], dir)) {
+		if n := len(dir); n < len(clean) && clean[n] == '/' &&
+			(clean[:n] == dir || runtime.GOOS == "windows" && strings.EqualFold(clean[:n], dir)) {
 			h.CGIInfo = CGIInfo{Dir: clean[:n], Rest: clean[n+1:]}
 			return true
 		}
@@ -332,8 +333,7 @@ func (h *CGIHandler) HandleExpect100() bool {
 func (h *CGIHandler) RunCGI() {
 	self := h.scripts()
 	r := h.findScript()
-	interpreted := self.IsPython(r.file) && runtime.GOOS == "windows"
-	if h.FS != nil || !interpreted && !self.IsExecutable(r.file) {
+	if h.FS != nil || !self.IsExecutable(r.file) && !(self.IsPython(r.file) && runtime.GOOS == "windows") {
 		h.cannotRun(r, nil)
 		return
 	}

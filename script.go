@@ -132,11 +132,10 @@ func (s *script) wait(server *HTTPServer) {
 	var reading sync.WaitGroup
 	reading.Go(s.readErrors)
 
-	err := s.cmd.Wait()
-	s.childrenLeft = signalGroup(s.cmd.Process, 0) == nil
-	if s.ctx.Err() == nil {
+	if err := s.cmd.Wait(); s.ctx.Err() == nil {
 		s.err = err
 	}
+	s.childrenLeft = signalGroup(s.cmd.Process, 0) == nil
 	close(s.exited)
 	<-s.slots
 	s.body.close()
