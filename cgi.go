@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"net"
 	"os"
@@ -40,11 +42,16 @@ type ScriptHandler interface {
 // A CGIHandler is a [SimpleHandler] that runs the files below its CGIDirectories instead
 // of sending them. Scripts handle all methods except OPTIONS, CONNECT and TRACE. The
 // fields may be changed between requests. A handler with an FS runs no scripts, as these
-// are files of the system.
+// are files of the system, and knows the CGI directories only by their names.
 //
 // When a client leaves, when ScriptTimeout has passed, and when the server closes, the
 // process group of the script gets SIGTERM, and SIGKILL two seconds later. A process that
-// leaves the group, as by setsid, outlives its script.
+// leaves the group, as by setsid, outlives its script. A client that has sent more than
+// 64 KiB after the body of its request is not seen to leave until something is sent to it.
+//
+// When the server shuts down, requests that wait for one of Slots are answered with 503.
+// So are those whose clients send no byte of the body for four seconds, or have not sent
+// all of it by then if there is no Timeout.
 //
 // Python: CGIHTTPRequestHandler.
 type CGIHandler struct {
@@ -59,8 +66,8 @@ type CGIHandler struct {
 	Env []string
 
 	// InheritEnv contains the names of further variables that scripts get from the
-	// environment of the server. They always get PATH, TZ, TMPDIR, the locale, and what
-	// Windows needs to start a program.
+	// environment of the server. They always get PATH, TZ, TMPDIR, LANG, LANGUAGE, the
+	// LC_ variables, and what Windows needs to start a program.
 	InheritEnv []string
 
 	// ScriptTimeout is how long a script may run. After that it is ended, and the client
@@ -102,6 +109,8 @@ const (
 	maxBodyInMemory  = 64 << 10 // bytes
 	defaultMaxBody   = 1 << 30  // bytes
 	defaultMaxStored = 4 << 30  // bytes
+
+	uploadTime = 4 * time.Second // without a byte of a body, when the server shuts down
 )
 
 func (h *CGIHandler) cgi() *CGIHandler { return h }
@@ -143,91 +152,109 @@ func (h *CGIHandler) runIfCGI() bool {
 	if !self.IsCGI() {
 		return false
 	}
-	for redirects := 0; ; redirects++ {
+	for range maxRedirects + 1 {
 		h.location = ""
 		self.RunCGI()
-		switch {
-		case h.location == "":
-			return true
-		case redirects == maxRedirects:
-			self.LogError("CGI script: more than %d local redirects", maxRedirects)
-			self.SendError(502, "", "")
+		if h.location == "" {
 			return true
 		}
 		h.redirectLocally()
 		if !self.IsCGI() {
-			break
+			methods[h.Command](self)
+			return true
 		}
 	}
-	if h.Command == "HEAD" {
-		self.DoHEAD()
-	} else {
-		self.DoGET()
-	}
+	self.LogError("CGI script: more than %d local redirects", maxRedirects)
+	self.SendError(502, "", "")
 	return true
 }
 
 // redirectLocally turns the request into one for the location of a local redirect, which
-// has no body (RFC 3875 section 6.2.2).
+// has no body, as that was read (RFC 3875 section 6.2.2).
 func (h *CGIHandler) redirectLocally() {
 	h.Path = "/" + strings.TrimLeft(h.location, "/")
 	if h.Command != "HEAD" {
 		h.Command = "GET"
 	}
-	if h.body.err != io.EOF { // RunCGI has read another RFile
-		h.broken, h.CloseConnection = true, true
-	}
-	h.body.reset(&h.in, 0)
 	h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool {
 		return slices.Contains([]string{"content-type", "content-length", "content-encoding", "transfer-encoding"}, strings.ToLower(f.Name))
 	})
 }
 
-// SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none.
-// Python: send_head.
+// SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
+// is 403 if another path leads into a CGI directory, through a link or because the file
+// system ignores case: directories are compared, not only their names. An FS has only
+// names. Python: send_head.
 func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	if h.runIfCGI() {
 		return nil, false
 	}
+	directories := make(map[string]fs.FileInfo)
+	for _, dir := range h.directories() {
+		name := h.local(dir)
+		if info, err := h.stat(name); err == nil && h.FS == nil {
+			directories[name] = info
+		}
+	}
+	links := 255 // no system follows more
+	h.forbidden = func(name string) bool { return len(directories) > 0 && leadsInto(name, directories, &links) }
 	return h.SimpleHandler.SendHead()
 }
 
 // IsCGI reports whether the path of the request is below one of CGIDirectories, and sets
-// CGIInfo. The path is decoded and cleaned as it is for files, so that no spelling of it
-// makes the handler send a script as a file. Python: is_cgi.
+// CGIInfo. The path is decoded and cleaned as it is for files. Python: is_cgi.
 func (h *CGIHandler) IsCGI() bool {
 	clean, ok := cleanPath(h.Path)
 	if !ok {
 		return false
 	}
-	directories := h.CGIDirectories
-	if directories == nil {
-		directories = []string{"/cgi-bin", "/htbin"}
-	}
-	for slash := 0; slash < len(clean); slash++ {
-		if clean[slash] != '/' {
-			continue
-		}
-		for _, dir := range directories {
-			if h.sameDirectory(cmp.Or(clean[:slash], "/"), path.Clean("/"+dir)) {
-				h.CGIInfo = CGIInfo{Dir: clean[:slash], Rest: clean[slash+1:]}
-				return true
-			}
+	for _, dir := range h.directories() {
+		if n := len(dir); n < len(clean) && clean[n] == '/' &&
+			(clean[:n] == dir || runtime.GOOS == "windows" && strings.EqualFold(clean[:n], dir)) {
+			h.CGIInfo = CGIInfo{Dir: clean[:n], Rest: clean[n+1:]}
+			return true
 		}
 	}
 	return false
 }
 
-// sameDirectory reports whether two paths are names of one directory. They may be if the
-// file system ignores case.
-func (h *CGIHandler) sameDirectory(a, b string) bool {
-	aliases := runtime.GOOS == "windows" || runtime.GOOS == "darwin" // other than those that differ in case
-	if a == b || !aliases && !strings.EqualFold(a, b) {
-		return a == b
+// directories returns the cleaned paths of the CGI directories, without a slash at the end.
+func (h *CGIHandler) directories() (clean []string) {
+	directories := h.CGIDirectories
+	if directories == nil {
+		directories = []string{"/cgi-bin", "/htbin"}
 	}
-	infoA, errA := h.stat(h.local(a))
-	infoB, errB := h.stat(h.local(b))
-	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+	for _, dir := range directories {
+		clean = append(clean, strings.TrimSuffix(path.Clean("/"+dir), "/"))
+	}
+	return clean
+}
+
+// leadsInto reports whether the system passes through one of the directories when it opens
+// a file, or whether a name that ends in a slash leads to one. It follows links itself, as
+// what a link leads to may be another link. More than *links of them are too many. Names
+// are compared as well, because not all file systems have inodes.
+func leadsInto(name string, directories map[string]fs.FileInfo, links *int) bool {
+	for end := len(name); end >= 0; {
+		prefix := name[:end]
+		if info, err := os.Stat(prefix); err == nil && (end < len(name) || strings.HasSuffix(name, "/")) {
+			for dir, other := range directories {
+				if os.SameFile(info, other) || strings.EqualFold(prefix, dir) {
+					return true
+				}
+			}
+		}
+		end = strings.LastIndexAny(prefix, `/\`)
+		if target, err := os.Readlink(prefix); err == nil {
+			if !filepath.IsAbs(target) {
+				target = name[:end+1] + target
+			}
+			if *links--; *links < 0 || leadsInto(target, directories, links) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // local returns the file name for a decoded path.
@@ -238,7 +265,7 @@ func (h *CGIHandler) local(path string) string {
 // IsExecutable reports whether a file may be run. Python: executable.
 func (h *CGIHandler) IsExecutable(name string) bool {
 	info, err := os.Stat(name)
-	return err == nil && (runtime.GOOS == "windows" || info.Mode()&0o111 != 0)
+	return err == nil && info.Mode().IsRegular() && (runtime.GOOS == "windows" || info.Mode()&0o111 != 0)
 }
 
 // IsPython reports whether a file is a Python script, by its suffix. On Windows, which
@@ -255,49 +282,42 @@ type scriptRequest struct {
 	info string // PATH_INFO, the rest of the path
 }
 
-// findScript finds the script that CGIInfo leads to. Rest begins with directories, as far
-// as these exist; the name of the script follows, then PATH_INFO. If there is no script,
-// findScript sends an error response.
-func (h *CGIHandler) findScript() (r scriptRequest, ok bool) {
-	self := h.scripts()
-	dir, rest := h.CGIInfo.Dir, h.CGIInfo.Rest
-	for {
-		next, after, more := strings.Cut(rest, "/")
-		if !more {
-			break
+// findScript finds the script that CGIInfo leads to, which need not exist. Rest begins with
+// directories, as far as these exist; the name of the script follows, then PATH_INFO.
+func (h *CGIHandler) findScript() scriptRequest {
+	url := h.CGIInfo.Dir + "/" + h.CGIInfo.Rest
+	for end := len(h.CGIInfo.Dir) + 1; ; end++ {
+		slash := strings.IndexByte(url[end:], '/')
+		if slash < 0 {
+			return scriptRequest{url, h.absolute(url), ""}
 		}
-		info, err := h.stat(h.local(dir + "/" + next))
-		if err != nil || !info.IsDir() {
-			break
+		end += slash
+		if info, err := h.stat(h.local(url[:end])); err != nil || !info.IsDir() {
+			return scriptRequest{url[:end], h.absolute(url[:end]), url[end:]}
 		}
-		dir, rest = dir+"/"+next, after
 	}
-	name, info, slash := strings.Cut(rest, "/")
-	if slash {
-		info = "/" + info
-	}
-	r = scriptRequest{url: dir + "/" + name, info: info}
-	file := h.local(r.url)
-	stat, err := h.stat(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		self.SendError(404, "No such CGI script ("+quote(r.url)+")", "")
-		return r, false
-	case err != nil || !stat.Mode().IsRegular():
-		self.SendError(403, "CGI script is not a plain file ("+quote(r.url)+")", "")
-		return r, false
-	}
-	interpreted := self.IsPython(file) && runtime.GOOS == "windows"
-	r.file, err = filepath.Abs(file)
-	if err != nil || h.FS != nil || !interpreted && !self.IsExecutable(file) {
-		h.notExecutable(r)
-		return r, false
-	}
-	return r, true
 }
 
-func (h *CGIHandler) notExecutable(r scriptRequest) {
-	h.scripts().SendError(403, "CGI script is not executable ("+quote(r.url)+")", "")
+// cannotRun responds to a request for a script that does not exist or must not be run, or
+// that was not started because of err.
+func (h *CGIHandler) cannotRun(r scriptRequest, err error) {
+	code, problem := 403, "CGI script is not executable"
+	info, statErr := h.stat(r.file)
+	switch {
+	case errors.Is(err, errClientGone):
+		err = fmt.Errorf("%w before it could run", err)
+	case errors.Is(statErr, fs.ErrNotExist):
+		code, problem = 404, "No such CGI script"
+	case statErr != nil || !info.Mode().IsRegular():
+		problem = "CGI script is not a plain file"
+	case errors.Is(err, fs.ErrNotExist): // although there is the script
+		err = errors.New("its interpreter is missing")
+	case errors.Is(err, syscall.ENOEXEC):
+		problem = "CGI script does not begin with #!"
+	case errors.Is(err, fs.ErrPermission) && changesUser(h.RunAsServer):
+		problem = "CGI script is not executable for nobody"
+	}
+	h.fail(r, err, code, problem+" ("+quote(r.url)+")")
 }
 
 // HandleExpect100 responds with 413 if the body is too large for a script, so that the
@@ -313,38 +333,40 @@ func (h *CGIHandler) HandleExpect100() bool {
 // RunCGI runs the script of CGIInfo and sends its output as the response. A local redirect
 // is followed after it has returned. Python: run_cgi.
 func (h *CGIHandler) RunCGI() {
-	r, ok := h.findScript()
-	if !ok {
+	self := h.scripts()
+	r := h.findScript()
+	if h.FS != nil || !self.IsExecutable(r.file) && !(self.IsPython(r.file) && runtime.GOOS == "windows") {
+		h.cannotRun(r, nil)
 		return
 	}
 	body, err := h.readBody()
 	if err != nil {
-		h.refuseBody(err)
+		h.fail(r, err, 400, "Bad request body")
 		return
 	}
-	s := &script{url: r.url, body: body, slots: h.Slots}
+	s := &script{url: r.url, body: body, slots: cmp.Or(h.Slots, make(chan struct{}, 1))}
 	s.ctx, s.cancel = context.WithCancelCause(h.Server.ctx)
-	s.logError = func(line string) { h.scripts().LogError("%s: %s", s.url, line) }
-	stopWatching := h.in.watch(s.cancel)
-	if err := h.startScript(s, r); err != nil {
-		stopWatching()
+	s.logError = func(line string) { self.LogError("%s: %s", s.url, line) }
+	defer h.in.watch(s.cancel)()
+	if s.cmd, err = h.command(r, body.size); err == nil {
+		err = s.start(h.Server, h.ScriptTimeout)
+	}
+	if err != nil {
 		s.cancel(nil)
 		body.close()
-		h.notStarted(r, err)
+		h.cannotRun(r, err)
 		return
 	}
-	defer func() {
-		stopWatching() // the script need not end if the client leaves after the response
-		if err := s.close(); err != nil {
-			h.scripts().LogError("CGI script %s: %v", s.url, err)
-		}
-	}()
-	nph := strings.HasPrefix(path.Base(s.url), "nph-")
-	if nph || h.StatusFirst {
+	defer s.close()
+	if nph := strings.HasPrefix(path.Base(s.url), "nph-"); nph || h.StatusFirst {
 		h.sendRaw(s, nph)
-	} else {
-		h.respond(s)
+	} else if sh, err := readScriptHeader(s.output); err != nil {
+		s.cancel(err)
+		h.fail(r, err, 502, "")
+	} else if h.location = sh.location; h.location == "" {
+		h.sendResponse(s, sh)
 	}
+	h.endResponse(s)
 }
 
 // readBody reads the request body.
@@ -356,6 +378,8 @@ func (h *CGIHandler) readBody() (*storedBody, error) {
 	if changesUser(h.RunAsServer) {
 		memory = 0 // that user can open /dev/stdin if it is a file, but not if it is the pipe of os/exec
 	}
+	h.state.wait(uploadTime)
+	defer h.state.waited()
 	body := &storedBody{store: shared[bodyStore](h.Server), maxSize: cmp.Or(h.MaxStored, defaultMaxStored)}
 	return body, body.readFrom(h.RFile, memory, h.maxBody())
 }
@@ -364,175 +388,124 @@ func (h *CGIHandler) maxBody() int64 {
 	return min(cmp.Or(h.MaxBody, defaultMaxBody), math.MaxInt64-1)
 }
 
-// refuseBody responds to a request whose body could not be read or stored.
-func (h *CGIHandler) refuseBody(err error) {
-	code, message := 400, "Bad request body"
-	switch {
-	case err == errBodyTooLarge:
-		code, message = 413, ""
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		code, message = 408, ""
-	case isGone(err):
+// fail responds to a request after an error of its body or script. It sends code and
+// message unless there is a better code for err.
+func (h *CGIHandler) fail(r scriptRequest, err error, code int, message string) {
+	if right := h.failureCode(err, code); right != code {
+		code, message = right, ""
+	}
+	gone := errors.Is(err, errClientGone)
+	if err != nil && (gone || code == 403 || code >= 500) {
+		h.scripts().LogError("CGI script %s: %s", r.url, strings.TrimPrefix(err.Error(), "httpserver: "))
+	}
+	if gone || isGone(err) {
 		h.broken = true
 		return
-	case err == errStoreFull, outOfResources(err):
-		code, message = 503, ""
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		code, message = 507, ""
-	case errors.As(err, new(*fs.PathError)):
-		code, message = 500, ""
-	}
-	if code >= 500 {
-		h.scripts().LogError("%v", err)
 	}
 	h.scripts().SendError(code, message, "")
 }
 
-// startScript makes the command that runs a script, and starts it.
-func (h *CGIHandler) startScript(s *script, r scriptRequest) error {
-	command := []string{r.file}
+// failureCode returns the status code for an error of a request body or of a script.
+func (h *CGIHandler) failureCode(err error, otherwise int) int {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && !h.state.closing():
+		return 408
+	case err == errBodyTooLarge:
+		return 413
+	case errors.Is(err, syscall.E2BIG): // the environment contains the header
+		return 431
+	case errors.Is(err, os.ErrDeadlineExceeded), err == errStoreFull, err == ErrServerClosed, outOfResources(err):
+		return 503
+	case err == errTimedOut:
+		return 504
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return 507
+	case otherwise == 400 && errors.As(err, new(*fs.PathError)): // of the stored body
+		return 500
+	}
+	return otherwise
+}
+
+// command returns the command that runs a script. Length is that of its input.
+func (h *CGIHandler) command(r scriptRequest, length int64) (*exec.Cmd, error) {
+	cmd := exec.Command(r.file)
 	if suffix := strings.ToLower(filepath.Ext(r.file)); suffix != ".bat" && suffix != ".cmd" { // cmd.exe may run what an argument contains
-		command = append(command, arguments(h.Command, targetQuery(h.Path))...)
+		cmd.Args = append(cmd.Args, arguments(h.Command, targetQuery(h.Path))...)
 	}
 	if runtime.GOOS == "windows" && h.scripts().IsPython(r.file) {
-		command = append([]string{"python"}, command...)
+		cmd = exec.Command("python", cmd.Args...)
 	}
-	s.cmd = exec.CommandContext(s.ctx, command[0], command[1:]...)
-	s.cmd.Dir = filepath.Dir(r.file)
-	s.cmd.Env = h.environment(r, s.body.size)
-	if err := isolate(s.cmd, h.RunAsServer); err != nil {
-		return err
-	}
-	return s.start(h.Server, h.ScriptTimeout)
+	cmd.Dir = filepath.Dir(r.file)
+	cmd.Env = h.environment(r, length)
+	return cmd, isolate(cmd, h.RunAsServer)
 }
 
-// notStarted responds to a request whose script did not start.
-func (h *CGIHandler) notStarted(r scriptRequest, err error) {
-	self := h.scripts()
-	switch {
-	case err == errClientGone:
-		h.broken = true
-		self.LogError("CGI script %s: the client has gone before it could run", r.url)
-	case err == ErrServerClosed:
-		self.SendError(503, "", "")
-	case errors.Is(err, syscall.E2BIG): // the environment contains the header
-		self.SendError(431, "", "")
-	case outOfResources(err):
-		self.LogError("CGI script %s: %v", r.url, err)
-		self.SendError(503, "", "")
-	default:
-		var p *fs.PathError
-		if errors.As(err, &p) && p.Path == r.file && errors.Is(err, fs.ErrNotExist) {
-			err = errors.New("its interpreter is missing") // as the script was found
-		}
-		self.LogError("CGI script %s: %v", r.url, err)
-		h.notExecutable(r)
-	}
-}
-
-// inherited contains the names of variables that scripts get from the environment of the
-// server, apart from those of the locale. Without the second ones, no program starts on
-// Windows.
-var (
-	inherited        = []string{"PATH", "TZ", "TMPDIR", "LANG", "LANGUAGE"}
-	inheritedWindows = []string{"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"}
-)
-
-// inherits reports whether scripts get a variable from the environment of the server.
-func (h *CGIHandler) inherits(name string) bool {
-	return strings.HasPrefix(name, "LC_") || slices.Contains(inherited, name) || slices.Contains(h.InheritEnv, name) ||
-		runtime.GOOS == "windows" && slices.Contains(inheritedWindows, strings.ToUpper(name))
-}
-
-// environment returns the environment of a script: inherited variables, meta-variables,
-// the fields of the request, and Env.
+// environment returns the environment of a script: inherited variables, those of RFC 3875
+// section 4.1 with the values that they have in Python, those that Apache adds, the fields
+// of the request, and Env. Of two variables with the same name, os/exec takes the later one.
 func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
+	self := h.scripts()
+	variables := map[string]string{
+		"GATEWAY_INTERFACE": "CGI/1.1",
+		"SERVER_SOFTWARE":   self.VersionString(),
+		"SERVER_NAME":       h.Server.host(),
+		"SERVER_PORT":       strings.TrimPrefix(strconv.Itoa(h.Server.port()), "0"),
+		"SERVER_PROTOCOL":   cmp.Or(h.ProtocolVersion, "HTTP/1.0"),
+		"REQUEST_METHOD":    h.Command,
+		"SCRIPT_NAME":       r.url,
+		"PATH_INFO":         r.info,
+		"PATH_TRANSLATED":   h.absolute(r.info),
+		"QUERY_STRING":      targetQuery(h.Path),
+		"REMOTE_ADDR":       strings.TrimPrefix(self.AddressString(), "-"),
+		"REMOTE_HOST":       "",
+		"CONTENT_LENGTH":    "",
+		"HTTP_USER_AGENT":   "",
+		"HTTP_COOKIE":       "",
+		"HTTP_REFERER":      "",
+
+		"SCRIPT_FILENAME": r.file,
+		"DOCUMENT_ROOT":   h.absolute("/"),
+		"REQUEST_URI":     h.Path,
+		"REQUEST_SCHEME":  "http",
+		"REDIRECT_STATUS": "200", // php-cgi refuses to run without it
+	}
+	if contentType, ok := h.Headers.Lookup("Content-Type"); ok {
+		variables["CONTENT_TYPE"] = contentType
+	}
+	if h.Headers.Get("Content-Length")+h.Headers.Get("Transfer-Encoding") != "" {
+		variables["CONTENT_LENGTH"] = strconv.FormatInt(length, 10)
+	}
+	_, variables["REMOTE_PORT"], _ = net.SplitHostPort(fmt.Sprint(h.ClientAddress))
+	if _, ok := h.Connection.(interface{ Handshake() error }); ok { // of TLS
+		variables["REQUEST_SCHEME"], variables["HTTPS"] = "https", "on"
+	}
+	maps.Copy(variables, fieldVariables(h.Headers))
 	var env []string
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); h.inherits(name) {
-			env = append(env, variable)
+	for _, name := range slices.Concat(inherited, h.InheritEnv) {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
 		}
 	}
-	for _, v := range h.metaVariables(r, length) {
-		env = append(env, v.Name+"="+v.Value)
+	for name, value := range variables {
+		env = append(env, name+"="+value)
 	}
-	return append(h.fieldVariables(env), h.Env...)
-}
-
-// metaVariables returns the variables of RFC 3875 section 4.1, with the values that they
-// have in Python, and then those that Apache adds.
-func (h *CGIHandler) metaVariables(r scriptRequest, length int64) []Field {
-	self := h.scripts()
-	scheme := h.scheme()
-	variables := []Field{
-		{"GATEWAY_INTERFACE", "CGI/1.1"},
-		{"SERVER_SOFTWARE", self.VersionString()},
-		{"SERVER_NAME", h.Server.host()},
-		{"SERVER_PORT", portString(h.Server.port())},
-		{"SERVER_PROTOCOL", cmp.Or(h.ProtocolVersion, "HTTP/1.0")},
-		{"REQUEST_METHOD", h.Command},
-		{"SCRIPT_NAME", r.url},
-		{"PATH_INFO", r.info},
-		{"PATH_TRANSLATED", h.absolute(r.info)},
-		{"QUERY_STRING", targetQuery(h.Path)},
-		{"REMOTE_ADDR", strings.TrimPrefix(self.AddressString(), "-")},
-		{"REMOTE_HOST", ""},
-		{"CONTENT_LENGTH", ""},
-		{"HTTP_USER_AGENT", ""},
-		{"HTTP_COOKIE", ""},
-		{"HTTP_REFERER", ""},
-
-		{"SCRIPT_FILENAME", r.file},
-		{"DOCUMENT_ROOT", h.absolute("/")},
-		{"REQUEST_URI", h.Path},
-		{"REQUEST_SCHEME", scheme},
-		{"REDIRECT_STATUS", "200"}, // php-cgi refuses to run without it
-	}
-	// Of two variables with the same name, os/exec takes the later one.
-	if contentType, ok := h.Headers.Lookup("Content-Type"); ok {
-		variables = append(variables, Field{"CONTENT_TYPE", contentType})
-	}
-	if h.body.chunked || h.Headers.Get("Content-Length") != "" {
-		variables = append(variables, Field{"CONTENT_LENGTH", strconv.FormatInt(length, 10)})
-	}
-	if h.ClientAddress != nil {
-		_, port, _ := net.SplitHostPort(h.ClientAddress.String())
-		variables = append(variables, Field{"REMOTE_PORT", port})
-	}
-	if scheme == "https" {
-		variables = append(variables, Field{"HTTPS", "on"})
-	}
-	return variables
+	return append(env, h.Env...)
 }
 
 // absolute returns the absolute file name for a decoded path, or "" for "".
 func (h *CGIHandler) absolute(path string) string {
-	local := h.local(path)
-	if path == "" || local == "" {
+	name := h.local(path)
+	switch {
+	case path == "" || name == "":
 		return ""
+	case h.FS != nil: // which has no absolute names
+		return name
 	}
-	name, _ := filepath.Abs(local)
+	name, _ = filepath.Abs(name)
 	if strings.HasSuffix(path, "/") && len(path) > 1 {
 		name += "/"
 	}
 	return name
-}
-
-// portString returns a port in decimal, or "" for 0.
-func portString(port int) string {
-	if port == 0 {
-		return ""
-	}
-	return strconv.Itoa(port)
-}
-
-// scheme returns the scheme of the request's URI. It takes a connection with a handshake
-// for one of TLS.
-func (h *CGIHandler) scheme() string {
-	if _, ok := h.Connection.(interface{ Handshake() error }); ok {
-		return "https"
-	}
-	return "http"
 }
 
 // notPassed contains the names of the fields that scripts do not get as HTTP_ variables:
@@ -545,47 +518,33 @@ var notPassed = []string{"content-type", "content-length", "authorization", "pro
 // name, such as X_Y, could become the same variable as the one that it imitates.
 var variableBytes = newByteSet(alnum + "-")
 
-// passedFields returns the names, in lower case, of the fields that scripts get.
-func passedFields(fields Header) map[string]bool {
-	passed := make(map[string]bool)
+// fieldVariables returns the variables for the fields of the request (RFC 3875 section
+// 4.1.18). The values of fields with the same name are joined.
+func fieldVariables(fields Header) map[string]string {
+	variables := make(map[string]string)
 	for _, f := range fields {
-		name := strings.ToLower(f.Name)
-		if variableBytes.containsAll(name) && !slices.Contains(notPassed, name) {
-			passed[name] = true
+		name, separator := fieldVariable(f.Name), ", "
+		if name == "HTTP_COOKIE" {
+			separator = "; "
+		}
+		_, done := variables[name]
+		if !done && variableBytes.containsAll(f.Name) && !slices.Contains(notPassed, strings.ToLower(f.Name)) {
+			variables[name] = strings.Join(fields.Values(f.Name), separator)
 		}
 	}
 	for _, options := range fields.Values("Connection") { // names of fields of the connection
 		for option := range strings.SplitSeq(options, ",") {
-			if option = trimSpace(option); isToken(option) {
-				delete(passed, strings.ToLower(option))
+			if option = trimSpace(option); option != "" && variableBytes.containsAll(option) {
+				delete(variables, fieldVariable(option))
 			}
 		}
 	}
-	return passed
+	return variables
 }
 
-// fieldVariables appends the fields of the request to env (RFC 3875 section 4.1.18). The
-// values of fields with the same name are joined.
-func (h *CGIHandler) fieldVariables(env []string) []string {
-	passed := passedFields(h.Headers)
-	at := make(map[string]int) // indexes of env
-	for _, f := range h.Headers {
-		if !passed[strings.ToLower(f.Name)] {
-			continue
-		}
-		name := "HTTP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		i, again := at[name]
-		switch {
-		case !again:
-			at[name] = len(env)
-			env = append(env, name+"="+f.Value)
-		case name == "HTTP_COOKIE":
-			env[i] += "; " + f.Value
-		default:
-			env[i] += ", " + f.Value
-		}
-	}
-	return env
+// fieldVariable returns the name of the variable for a field.
+func fieldVariable(name string) string {
+	return "HTTP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
 // arguments returns the words of an indexed query (RFC 3875 section 4.4). It returns none
@@ -609,9 +568,12 @@ type scriptHeader struct {
 	code     int // status code of the response
 	message  string
 	location string // path of a local redirect; "" if it is none
-	length   int64  // Content-Length; -1 if there is none
+	length   int64  // Content-Length, or noLength
 	fields   Header // fields of the response
 }
+
+// noLength is the length of output that has no Content-Length.
+const noLength = math.MaxInt64
 
 // parseScriptHeader parses a header whose lines end in LF or CRLF.
 func parseScriptHeader(block string) (sh scriptHeader, err error) {
@@ -622,7 +584,7 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 	if len(fields) == 0 {
 		return sh, errors.New("no header field")
 	}
-	sh.code, sh.length = 200, -1
+	sh.code, sh.length = 200, noLength
 	status, hasStatus := fields.Lookup("Status")
 	if hasStatus {
 		digits, message, _ := strings.Cut(status, " ")
@@ -638,10 +600,10 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 			continue
 		case "content-length":
 			n, ok := parseLength(f.Value)
-			if !ok || sh.length >= 0 && n != sh.length {
+			first := sh.length == noLength
+			if !ok || !first && n != sh.length {
 				return sh, errors.New("bad Content-Length " + quote(f.Value))
 			}
-			first := sh.length < 0
 			if sh.length = n; !first || sh.code == 204 || sh.code == 205 {
 				continue // 204 must not have it (RFC 9110 section 8.6)
 			}
@@ -672,54 +634,22 @@ func readScriptHeader(r *bufio.Reader) (sh scriptHeader, err error) {
 	var block []byte
 	for begin := 0; ; { // of a line
 		piece, err := r.ReadSlice('\n')
-		if len(block)+len(piece) > maxScriptHeader {
-			return sh, errors.New("header of more than 65536 bytes")
-		}
 		block = append(block, piece...)
-		switch line := string(block[begin:]); {
+		switch line := block[begin:]; {
+		case len(block) > maxScriptHeader:
+			return sh, errors.New("header of more than 65536 bytes")
 		case err == bufio.ErrBufferFull:
 			continue // with the rest of a long line
-		case err != nil && err != io.EOF:
-			return sh, err
-		case err != nil && len(block) == 0:
+		case err == io.EOF && len(block) == 0:
 			return sh, errors.New("no output")
-		case err != nil:
+		case err == io.EOF:
 			return sh, errors.New("header without end")
-		case line == "\n" || line == "\r\n":
+		case err != nil:
+			return sh, err
+		case len(trimEnd(line)) == 0:
 			return parseScriptHeader(string(block))
 		}
 		begin = len(block)
-	}
-}
-
-// respond reads the header of the output of a script, and sends a response.
-func (h *CGIHandler) respond(s *script) {
-	sh, err := readScriptHeader(s.output)
-	s.logErrors()
-	switch {
-	case err != nil:
-		h.noResponse(s, err)
-	case sh.location != "":
-		h.location = sh.location
-	default:
-		h.sendResponse(s, sh)
-	}
-}
-
-// noResponse responds to a request whose script has not written a valid header.
-func (h *CGIHandler) noResponse(s *script, err error) {
-	self := h.scripts()
-	switch {
-	case err == errTimedOut:
-		self.LogError("CGI script %s timed out", s.url)
-		self.SendError(504, "", "")
-	case s.ctx.Err() != nil: // the client has left, or the server was closed
-		h.broken = true
-		self.LogError("CGI script %s was ended before it answered", s.url)
-	default:
-		s.cancel(err)
-		self.LogError("CGI script %s: %v", s.url, err)
-		self.SendError(502, "", "")
 	}
 }
 
@@ -730,18 +660,11 @@ func (h *CGIHandler) sendResponse(s *script, sh scriptHeader) {
 	for _, f := range sh.fields {
 		self.SendHeader(f.Name, f.Value)
 	}
-	inChunks := sh.length < 0 && h.persistent() && h.line.atLeast(1, 1) && h.Command != "HEAD" && sh.code != 204 && sh.code != 304
-	if inChunks {
+	if sh.length == noLength && h.persistent() && h.line.atLeast(1, 1) && h.Command != "HEAD" && sh.code != 204 && sh.code != 304 {
 		self.SendHeader("Transfer-Encoding", "chunked")
 	}
 	self.EndHeaders()
-	if h.out.noBody || sh.code == 205 {
-		h.out.flush()
-		io.Copy(io.Discard, s.output) // the script may have more to do than to write
-		s.logErrors()
-		return
-	}
-	h.sendOutput(s, sh.length, inChunks)
+	h.sendOutput(s, sh.length)
 }
 
 // sendRaw sends all output of a script, which includes the head or, unless it is a non-parsed
@@ -756,53 +679,46 @@ func (h *CGIHandler) sendRaw(s *script, nph bool) {
 		h.scripts().FlushHeaders()
 		h.out.end()
 	}
-	h.sendOutput(s, -1, false)
+	h.sendOutput(s, noLength)
 }
 
-// sendOutput sends the output of a script as it comes, up to length bytes. A length of -1
-// means all of it.
-func (h *CGIHandler) sendOutput(s *script, length int64, inChunks bool) {
-	w, limit := h.WFile, length
-	if inChunks {
-		w = &chunkWriter{w: h.WFile}
-	}
-	if length < 0 {
-		limit = math.MaxInt64
-	}
-	_, err := io.Copy(w, io.LimitReader(s.output, limit)) // in larger pieces than s.output.WriteTo does
-	switch cause := context.Cause(s.ctx); {
-	case err != nil && cause == nil: // of w
-		s.cancel(errClientGone)
-	case err != nil:
-		h.cut = true
-		if cause == errTimedOut {
-			h.scripts().LogError("CGI script %s timed out", s.url)
+// sendOutput sends the output of a script as it comes, up to length bytes.
+func (h *CGIHandler) sendOutput(s *script, length int64) {
+	buf := make([]byte, min(length, 32<<10))
+	for length > 0 {
+		n, err := s.output.Read(buf[:min(length, int64(len(buf)))])
+		switch {
+		case err == io.EOF:
+			return
+		case err == nil && h.out.chunked:
+			_, err = fmt.Fprintf(h.WFile, "%x\r\n%s\r\n", n, buf[:n])
+		case err == nil:
+			_, err = h.WFile.Write(buf[:n])
 		}
-	case length < 0 && s.crashed():
+		if err != nil {
+			h.cut = true
+			s.cancel(errClientGone) // if the error is of WFile
+			if err == errTimedOut {
+				h.scripts().LogError("CGI script %s timed out", s.url)
+			}
+			return
+		}
+		length -= int64(n)
+	}
+}
+
+// endResponse waits a moment for the script to exit, logs why it failed, and sends the last
+// chunk. A response without a length is not complete if a signal ended the script.
+func (h *CGIHandler) endResponse(s *script) {
+	err := s.finish()
+	if err != nil {
+		h.scripts().LogError("CGI script %s: %v", s.url, err)
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && !exit.Exited() && h.location == "" && h.out.length < 0 {
 		h.cut = true
-	case inChunks:
+	}
+	if h.out.chunked && !h.cut {
 		io.WriteString(h.WFile, "0\r\n\r\n")
 	}
-	h.out.flush()
-	s.logErrors()
-}
-
-// A chunkWriter encodes a body in the chunked coding (RFC 9112 section 7.1). It does not
-// write the last chunk.
-type chunkWriter struct {
-	w     io.Writer
-	chunk []byte // buffer
-}
-
-// Write writes p as one chunk.
-func (c *chunkWriter) Write(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil // this would be the last chunk
-	}
-	c.chunk = append(strconv.AppendInt(c.chunk[:0], int64(len(p)), 16), "\r\n"...)
-	c.chunk = append(append(c.chunk, p...), "\r\n"...)
-	if _, err := c.w.Write(c.chunk); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

@@ -429,9 +429,74 @@ func TestCGIIgnoringCase(t *testing.T) {
 	if err := os.Symlink("cgi-bin", filepath.Join(site, "CGI-BIN")); err != nil { // which is similar
 		t.Skip("this file system ignores case")
 	}
+	if err := os.Rename(filepath.Join(site, "list"), filepath.Join(site, "Cgi-Bin")); err != nil { // as where there are no inodes
+		t.Fatal(err)
+	}
 	s, _ := startCGISite(t, site, true)
-	if answer := ask(t, s.Addr(), "GET /CGI-BIN/plain HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 403 ") {
-		t.Errorf("got %.300q", answer)
+	for target, want := range map[string]string{"/CGI-BIN/plain": "403", "/CGI-BIN/": "403", "/CGI-BIN": "301", "/Cgi-Bin/": "403", "/Cgi-Bin/sub/": "403", "/cGI-BIN/plain": "404"} {
+		if answer := ask(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 "+want+" ") {
+			t.Errorf("%s: got %.300q, want %s", target, answer, want)
+		}
+	}
+}
+
+// What is in a CGI directory is not sent as a file by a path that leads there from elsewhere,
+// through a link.
+func TestCGILinks(t *testing.T) {
+	t.Parallel()
+	site := makeScripts(t)
+	for name, target := range map[string]string{
+		"list/scripts": "../cgi-bin", "list/deeper": "../cgi-bin/sub", "list/plain": "../cgi-bin/plain", "list/up": "..", "list/outside": "scripts/plain",
+		"list/args": "../htbin/args", "list/afar": "../cgi-bin/afar", "cgi-bin/afar": t.TempDir(), "list/loop": "../list/loop",
+		"list/hello": "../hello.txt", "htbin/hello": "../hello.txt", "cgi-bin/sub/plain": "../plain", "pages": "list",
+	} {
+		symlink(t, target, filepath.Join(site, name))
+	}
+	if err := os.Mkdir(filepath.Join(site, "list", "page"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	symlink(t, "../../cgi-bin/plain", filepath.Join(site, "list", "page", "index.html"))
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory, h.RunAsServer = site, true
+		h.CGIDirectories = []string{"cgi-bin/", "/htbin"}
+		return h
+	}, nil)
+	const forbidden = "403 Forbidden"
+	for target, want := range map[string]string{
+		"/list/scripts":          "301 Moved Permanently",
+		"/list/scripts/":         forbidden,
+		"/list/scripts/plain":    forbidden,
+		"/list/scripts/sub/":     forbidden,
+		"/list/scripts/none":     forbidden,
+		"/list/deeper/":          forbidden,
+		"/list/deeper/plain":     forbidden,
+		"/list/plain":            forbidden,
+		"/list/plain?x":          forbidden,
+		"/list/outside":          forbidden,
+		"/list/page/":            forbidden,
+		"/list/page/index.html":  forbidden,
+		"/pages/plain":           forbidden,
+		"/list/up/cgi-bin/plain": forbidden,
+		"/list/up/htbin/args":    forbidden,
+		"/list/args":             forbidden,
+		"/list/afar/x":           forbidden,
+		"/list/loop":             forbidden,
+		"/list/up/":              "200 OK",
+		"/list/up/hello.txt":     "200 OK",
+		"/list/hello":            "200 OK",
+		"/pages/":                "200 OK",
+		"/hello.txt/x":           "404 File not found",
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			got := exchange(t, s.Addr(), method+" "+target+" HTTP/1.0\r\n\r\n")
+			if !strings.HasPrefix(got, "HTTP/1.0 "+want+"\r\n") || strings.Contains(got, "SECRET") {
+				t.Errorf("%s %s: got %.200q, want %s", method, target, got, want)
+			}
+		}
+	}
+	if got := exchange(t, s.Addr(), "PUT /list/plain HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 501 ") {
+		t.Errorf("PUT: got %.200q", got)
 	}
 }
 
@@ -623,6 +688,44 @@ func TestCGINobody(t *testing.T) {
 		if !strings.Contains(log.String(), "/cgi-bin/id: said\n") {
 			t.Errorf("asServer %v: log %s", asServer, log)
 		}
+	}
+}
+
+// A script that the system refuses to run has a message that says why, as has the log.
+func TestCGINotRun(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, text, message, log string
+		mode                     os.FileMode
+	}{
+		{"nothing", "echo X: y\n", "does not begin with #!", "exec format error", 0o755},
+		{"empty", "", "does not begin with #!", "exec format error", 0o755},
+		{"mine", "#!/bin/sh\n", "is not executable for nobody", "permission denied", 0o700},
+		{"plain", "#!/bin/sh\n", "is not executable", "CGI script is not executable", 0o644},
+	} {
+		site := t.TempDir()
+		if c.mode == 0o700 {
+			site = nobodySite(t, c.name, c.text)
+		} else if err := os.Mkdir(filepath.Join(site, "cgi-bin"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(site, "cgi-bin", c.name)
+		if err := writeExecutable(name, c.text); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(name, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		s, log := start(t, func() httpserver.Handler {
+			h := new(httpserver.CGIHandler)
+			h.Directory, h.RunAsServer = site, c.mode != 0o700
+			return h
+		}, nil)
+		want := "HTTP/1.0 403 CGI script " + c.message + " ('/cgi-bin/" + c.name + "')\r\n"
+		if got := exchange(t, s.Addr(), "GET /cgi-bin/"+c.name+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, want) {
+			t.Errorf("got %.200q, want %q", got, want)
+		}
+		log.await(t, c.log)
 	}
 }
 

@@ -15,6 +15,12 @@ import (
 // This file contains what a script needs of a Unix system: a user and a process
 // group. Its twin for other systems is cgi_other.go.
 
+// inherited contains the names of variables that scripts get from the environment of
+// the server.
+var inherited = []string{"PATH", "TZ", "TMPDIR", "LANG", "LANGUAGE", "LC_ALL", "LC_ADDRESS", "LC_COLLATE",
+	"LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY", "LC_NAME", "LC_NUMERIC",
+	"LC_PAPER", "LC_TELEPHONE", "LC_TIME"}
+
 // changesUser reports whether scripts run as another user than the server. That is
 // so if the server runs as root, unless asServer is set.
 func changesUser(asServer bool) bool {
@@ -49,30 +55,18 @@ var nobody = sync.OnceValues(func() (*syscall.Credential, error) {
 // chownFiles makes the user of a script the owner of its open files, so that it can
 // open them again by names such as /dev/stderr. Files may be nil.
 func chownFiles(cmd *exec.Cmd, files ...*os.File) {
-	c := cmd.SysProcAttr.Credential
-	for _, f := range files {
-		if c != nil && f != nil {
+	if c := cmd.SysProcAttr.Credential; c != nil {
+		for _, f := range files {
 			f.Chown(int(c.Uid), int(c.Gid))
 		}
 	}
 }
 
-// signalGroup sends SIGTERM or, if kill is set, SIGKILL to the process group of a
-// script. The caller makes sure that the group exists: after its last process was
-// waited for, its number may belong to another one.
-func signalGroup(script *os.Process, kill bool) error {
-	sig := syscall.SIGTERM
-	if kill {
-		sig = syscall.SIGKILL
-	}
+// signalGroup sends a signal to the process group of a script; signal 0 only tests
+// whether the group exists. The caller makes sure that it is the group of the script:
+// after its last process was waited for, its number may belong to another one.
+func signalGroup(script *os.Process, sig syscall.Signal) error {
 	return syscall.Kill(-script.Pid, sig)
-}
-
-// groupExists reports whether processes are left of the group of a script that was
-// waited for.
-func groupExists(script *os.Process) bool {
-	reapGroup(script)
-	return syscall.Kill(-script.Pid, 0) != syscall.ESRCH
 }
 
 // reapGroup waits for processes that a script has left behind and that have ended, as

@@ -162,13 +162,14 @@ const (
 	pageCalls       = "SendError LogError SendHeader SendHeader SendHeader " + logCalls + responseCalls
 )
 
-// requestCalls are the calls for each request beside connectionCalls.
+// requestCalls are the calls for each request beside connectionCalls. TranslatePath is
+// also called for the CGI directories.
 var requestCalls = map[string]string{
-	"GET /hello.txt HTTP/1.0\r\n\r\n":     "Dispatch DoGET SendHead IsCGI TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + responseCalls,
-	"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "Dispatch DoHEAD SendHead IsCGI TranslatePath GuessType SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + responseCalls,
-	"GET /list/ HTTP/1.0\r\n\r\n":         "Dispatch DoGET SendHead IsCGI TranslatePath ListDirectory CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader " + responseCalls,
-	"GET /list HTTP/1.0\r\n\r\n":          "Dispatch DoGET SendHead IsCGI TranslatePath SendHeader SendHeader " + responseCalls,
-	"GET /nope HTTP/1.0\r\n\r\n":          "Dispatch DoGET SendHead IsCGI TranslatePath " + pageCalls,
+	"GET /hello.txt HTTP/1.0\r\n\r\n":     "Dispatch DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath GuessType CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + responseCalls,
+	"HEAD /hello.txt HTTP/1.0\r\n\r\n":    "Dispatch DoHEAD SendHead IsCGI TranslatePath TranslatePath TranslatePath GuessType SendHeader SendHeader SendHeader SendHeader SendHeader DateTimeString " + responseCalls,
+	"GET /list/ HTTP/1.0\r\n\r\n":         "Dispatch DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath ListDirectory CopyFile SendHeader SendHeader SendHeader SendHeader SendHeader " + responseCalls,
+	"GET /list HTTP/1.0\r\n\r\n":          "Dispatch DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath SendHeader SendHeader " + responseCalls,
+	"GET /nope HTTP/1.0\r\n\r\n":          "Dispatch DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath " + pageCalls,
 	"GET / HTTP/2.0\r\n\r\n":              "SendError LogError SendHeader SendHeader SendHeader " + logCalls + strings.Replace(responseCalls, "FlushHeaders", "", 1),
 	"GET / HTTP/1.0\r\nbad\r\n\r\n":       pageCalls,
 	"GET /cgi-bin/plain HTTP/1.0\r\n\r\n": "Dispatch DoGET SendHead IsCGI RunCGI TranslatePath IsPython IsExecutable " + pageCalls,

@@ -3,6 +3,7 @@ package httpserver
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -21,11 +23,13 @@ import (
 // handler.
 
 const (
-	killDelay   = 2 * time.Second        // from SIGTERM to SIGKILL
-	outputGrace = 2 * time.Second        // how long the children of a script that has exited may write nothing
-	lateGrace   = 2 * time.Second        // for a script to exit after the response was sent
-	exitGrace   = 250 * time.Millisecond // how long a handler waits for that
-	errorsTime  = 500 * time.Millisecond // how often standard error is logged while there is no output
+	// scriptGrace is the time from SIGTERM to SIGKILL, how long the children of a script
+	// that has exited may write nothing, and how long a script may run on after the
+	// response was sent.
+	scriptGrace = 2 * time.Second
+
+	exitGrace  = 500 * time.Millisecond // how long a handler waits for a script to exit
+	errorsTime = 500 * time.Millisecond // how often standard error is logged while there is no output
 )
 
 const (
@@ -34,198 +38,173 @@ const (
 )
 
 var (
-	errTimedOut     = errors.New("httpserver: the script took too long")
+	errTimedOut     = errors.New("httpserver: the script timed out")
 	errBodyTooLarge = errors.New("httpserver: the request body is larger than MaxBody")
 	errStoreFull    = errors.New("httpserver: the request bodies in temporary files are larger than MaxStored")
 )
 
 // A script is a process that runs a CGI script, and the leader of a process group. The
-// caller sets the first group of fields, calls start, reads output, and calls close. A
-// goroutine, for which the server waits, calls wait.
+// caller sets the first group of fields, calls start, reads output, and calls finish and
+// close. A goroutine, for which the server waits, calls wait.
 type script struct {
 	url      string          // of the script, for log lines
-	cmd      *exec.Cmd       // made with ctx
+	cmd      *exec.Cmd       // what to run
 	ctx      context.Context // canceled when the script is to end, with the reason as its cause
 	cancel   context.CancelCauseFunc
 	body     *storedBody
-	slots    chan struct{}     // the script has a place in it until it has exited; nil means no limit
-	logError func(line string) // called by Read, logErrors and close for each line of standard error
+	slots    chan struct{}     // the script has a place in it until it has exited
+	logError func(line string) // called by Read and finish for each line of standard error
 
-	output     *bufio.Reader // reads from the script, by Read
-	stdout     *os.File
-	stderr     *os.File
-	errors     chan string // lines of stderr; closed at its end
-	limit      *time.Timer // cancels ctx
-	terminated time.Time   // when the process group was sent SIGTERM
+	output *bufio.Reader // reads from the script, by Read
+	stdout *os.File
+	stderr *os.File
+	errors chan string // lines of stderr; closed when the script has exited and these have ended
+	limit  *time.Timer // cancels ctx
 
-	exited chan struct{} // closed when the script has exited; its children may not have
-	err    error         // why the script failed by itself; set before exited is closed
-	closed chan struct{} // closed by close
+	exited       chan struct{} // closed when the script has exited
+	err          error         // why the script failed by itself; set before exited is closed
+	childrenLeft bool          // in its process group; set before exited is closed
+	closed       chan struct{} // closed by close
 }
 
 // start waits for a place among the scripts that run at once, and starts the script, which
 // has to end within limit. A limit of 0 means none. If ctx is canceled before the script
-// runs, start returns the cause.
-func (s *script) start(server *HTTPServer, limit time.Duration) error {
-	if s.slots != nil {
+// runs, start returns the cause. When the server stops accepting, it returns
+// ErrServerClosed instead of waiting.
+func (s *script) start(server *HTTPServer, limit time.Duration) (err error) {
+	select {
+	case s.slots <- struct{}{}:
+	default:
 		select {
 		case s.slots <- struct{}{}:
 		case <-s.ctx.Done():
 			return context.Cause(s.ctx)
-		case <-server.done: // Shutdown has waited long enough
+		case <-server.stopping:
 			return ErrServerClosed
 		}
 	}
-	if !server.beginWork() {
-		s.freeSlot()
-		return ErrServerClosed
-	}
-	if err := s.startProcess(); err != nil {
-		server.work.Done()
-		s.freeSlot()
-		if cause := context.Cause(s.ctx); cause != nil {
-			return cause
+	err = cmp.Or(context.Cause(s.ctx), ErrServerClosed) // if it is too late to begin
+	if s.ctx.Err() == nil && server.beginWork() {
+		if err = s.startProcess(); err == nil {
+			s.limit = time.AfterFunc(cmp.Or(max(limit, 0), math.MaxInt64), func() { s.cancel(errTimedOut) })
+			go s.wait(server)
+			return nil
 		}
+		server.work.Done()
+	}
+	<-s.slots
+	return err
+}
+
+// startProcess makes the pipes and starts the process.
+func (s *script) startProcess() (err error) {
+	var stdout, stderr *os.File // a nil file can be closed
+	if s.stdout, stdout, err = os.Pipe(); err == nil {
+		s.stderr, stderr, err = os.Pipe()
+	}
+	defer stdout.Close()
+	defer stderr.Close()
+	if err == nil {
+		chownFiles(s.cmd, stdout, stderr, s.body.file)
+		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, stdout, stderr
+		s.cmd.WaitDelay = scriptGrace // children may not have read all of the input
+		err = s.cmd.Start()
+	}
+	if err != nil {
+		s.stdout.Close()
+		s.stderr.Close()
 		return err
 	}
 	s.output = bufio.NewReader(s)
 	s.errors = make(chan string, maxErrorLines+1) // with the line that says that there were more
 	s.exited, s.closed = make(chan struct{}), make(chan struct{})
-	if limit <= 0 {
-		limit = math.MaxInt64
-	}
-	s.limit = time.AfterFunc(limit, func() { s.cancel(errTimedOut) })
-	go s.wait(server)
 	return nil
 }
 
-func (s *script) freeSlot() {
-	if s.slots != nil {
-		<-s.slots
-	}
-}
-
-// startProcess makes the pipes and starts the process.
-func (s *script) startProcess() error {
-	stdout, outW, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer outW.Close()
-	stderr, errW, err := os.Pipe()
-	if err != nil {
-		stdout.Close()
-		return err
-	}
-	defer errW.Close()
-	chownFiles(s.cmd, outW, errW, s.body.file)
-	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.reader(), outW, errW
-	s.cmd.Cancel, s.cmd.WaitDelay = s.terminate, killDelay
-	if err := s.cmd.Start(); err != nil {
-		stdout.Close()
-		stderr.Close()
-		return err
-	}
-	s.stdout, s.stderr = stdout, stderr
-	return nil
-}
-
-// terminate asks the process group to end. It is called when ctx is canceled.
-func (s *script) terminate() error {
-	s.terminated = time.Now()
-	return signalGroup(s.cmd.Process, false)
-}
-
-// wait waits until the script has exited and close was called. If ctx is canceled, it
-// waits until the process group has ended.
+// wait waits until the script has exited and close was called. If ctx is canceled before,
+// it ends the process group.
 func (s *script) wait(server *HTTPServer) {
 	defer server.work.Done()
-	defer s.cancel(nil)
-	defer context.AfterFunc(server.urgent, s.kill)()
+	ended := make(chan struct{})
+	leaveRunning := context.AfterFunc(s.ctx, func() {
+		defer close(ended)
+		s.endGroup(server.urgent)
+	})
 	var reading sync.WaitGroup
 	reading.Go(s.readErrors)
-	defer reading.Wait()
 
-	err := s.cmd.Wait()
-	childrenLeft := groupExists(s.cmd.Process) // if not, the group's number may become another's
-	if s.ctx.Err() == nil {
+	if err := s.cmd.Wait(); s.ctx.Err() == nil {
 		s.err = err
 	}
-	s.freeSlot()
-	s.body.close()
+	s.childrenLeft = signalGroup(s.cmd.Process, 0) == nil
 	close(s.exited)
-	s.stderr.SetReadDeadline(time.Now().Add(outputGrace)) // children may not keep it open for longer
+	<-s.slots
+	s.body.close()
+	s.stderr.SetReadDeadline(time.Now().Add(scriptGrace)) // children may not keep it open for longer
+	reading.Wait()
+	close(s.errors)
 	select {
 	case <-s.closed: // until then, children may write output
 	case <-s.ctx.Done():
 	}
+	if !leaveRunning() {
+		<-ended
+	}
 	s.limit.Stop()
-	if childrenLeft && s.ctx.Err() != nil {
-		s.endGroup(server.urgent)
-	}
-	if childrenLeft {
-		poll(server.ctx, reapGroup, s.cmd.Process)
+	s.cancel(nil)
+	if s.childrenLeft {
+		poll(server.ctx, func() bool { return reapGroup(s.cmd.Process) })
 	}
 }
 
-// kill is called when the server does not wait for scripts any longer.
-func (s *script) kill() {
-	if !isClosed(s.exited) { // else endGroup does it
-		signalGroup(s.cmd.Process, true)
-	}
-	s.stderr.SetReadDeadline(time.Now())
-}
-
-// endGroup ends the processes that a script has left behind. They are killed killDelay
-// after they were asked to end, or at once when urgent is canceled.
+// endGroup asks the process group to end, and kills it scriptGrace later, or at once when
+// urgent is canceled.
 func (s *script) endGroup(urgent context.Context) {
-	if s.terminated.IsZero() {
-		s.terminate()
-	}
-	patience, cancel := context.WithDeadline(urgent, s.terminated.Add(killDelay))
-	defer cancel()
-	if poll(patience, groupExists, s.cmd.Process) {
-		signalGroup(s.cmd.Process, true)
-		killed, cancel := context.WithTimeout(context.Background(), killDelay)
-		defer cancel()
-		poll(killed, reapGroup, s.cmd.Process)
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if !s.groupLeft() {
+			return
+		}
+		signalGroup(s.cmd.Process, sig)
+		patience, cancel := context.WithTimeout(urgent, scriptGrace)
+		poll(patience, s.groupLeft)
+		cancel()
 	}
 }
 
-// poll calls more, at growing intervals, until that returns false or ctx is done. It
-// returns what more returned last.
-func poll(ctx context.Context, more func(*os.Process) bool, p *os.Process) bool {
-	for interval := time.Millisecond; more(p); interval = min(2*interval, 100*time.Millisecond) {
-		if ctx.Err() != nil {
-			return true
-		}
+// groupLeft reports whether processes of the group are left. If the script has left none
+// when it exited, the number of the group may have become that of another one.
+func (s *script) groupLeft() bool {
+	return !isClosed(s.exited) || s.childrenLeft && (reapGroup(s.cmd.Process) || signalGroup(s.cmd.Process, 0) == nil)
+}
+
+// poll calls more, at growing intervals, until that returns false or ctx is done.
+func poll(ctx context.Context, more func() bool) {
+	for interval := time.Millisecond; more() && ctx.Err() == nil; interval = min(2*interval, 100*time.Millisecond) {
 		select {
 		case <-time.After(interval):
 		case <-ctx.Done():
 		}
 	}
-	return false
 }
 
-// Read reads the output of the script, and logs standard error while there is none. It
+// Read reads the output of the script, and logs what it has written to standard error. It
 // returns the cause of ctx if that was canceled before the output ended. If the script
-// has exited and its children write nothing for outputGrace, Read returns io.EOF and
+// has exited and its children write nothing for scriptGrace, Read returns io.EOF and
 // ends them.
 func (s *script) Read(p []byte) (int, error) {
-	for quiet := time.Duration(0); quiet < outputGrace; {
+	for quiet := time.Duration(0); quiet < scriptGrace; {
+		s.logErrors()
 		s.stdout.SetReadDeadline(time.Now().Add(errorsTime))
 		n, err := s.stdout.Read(p)
-		if n > 0 {
+		cause := context.Cause(s.ctx)
+		switch {
+		case n > 0:
 			return n, nil
-		}
-		if cause := context.Cause(s.ctx); cause != nil {
+		case cause != nil:
 			return 0, cause
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return 0, err
-		}
-		s.logErrors()
-		if isClosed(s.exited) {
+		case isClosed(s.exited):
 			quiet += errorsTime
 		}
 	}
@@ -233,14 +212,14 @@ func (s *script) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// readErrors splits standard error into lines. It reads on after the last one that may
-// be logged, so that the script need not wait.
+// readErrors splits standard error into lines, and a line of more than maxErrorLine bytes
+// into several. It reads on after the last one that may be logged, so that the script need
+// not wait.
 func (s *script) readErrors() {
 	defer s.stderr.Close()
-	defer close(s.errors)
 	r := bufio.NewReaderSize(s.stderr, maxErrorLine)
 	for lines := 0; ; lines++ {
-		line, isPrefix, err := r.ReadLine()
+		line, _, err := r.ReadLine()
 		if err != nil {
 			return
 		}
@@ -250,67 +229,43 @@ func (s *script) readErrors() {
 		case lines == maxErrorLines:
 			s.errors <- "further lines are not logged"
 		}
-		for isPrefix && err == nil {
-			_, isPrefix, err = r.ReadLine()
-		}
 	}
 }
 
-// logErrors logs what the script has written to standard error so far.
+// logErrors logs the lines of standard error so far.
 func (s *script) logErrors() {
+	for len(s.errors) > 0 {
+		s.logError(<-s.errors)
+	}
+}
+
+// finish ends the reading of output, waits exitGrace for the script to exit, and logs the
+// last lines of standard error. It returns why the script has failed, if it has exited
+// without being told to.
+func (s *script) finish() error {
+	s.stdout.Close()
+	timeout := time.After(exitGrace)
 	for {
 		select {
 		case line, ok := <-s.errors:
 			if !ok {
-				return
+				return s.err
 			}
 			s.logError(line)
-		default:
-			return
-		}
-	}
-}
-
-// crashed reports whether a signal ended the script. Then its output, which has ended,
-// may not be complete.
-func (s *script) crashed() bool {
-	select {
-	case <-s.exited:
-		var exit *exec.ExitError
-		return errors.As(s.err, &exit) && !exit.Exited()
-	case <-time.After(exitGrace):
-		return false
-	}
-}
-
-// close ends the reading of output. It waits for the script to exit, but not for long:
-// after that, the script has lateGrace left. close logs the last lines of standard error,
-// and returns why the script failed, if it has exited without being told to.
-func (s *script) close() error {
-	defer close(s.closed)
-	defer s.limit.Reset(lateGrace)
-	s.stdout.Close()
-	timer := time.NewTimer(exitGrace)
-	defer timer.Stop()
-	exited, lines := s.exited, s.errors
-	for exited != nil || lines != nil {
-		select {
-		case <-exited:
-			exited = nil
-		case line, ok := <-lines:
-			if ok {
-				s.logError(line)
-			} else {
-				lines = nil
+		case <-timeout:
+			if isClosed(s.exited) { // but a child still has standard error
+				return s.err
 			}
-		case <-timer.C:
-			exited, lines = nil, nil
+			return nil
 		}
 	}
-	if !isClosed(s.exited) {
-		return nil
-	}
-	return s.err
+}
+
+// close ends the response. The script has scriptGrace left to exit.
+func (s *script) close() {
+	s.stdout.Close()
+	s.limit.Reset(scriptGrace)
+	close(s.closed)
 }
 
 // A bodyStore counts the bytes of the request bodies that the handlers of a server have
@@ -321,8 +276,8 @@ type bodyStore struct{ size atomic.Int64 }
 // large one in a temporary file.
 type storedBody struct {
 	size    int64
-	data    []byte   // the body if it is in memory
-	file    *os.File // it has no name, except on Windows
+	input   io.Reader // the body, as the standard input of a command; nil if it is empty
+	file    *os.File  // input if that is a file; it has no name, except on Windows
 	store   *bodyStore
 	maxSize int64 // limit of store.size
 }
@@ -330,12 +285,14 @@ type storedBody struct {
 // readFrom reads the body from r. Up to memory bytes stay in memory. The error is
 // errBodyTooLarge if there are more than limit bytes, errStoreFull, that of r, or a
 // *fs.PathError about the file.
-func (b *storedBody) readFrom(r io.Reader, memory, limit int64) (err error) {
+func (b *storedBody) readFrom(r io.Reader, memory, limit int64) error {
 	r = io.LimitReader(r, limit+1)
-	b.data, err = io.ReadAll(io.LimitReader(r, memory+1))
-	b.size = int64(len(b.data))
-	if err == nil && b.size > memory {
-		err = b.moveToFile(r)
+	data, err := io.ReadAll(io.LimitReader(r, memory+1))
+	switch size := int64(len(data)); {
+	case err == nil && size > memory:
+		err = b.readIntoFile(io.MultiReader(bytes.NewReader(data), r))
+	case size > 0:
+		b.size, b.input = size, bytes.NewReader(data)
 	}
 	if err == nil && b.size > limit {
 		err = errBodyTooLarge
@@ -346,17 +303,15 @@ func (b *storedBody) readFrom(r io.Reader, memory, limit int64) (err error) {
 	return err
 }
 
-// moveToFile moves what was read of the body to a file, and adds the rest.
-func (b *storedBody) moveToFile(rest io.Reader) (err error) {
-	start := bytes.NewReader(b.data)
-	b.data, b.size = nil, 0
+func (b *storedBody) readIntoFile(r io.Reader) (err error) {
 	if b.file, err = os.CreateTemp("", "httpserver-body-"); err != nil {
 		return fmt.Errorf("httpserver: a request body needs a temporary file: %w", err)
 	}
 	os.Remove(b.file.Name())
-	if _, err = io.Copy(b, io.MultiReader(start, rest)); err != nil {
+	if _, err = io.Copy(b, r); err != nil {
 		return err
 	}
+	b.input = b.file
 	_, err = b.file.Seek(0, io.SeekStart)
 	return err
 }
@@ -369,17 +324,6 @@ func (b *storedBody) Write(p []byte) (int, error) {
 		return 0, errStoreFull
 	}
 	return b.file.Write(p)
-}
-
-// reader returns the body as the standard input of a command.
-func (b *storedBody) reader() io.Reader {
-	switch {
-	case b.file != nil:
-		return b.file
-	case len(b.data) > 0:
-		return bytes.NewReader(b.data)
-	}
-	return nil
 }
 
 // close deletes the file.

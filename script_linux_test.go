@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -151,6 +152,32 @@ func TestScriptOpensInput(t *testing.T) {
 	for _, size := range []int{3, 100_000} {
 		if _, body := fields(ask(t, s.Addr(), post("/cgi-bin/cat", size, false))); body != strings.Repeat("x", size) {
 			t.Errorf("%d bytes: got %d; log:\n%s", size, len(body), log)
+		}
+	}
+}
+
+// A CGI directory that is mounted at another place, too, is one there.
+func TestScriptMounted(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	site := makeScripts(t)
+	mounted := filepath.Join(site, "list", "mounted")
+	if err := os.Mkdir(mounted, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount(filepath.Join(site, "cgi-bin"), mounted, "", syscall.MS_BIND, ""); err != nil {
+		t.Skip("cannot mount a directory: ", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(mounted, 0) })
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory, h.RunAsServer = site, true
+		return h
+	}, nil)
+	for _, target := range []string{"/list/mounted/", "/list/mounted/plain", "/list/mounted/sub/"} {
+		if got := exchange(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 403 ") {
+			t.Errorf("%s: got %.300q", target, got)
 		}
 	}
 }

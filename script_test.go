@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"httpserver"
@@ -348,20 +349,78 @@ func TestScriptWaitsAtClose(t *testing.T) {
 	conn.Close()
 }
 
-// Shutdown lets a request wait for its place.
-func TestScriptShutdownWhileWaiting(t *testing.T) {
+// A request that waits for its place when the server shuts down is answered at once.
+func TestScriptWaitsAtShutdown(t *testing.T) {
 	t.Parallel()
+	site := makeScripts(t)
 	slots := make(chan struct{}, 1)
-	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Slots = slots })
 	slots <- struct{}{}
-	_, r := send(t, s.Addr(), script("GET", "/cgi-bin/sized"))
+	waiting := make(chan struct{}, 1)
+	s, _ := start(t, func() httpserver.Handler {
+		h := &waiter{waiting: waiting}
+		h.Directory, h.RunAsServer, h.Slots = site, true, slots
+		return h
+	}, nil)
+	_, r := send(t, s.Addr(), "GET /cgi-bin/sized HTTP/1.0\r\n\r\n")
+	<-waiting
 	ended := make(chan error)
 	go func() { ended <- s.Shutdown(t.Context()) }()
-	<-slots // a request on its way is handled
-	if _, body := readResponse(t, r); body != "12345" {
+	if response, _ := readResponse(t, r); response.StatusCode != 503 {
+		t.Errorf("got %v", response)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A script runs during a Shutdown if there is a place for it.
+func TestScriptRunsAtShutdown(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.Slots = make(chan struct{}, 1) })
+	conn, r := send(t, s.Addr(), "POST /cgi-bin/sum HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+	for range 2 { // 100 Continue: the request has begun
+		if _, err := r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error)
+	go func() { ended <- s.Shutdown(t.Context()) }()
+	for err := error(nil); err == nil; { // until nothing is accepted
+		var other net.Conn
+		if other, err = net.Dial("tcp", s.Addr().String()); err == nil {
+			other.Close()
+		}
+	}
+	io.WriteString(conn, "abc")
+	if _, body := readResponse(t, r); body != "3 of 3" {
 		t.Errorf("got %q", body)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// When the server shuts down, a client that has stopped sending its body gets a 503 before
+// the server has to close the connection.
+func TestScriptUploadAtShutdown(t *testing.T) {
+	site := makeScripts(t)
+	for _, timeout := range []time.Duration{0, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			s, _, l := startInMemory(t, func() httpserver.Handler {
+				h := new(httpserver.CGIHandler)
+				h.Directory, h.RunAsServer, h.Timeout = site, true, timeout
+				return h
+			}, nil)
+			conn := l.dial(t)
+			io.WriteString(conn, "POST /cgi-bin/sum HTTP/1.0\r\nContent-Length: 3\r\n\r\na")
+			synctest.Wait()
+			begin := time.Now()
+			go s.Shutdown(t.Context())
+			answer := make([]byte, 100)
+			n, err := conn.Read(answer)
+			if got := string(answer[:n]); !strings.HasPrefix(got, "HTTP/1.0 503 ") || err != nil || time.Since(begin) >= 5*time.Second {
+				t.Errorf("timeout %v: got %q, %v after %v", timeout, got, err, time.Since(begin))
+			}
+		})
 	}
 }

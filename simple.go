@@ -89,6 +89,8 @@ type SimpleHandler struct {
 	// each response. Python: extra_response_headers.
 	ExtraResponseHeaders []Field
 
+	forbidden func(name string) bool // reports whether a file must not be sent; nil allows all
+
 	// last is what was computed for the last request. Requests on one connection
 	// are often for the same file, or for ranges of it.
 	last struct {
@@ -205,6 +207,8 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 		return h.sendFileHead(b, name)
 	case outOfResources(err): // not a 404, which caches may keep
 		self.SendError(503, "", "")
+	case err == fs.ErrPermission: // and not one of the system, for which the file does not exist
+		self.SendError(403, "", "")
 	default:
 		self.SendError(404, "File not found", "")
 	}
@@ -297,6 +301,9 @@ func (h *SimpleHandler) redirectToSlash() {
 func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if name == "" {
 		return nil, fs.ErrNotExist
+	}
+	if h.forbidden != nil && h.forbidden(name) {
+		return nil, fs.ErrPermission
 	}
 	b := &fileBody{handler: h, name: name, opened: time.Now()}
 	var cache *fileCache

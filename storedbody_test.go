@@ -42,7 +42,7 @@ func TestStoredBody(t *testing.T) {
 			continue
 		}
 		var got []byte
-		if r := b.reader(); r != nil {
+		if r := b.input; r != nil {
 			got, err = io.ReadAll(r)
 		}
 		if err != nil || !bytes.Equal(got, want) || b.size != c.size || (b.file != nil) != c.inFile {

@@ -52,6 +52,9 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		h.NoHidden, h.Charset = o.noHidden, o.charset
 		h.InheritEnv, h.Env, h.ScriptTimeout, h.Slots = inherited, set, o.cgiTimeout, slots
 		h.MaxStored = int64(o.cgiStore) << 20
+		if !o.cgi {
+			h.CGIDirectories = []string{}
+		}
 		return h
 	}, nil
 }
@@ -172,9 +175,6 @@ func (d *confinedDirectory) current() (*os.Root, error) {
 	d.root, d.info = root, info
 	return root, nil
 }
-
-// IsCGI reports whether the request is for a script. Without --cgi no request is.
-func (h *handler) IsCGI() bool { return h.options.cgi && h.CGIHandler.IsCGI() }
 
 // DoPOST runs a script. Without --cgi it sends an error that does not mention
 // scripts.
