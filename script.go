@@ -24,12 +24,13 @@ import (
 
 const (
 	// scriptGrace is the time from SIGTERM to SIGKILL, how long the children of a script
-	// that has exited may write nothing, and how long a script may run on after the
-	// response was sent.
+	// that has exited may write nothing, how long a handler waits for a script to exit
+	// when its output has ended, and how long a script may run on after that.
 	scriptGrace = 2 * time.Second
 
-	exitGrace  = 500 * time.Millisecond // how long a handler waits for a script to exit
-	errorsTime = 500 * time.Millisecond // how often standard error is logged while there is no output
+	// errorsTime is how often standard error is logged while there is no output, and how
+	// long a handler waits for its end when the script has exited.
+	errorsTime = 500 * time.Millisecond
 )
 
 const (
@@ -239,12 +240,18 @@ func (s *script) logErrors() {
 	}
 }
 
-// finish ends the reading of output, waits exitGrace for the script to exit, and logs the
-// last lines of standard error. It returns why the script has failed, if it has exited
-// without being told to.
+// finish ends the reading of output, waits scriptGrace for the script to exit, and logs the
+// last lines of standard error, which children may keep open. It returns why the script has
+// failed, if it has exited without being told to.
 func (s *script) finish() error {
 	s.stdout.Close()
-	timeout := time.After(exitGrace)
+	select {
+	case <-s.exited:
+	case <-time.After(scriptGrace):
+		s.logErrors()
+		return nil
+	}
+	timeout := time.After(errorsTime)
 	for {
 		select {
 		case line, ok := <-s.errors:
@@ -253,10 +260,7 @@ func (s *script) finish() error {
 			}
 			s.logError(line)
 		case <-timeout:
-			if isClosed(s.exited) { // but a child still has standard error
-				return s.err
-			}
-			return nil
+			return s.err
 		}
 	}
 }
