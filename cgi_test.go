@@ -694,6 +694,7 @@ func TestCGINobody(t *testing.T) {
 // A script that the system refuses to run has a message that says why, as has the log.
 func TestCGINotRun(t *testing.T) {
 	t.Parallel()
+	notOnWindows(t, "a script is a program by its suffix")
 	for _, c := range []struct {
 		name, text, message, log string
 		mode                     os.FileMode
