@@ -677,7 +677,7 @@ func (h *CGIHandler) sendRaw(s *script, nph bool) {
 	} else {
 		h.scripts().SendResponse(200, "Script output follows")
 		h.scripts().FlushHeaders()
-		h.out.end()
+		h.out.endHead()
 	}
 	h.sendOutput(s, noLength)
 }
