@@ -306,7 +306,8 @@ func (b *fileBody) check(tail []byte) error {
 	if err != nil {
 		return err
 	}
-	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) && !b.mayBeOverwritten(inodeOf(info))
+	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) &&
+		!b.mayBeOverwritten(inodeOf(info))
 	canCompare := b.at != nil && (b.sum != nil || b.start == b.tailStart)
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
