@@ -335,6 +335,7 @@ func (h *CGIHandler) HandleExpect100() bool {
 func (h *CGIHandler) RunCGI() {
 	self := h.scripts()
 	r := h.findScript()
+	// The system cannot run a file of an FS.
 	if h.FS != nil || !self.IsExecutable(r.file) && !(self.IsPython(r.file) && runtime.GOOS == "windows") {
 		h.cannotRun(r, nil)
 		return
@@ -344,16 +345,17 @@ func (h *CGIHandler) RunCGI() {
 		h.fail(r, err, 400, "Bad request body")
 		return
 	}
-	s := &script{url: r.url, body: body, slots: cmp.Or(h.Slots, make(chan struct{}, 1))}
+	ownSlot := make(chan struct{}, 1)
+	s := &script{url: r.url, body: body, slots: cmp.Or(h.Slots, ownSlot)}
 	s.ctx, s.cancel = context.WithCancelCause(h.Server.ctx)
 	s.logError = func(line string) { self.LogError("%s: %s", s.url, line) }
-	defer h.in.watch(s.cancel)()
+	defer h.in.watch(s.cancel)() // until RunCGI returns
 	if s.cmd, err = h.command(r, body.size); err == nil {
 		err = s.start(h.Server, h.ScriptTimeout)
 	}
 	if err != nil {
 		s.cancel(nil)
-		body.close()
+		body.close() // wait does this for a script that has started
 		h.cannotRun(r, err)
 		return
 	}
@@ -677,7 +679,7 @@ func (h *CGIHandler) sendRaw(s *script, nph bool) {
 	} else {
 		h.scripts().SendResponse(200, "Script output follows")
 		h.scripts().FlushHeaders()
-		h.out.end()
+		h.out.endHead() // the script's output begins with the rest of it
 	}
 	h.sendOutput(s, noLength)
 }
@@ -697,7 +699,7 @@ func (h *CGIHandler) sendOutput(s *script, length int64) {
 		}
 		if err != nil {
 			h.cut = true
-			s.cancel(errClientGone) // if the error is of WFile
+			s.cancel(errClientGone) // without effect if err is the cause of an earlier cancel
 			if err == errTimedOut {
 				h.scripts().LogError("CGI script %s timed out", s.url)
 			}
@@ -715,7 +717,8 @@ func (h *CGIHandler) endResponse(s *script) {
 		h.scripts().LogError("CGI script %s: %v", s.url, err)
 	}
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && !exit.Exited() && h.location == "" && h.out.length < 0 {
+	signaled := errors.As(err, &exit) && !exit.Exited()
+	if signaled && h.location == "" && h.out.length < 0 {
 		h.cut = true
 	}
 	if h.out.chunked && !h.cut {

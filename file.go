@@ -47,7 +47,7 @@ type fileBody struct {
 	handler *SimpleHandler // that opened the file
 	name    string         // by which handler opened it
 
-	start, tailStart, next, end int64 // Read continues at next; all are set by cut
+	start, tailStart, next, end int64 // set by cut; Read continues at next
 
 	tail []byte        // the tail if Read has read it; generated content is all tail
 	sum  *maphash.Hash // of what precedes the tail, if it was summed
@@ -123,7 +123,7 @@ func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 	return io.ReadFull(r, p)
 }
 
-// cut makes b the piece of the file that begins at start.
+// cut makes b the piece of size bytes that begins at start. A small one is all tail.
 func (b *fileBody) cut(start, size int64) {
 	b.start, b.tailStart, b.next, b.end = start, start, start, start+size
 	if size > smallBody && b.tail == nil {
@@ -149,14 +149,14 @@ func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
 		return selection{b, 206, contentType, ranges[0].contentRange(b.size), strconv.FormatInt(ranges[0].size, 10)}
 	}
 	if len(ranges) > 1 {
-		checkField("Content-type", contentType) // of the parts
+		checkField("Content-type", contentType) // the heads of the parts do not pass SendHeader
 		m := newMultipart(ranges, contentType, newBoundary(), b.size)
 		if m.worthwhile(b.size) {
 			return selection{b.pieces(ranges, m), 206, m.contentType, "", strconv.FormatInt(m.length, 10)}
 		}
 	}
 	b.cut(0, b.size)
-	return selection{b, 200, contentType, "", b.handler.last.length}
+	return selection{b, 200, contentType, "", b.handler.last.length} // validators has set it to size
 }
 
 // pieces returns the body of a multipart response.
@@ -209,10 +209,11 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 }
 
 // WriteTo implements [io.WriterTo] for io.Copy. It sends a small piece in one write
-// with the head of the response.
+// with the head of the response. Of a larger one, the system or else Read copies what
+// precedes the tail.
 func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	out, ok := w.(*responseWriter)
-	if !ok || b.next > b.start {
+	if !ok || b.next > b.start { // an override has wrapped WFile, or has read a part
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
 	if b.next == b.end || out.noBody || out.failure() != nil {
@@ -243,7 +244,7 @@ func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
 	if _, isTCP := out.conn.(*net.TCPConn); !ok || !isTCP {
 		return 0, nil
 	}
-	b.tailStart = b.end - tailSize
+	b.tailStart = b.end - tailSize // also of a piece that cut made all tail
 	n, err = out.copyFrom(src, b.start, b.tailStart-b.start)
 	b.next += n
 	if err == nil && b.next < b.tailStart {
@@ -256,7 +257,7 @@ func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
 // file ends before.
 func (b *fileBody) readFull(p []byte) (n int, err error) {
 	switch {
-	case b.tail != nil:
+	case b.tail != nil: // generated content
 		return copy(p, b.tail[b.next-b.tailStart:]), nil
 	case b.at != nil:
 		n, err = b.at.ReadAt(p, b.next)
@@ -283,7 +284,7 @@ func (b *fileBody) addSum(p []byte) {
 // readTail fills p with the tail, unless the file may have changed since it was
 // opened. If the file ends before, readTail returns how much it read.
 func (b *fileBody) readTail(p []byte) (n int, err error) {
-	if n, err = b.readFull(p); err != nil || b.file == nil {
+	if n, err = b.readFull(p); err != nil || b.file == nil { // content in memory does not change
 		return n, err
 	}
 	if err = b.check(p); err != nil {
@@ -305,29 +306,31 @@ func (b *fileBody) check(tail []byte) error {
 	if err != nil {
 		return err
 	}
-	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) && !b.isOverwritten(inodeOf(info))
+	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) &&
+		!b.mayBeOverwritten(inodeOf(info))
+	canCompare := b.at != nil && (b.sum != nil || b.start == b.tailStart)
 	switch {
-	case unchanged && (b.age() >= clockGrain || b.at == nil):
+	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil
-	case b.at == nil, b.several && !unchanged, b.sum == nil && b.start < b.tailStart:
+	case !canCompare, b.several && !unchanged:
 		return errFileChanged
 	}
 	return b.compare(tail)
 }
 
-// isOverwritten reports whether a file with the same size and modification time may have
-// other content, because a program has set the time back. The inode, which is now the
-// given one, changes then. It also changes if the file is only removed, renamed or
-// replaced, or gets other permissions.
-func (b *fileBody) isOverwritten(now inode) bool {
+// mayBeOverwritten reports whether a file with the same size and modification time may
+// have other content, because a program has set that time back. It cannot set back the
+// time when the inode changed, which is now the given one. A removal, a new name or new
+// permissions change that time as well, but do not count.
+func (b *fileBody) mayBeOverwritten(now inode) bool {
 	if now.changed.Equal(b.inode.changed) || now.attributes != b.inode.attributes {
-		return false
+		return false // no change, or one that the attributes explain
 	}
 	info, err := b.handler.stat(b.name)
 	if err != nil {
 		return false
 	}
-	named := inodeOf(info)
+	named := inodeOf(info) // of another file if this one was renamed or replaced
 	return named.device == now.device && named.number == now.number
 }
 

@@ -476,7 +476,7 @@ func (a Answer) Read(n int64) Answer {
 func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 	return a.add("Do", func(c *fixtureConn) {
 		f(c.h)
-		if c.h.out.ended {
+		if c.h.out.headEnded {
 			c.h.out.flush()
 		} else if c.h.out.code != 0 {
 			c.h.Self().LogError("Do returned without EndHeaders")
@@ -821,7 +821,7 @@ func (w *responseWriter) forget() {
 	w.begin()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.badFraming, w.response = false, response{ended: true, sent: true}
+	w.badFraming, w.response = false, response{headEnded: true, sent: true}
 }
 
 // A MemoryListener is a network in memory: DialContext connects to Accept. Its zero

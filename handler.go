@@ -301,7 +301,7 @@ func (h *BaseRequestHandler) endRequest() {
 		h.CloseConnection = true
 		return
 	}
-	if h.out.ended {
+	if h.out.headEnded {
 		h.out.flush()
 	}
 	if !h.cut && h.out.failure() == nil {
@@ -332,7 +332,7 @@ func (h *BaseRequestHandler) logIncomplete() {
 	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
 		self.LogError("Request body: %s", reason(body))
 	case h.broken:
-	case out.code != 0 && !out.ended:
+	case out.code != 0 && !out.headEnded:
 		self.LogError("%s returned without EndHeaders", h.Command)
 	case out.code == 0 && !out.sent:
 		self.LogError("%s returned without a response", h.Command)
@@ -487,7 +487,7 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 func (h *BaseRequestHandler) SendHeader(name, value string) {
 	checkField(name, value)
 	w := &h.out
-	if w.ended {
+	if w.headEnded {
 		h.continueBody("SendHeader", name, ": ", value, "\r\n")
 		return
 	}
@@ -521,7 +521,7 @@ func checkField(name, value string) {
 // closes says so. Python: end_headers.
 func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
-	if w.ended {
+	if w.headEnded {
 		if h.continueBody("EndHeaders", "\r\n") {
 			h.Self().FlushHeaders()
 		}
@@ -542,7 +542,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 		w.append("Connection: keep-alive\r\n")
 	}
 	w.append("\r\n")
-	w.end()
+	w.endHead()
 	if w.bare {
 		return
 	}

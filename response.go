@@ -51,12 +51,14 @@ type responseWriter struct {
 	conn    net.Conn
 	timeout *time.Duration // the handler's Timeout
 
-	mu    sync.Mutex  // held while anything is sent, and while ended or err change
+	// The timer does not touch a head before headEnded is set: until then, the goroutine
+	// of the handler adds to it without mu.
+	mu    sync.Mutex  // held while anything is sent, and while headEnded or err change
 	timer *time.Timer // calls holdExpired; nil before the first head was held
-	head  *[]byte     // the part of the head that was not sent; nil if there is none
+	head  *[]byte     // what was not sent of the head, and body behind it; nil if there is none
 	err   error       // of the first write that failed
 
-	badFraming bool // the request had two final responses, or a response two lengths
+	badFraming bool // the request had two final responses, or a response two lengths or headers
 	response
 }
 
@@ -69,7 +71,7 @@ type response struct {
 	chunked    bool   // it has a Transfer-Encoding
 	bare       bool   // it is for HTTP/0.9 and has no head
 	noBody     bool   // it must not have a body; what is written is dropped
-	ended      bool   // the head is complete
+	headEnded  bool   // the head is complete
 	held       bool   // the complete head was held, or still is
 	sent       bool   // a part of it was sent
 }
@@ -78,14 +80,14 @@ type response struct {
 func (w *responseWriter) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.badFraming = w.badFraming || w.ended && w.sent && w.code >= 200
+	w.badFraming = w.badFraming || w.headEnded && w.sent && w.code >= 200
 	w.freeHead()
 	w.response = response{length: -1}
 }
 
 // append adds to the head, or to a body that is held behind it.
 func (w *responseWriter) append(s ...string) {
-	if w.bare && !w.ended {
+	if w.bare && !w.headEnded {
 		return
 	}
 	if w.head == nil {
@@ -135,19 +137,20 @@ func hasField(head, name string) bool {
 	return false
 }
 
-// end completes the head.
-func (w *responseWriter) end() {
+// endHead completes the head.
+func (w *responseWriter) endHead() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended = true
+	w.headEnded = true
 }
 
-// flushOrHold is like flush, except that the first call after end, which is the one of
-// EndHeaders, holds a head that a body is to follow.
+// flushOrHold is like flush, except that the first call after endHead, which is the one
+// of EndHeaders, holds a head that a body is to follow.
 func (w *responseWriter) flushOrHold() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.unsent() || w.held || w.code < 200 || w.length == 0 || w.noBody {
+	bodyFollows := w.code >= 200 && w.length != 0 && !w.noBody
+	if !w.unsent() || w.held || !bodyFollows {
 		w.sendHead()
 		return
 	}
@@ -159,18 +162,20 @@ func (w *responseWriter) flushOrHold() {
 	}
 }
 
-// holdExpired sends a head whose body has not followed in time.
+// holdExpired sends a head whose body has not followed in time. It may find a later head,
+// as Stop does not wait for it; that is then sent before its body.
 func (w *responseWriter) holdExpired() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sendUnsent()
 }
 
-// unsent reports whether a complete head was not sent yet. The caller holds w.mu.
-func (w *responseWriter) unsent() bool { return w.ended && w.head != nil }
+// unsent reports whether a complete head, or body behind it, was not sent yet. The caller
+// holds w.mu.
+func (w *responseWriter) unsent() bool { return w.headEnded && w.head != nil }
 
-// sendUnsent sends such a head, but not one that is incomplete, which only FlushHeaders
-// sends. The caller holds w.mu.
+// sendUnsent is like sendHead, except that it does not send an incomplete head, which only
+// FlushHeaders and Hijack do. The caller holds w.mu.
 func (w *responseWriter) sendUnsent() {
 	if w.unsent() {
 		w.sendHead()
@@ -192,12 +197,12 @@ func (w *responseWriter) unframed() bool {
 // complete reports whether the response is what its head says, so that another
 // one can follow it.
 func (w *responseWriter) complete() bool {
-	return w.err == nil && w.ended && !w.badFraming && !w.unframed() && !w.cutShort()
+	return w.err == nil && w.headEnded && !w.badFraming && !w.unframed() && !w.cutShort()
 }
 
 // cutShort reports whether the body has another length than the head says.
 func (w *responseWriter) cutShort() bool {
-	return w.ended && w.length >= 0 && !w.noBody && !w.chunked && w.written != w.length
+	return w.headEnded && w.length >= 0 && !w.noBody && !w.chunked && w.written != w.length
 }
 
 // sendHead sends the head. The caller holds w.mu.
@@ -253,15 +258,15 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	w.written += int64(len(p))
-	if !w.unsent() || len(p) > smallBody {
-		w.sendUnsent()
-		return w.send(p)
+	if w.unsent() && len(p) <= smallBody {
+		*w.head = append(*w.head, p...)
+		if w.sendHead(); w.err != nil {
+			return 0, w.err
+		}
+		return len(p), nil
 	}
-	*w.head = append(*w.head, p...)
-	if w.sendHead(); w.err != nil {
-		return 0, w.err
-	}
-	return len(p), nil
+	w.sendUnsent()
+	return w.send(p)
 }
 
 // WriteString is like Write. It saves io.WriteString an allocation.
@@ -280,10 +285,10 @@ func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64
 	if w.head == nil {
 		w.head = takeBuffer()
 	}
-	head := len(*w.head)
+	from := len(*w.head)
 	*w.head = slices.Grow(*w.head, size)
-	n, err := read((*w.head)[head : head+size])
-	*w.head = (*w.head)[:head+n]
+	n, err := read((*w.head)[from : from+size])
+	*w.head = (*w.head)[:from+n]
 	w.written += int64(n)
 	w.sendHead()
 	return int64(n), cmp.Or(w.err, err)
@@ -297,7 +302,7 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 	defer w.mu.Unlock()
 	if w.unsent() && w.err == nil {
 		*w.head = slices.Delete(*w.head, 0, sendMore(w.conn, *w.head))
-		w.sent = true
+		w.sent = true // sendHead may find nothing left
 		w.sendHead()
 	}
 	conn := w.conn.(io.ReaderFrom)

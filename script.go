@@ -23,9 +23,10 @@ import (
 // handler.
 
 const (
-	// scriptGrace is the time from SIGTERM to SIGKILL, how long the children of a script
-	// that has exited may write nothing, how long a handler waits for a script to exit
-	// when its output has ended, and how long a script may run on after that.
+	// scriptGrace limits each wait for a script to end: from SIGTERM to SIGKILL, from the
+	// end of its output to its exit (finish), from the end of the response to SIGTERM
+	// (close) and, once it has exited, until its children write output (Read), have read
+	// the input, or close standard error (wait).
 	scriptGrace = 2 * time.Second
 
 	// errorsTime is how often standard error is logged while there is no output, and how
@@ -46,7 +47,8 @@ var (
 
 // A script is a process that runs a CGI script, and the leader of a process group. The
 // caller sets the first group of fields, calls start, reads output, and calls finish and
-// close. A goroutine, for which the server waits, calls wait.
+// close. A goroutine, for which the server waits, calls wait. That starts two more, and
+// waits for them: readErrors and, when ctx is canceled, endGroup.
 type script struct {
 	url      string          // of the script, for log lines
 	cmd      *exec.Cmd       // what to run
@@ -57,10 +59,10 @@ type script struct {
 	logError func(line string) // called by Read and finish for each line of standard error
 
 	output *bufio.Reader // reads from the script, by Read
-	stdout *os.File
-	stderr *os.File
-	errors chan string // lines of stderr; closed when the script has exited and these have ended
-	limit  *time.Timer // cancels ctx
+	stdout *os.File      // the end of the pipe that the server reads
+	stderr *os.File      // the same
+	errors chan string   // lines of stderr; closed when the script has exited and these have ended
+	limit  *time.Timer   // cancels ctx when the script has run for too long; close brings it forward
 
 	exited       chan struct{} // closed when the script has exited
 	err          error         // why the script failed by itself; set before exited is closed
@@ -74,7 +76,7 @@ type script struct {
 // ErrServerClosed instead of waiting.
 func (s *script) start(server *HTTPServer, limit time.Duration) (err error) {
 	select {
-	case s.slots <- struct{}{}:
+	case s.slots <- struct{}{}: // even when the server stops, as the request came before
 	default:
 		select {
 		case s.slots <- struct{}{}:
@@ -84,34 +86,37 @@ func (s *script) start(server *HTTPServer, limit time.Duration) (err error) {
 			return ErrServerClosed
 		}
 	}
-	err = cmp.Or(context.Cause(s.ctx), ErrServerClosed) // if it is too late to begin
-	if s.ctx.Err() == nil && server.beginWork() {
-		if err = s.startProcess(); err == nil {
-			s.limit = time.AfterFunc(cmp.Or(max(limit, 0), math.MaxInt64), func() { s.cancel(errTimedOut) })
-			go s.wait(server)
-			return nil
-		}
-		server.work.Done()
+	if err = context.Cause(s.ctx); err == nil {
+		err = s.startProcess(server)
 	}
-	<-s.slots
-	return err
+	if err != nil {
+		<-s.slots
+		return err
+	}
+	s.limit = time.AfterFunc(cmp.Or(max(limit, 0), math.MaxInt64), func() { s.cancel(errTimedOut) })
+	go s.wait(server)
+	return nil
 }
 
-// startProcess makes the pipes and starts the process.
-func (s *script) startProcess() (err error) {
-	var stdout, stderr *os.File // a nil file can be closed
-	if s.stdout, stdout, err = os.Pipe(); err == nil {
-		s.stderr, stderr, err = os.Pipe()
+// startProcess makes the pipes and starts the process, for which the server waits then.
+func (s *script) startProcess(server *HTTPServer) (err error) {
+	if !server.beginWork() {
+		return ErrServerClosed
 	}
-	defer stdout.Close()
-	defer stderr.Close()
+	var outEnd, errEnd *os.File // the ends of the script; a nil file can be closed
+	if s.stdout, outEnd, err = os.Pipe(); err == nil {
+		s.stderr, errEnd, err = os.Pipe()
+	}
+	defer outEnd.Close()
+	defer errEnd.Close()
 	if err == nil {
-		chownFiles(s.cmd, stdout, stderr, s.body.file)
-		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, stdout, stderr
-		s.cmd.WaitDelay = scriptGrace // children may not have read all of the input
+		chownFiles(s.cmd, outEnd, errEnd, s.body.file)
+		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, outEnd, errEnd
+		s.cmd.WaitDelay = scriptGrace // Wait writes the input of a pipe, which children may not read
 		err = s.cmd.Start()
 	}
 	if err != nil {
+		server.work.Done()
 		s.stdout.Close()
 		s.stderr.Close()
 		return err
@@ -134,7 +139,7 @@ func (s *script) wait(server *HTTPServer) {
 	var reading sync.WaitGroup
 	reading.Go(s.readErrors)
 
-	if err := s.cmd.Wait(); s.ctx.Err() == nil {
+	if err := s.cmd.Wait(); s.ctx.Err() == nil { // else it was told to end
 		s.err = err
 	}
 	s.childrenLeft = signalGroup(s.cmd.Process, 0) == nil
@@ -148,12 +153,12 @@ func (s *script) wait(server *HTTPServer) {
 	case <-s.closed: // until then, children may write output
 	case <-s.ctx.Done():
 	}
-	if !leaveRunning() {
+	if !leaveRunning() { // ctx was canceled
 		<-ended
 	}
 	s.limit.Stop()
 	s.cancel(nil)
-	if s.childrenLeft {
+	if s.childrenLeft { // the server is their parent now if it is the first process of a container
 		poll(server.ctx, func() bool { return reapGroup(s.cmd.Process) })
 	}
 }
@@ -193,7 +198,7 @@ func poll(ctx context.Context, more func() bool) {
 // has exited and its children write nothing for scriptGrace, Read returns io.EOF and
 // ends them.
 func (s *script) Read(p []byte) (int, error) {
-	for quiet := time.Duration(0); quiet < scriptGrace; {
+	for quiet := time.Duration(0); quiet < scriptGrace; { // quiet begins when the script has exited
 		s.logErrors()
 		s.stdout.SetReadDeadline(time.Now().Add(errorsTime))
 		n, err := s.stdout.Read(p)
@@ -265,9 +270,10 @@ func (s *script) finish() error {
 	}
 }
 
-// close ends the response. The script has scriptGrace left to exit.
+// close ends the response. The script has scriptGrace left to exit. If it does, its
+// children may run on.
 func (s *script) close() {
-	s.stdout.Close()
+	s.stdout.Close() // finish has done so, unless the handler panicked
 	s.limit.Reset(scriptGrace)
 	close(s.closed)
 }

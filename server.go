@@ -734,9 +734,10 @@ type connState struct {
 	mu    sync.Mutex    // held while grace changes, or a deadline is set for it
 	grace time.Duration // how long Shutdown lets it wait for the client; 0 means no limit
 
-	// These change while server.mu is held, hijacked in the goroutine that serves conn.
+	// These change while server.mu is held. The goroutine that serves conn changes hijacked,
+	// and so reads it without mu.
 	addr     net.Addr // of the client; nil unless ProcessRequest is set
-	users    int      // calls that are using it
+	users    int      // calls that are using it: serveConn, FinishRequest, ShutdownRequest
 	hijacked bool     // the connection belongs to its handler
 }
 
@@ -762,13 +763,15 @@ func (s *HTTPServer) find(conn net.Conn) *connState {
 	addr := conn.RemoteAddr()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Addresses of package net are pointers, one for each connection, and a wrapped
+	// connection returns that of the one below it.
 	var found []*connState
 	for state := range s.conns {
 		if addr != nil && state.addr == addr {
 			found = append(found, state)
 		}
 	}
-	if len(found) > 1 {
+	if len(found) > 1 { // addresses that are not pointers may be equal
 		found = slices.DeleteFunc(found, func(state *connState) bool { return state.conn != conn })
 	}
 	if len(found) == 0 {
@@ -779,11 +782,11 @@ func (s *HTTPServer) find(conn net.Conn) *connState {
 }
 
 // unregister removes a user of a connection, and the connection with the last one. If
-// keep is set, a hijacked connection stays, as ShutdownRequest has to find it.
-func (s *HTTPServer) unregister(state *connState, keep bool) {
+// keepHijacked is set, a hijacked one stays, as ShutdownRequest has to find it.
+func (s *HTTPServer) unregister(state *connState, keepHijacked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state.users--; state.users > 0 || keep && state.hijacked {
+	if state.users--; state.users > 0 || keepHijacked && state.hijacked {
 		return
 	}
 	delete(s.conns, state)
@@ -813,7 +816,8 @@ func (c *connState) hijack() {
 	s.changed.Broadcast()
 }
 
-// shutdown closes conn, which is c.conn or wrapped around it.
+// shutdown closes conn, which is c.conn or wrapped around it, unless it is hijacked. It
+// lingers if the client may still be sending.
 func (c *connState) shutdown(conn net.Conn) {
 	if c.hijacked {
 		return
