@@ -61,7 +61,7 @@ func TestReadmeCommands(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("no go command here: ", err)
 	}
-	dir := t.TempDir() // of the *.pem files
+	dir, module := t.TempDir(), t.TempDir() // of the *.pem files, and of a program
 	binary := filepath.Join(dir, "httpserver")
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
@@ -76,8 +76,12 @@ func TestReadmeCommands(t *testing.T) {
 			case len(words) > 3 && slices.Equal(words[:3], []string{"go", "run", "./cmd/httpserver"}):
 				startCommand(t, binary, append(words[3:len(words)-1], "0"))
 				started++
+			case words[0] == "mkdir", len(words) > 2 && words[1] == "mod":
+				runIn(t, module, words)
 			case words[0] == "openssl":
-				runOpenSSL(t, dir, words[1:])
+				if hasOpenSSL(t) {
+					runIn(t, dir, words)
+				}
 			case words[0] == "./httpserver":
 				if err := findPEMFiles(dir, words); err != nil {
 					if hasOpenSSL(t) {
@@ -102,15 +106,13 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-func runOpenSSL(t *testing.T, dir string, args []string) {
+// runIn runs a command in a directory.
+func runIn(t *testing.T, dir string, words []string) {
 	t.Helper()
-	if !hasOpenSSL(t) {
-		return
-	}
-	cmd := exec.Command("openssl", args...)
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir = dir
 	if output, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("openssl %q: %v\n%s", args, err, output)
+		t.Errorf("%q: %v\n%s", words, err, output)
 	}
 }
 
