@@ -966,10 +966,12 @@ func (c *memoryConn) Write(p []byte) (n int, err error) {
 		case c.writing.expired():
 			return n, c.fail("write", os.ErrDeadlineExceeded)
 		}
-		m := min(len(p)-n, memoryBuffer-c.peer.in.Len())
-		c.peer.in.Write(p[n : n+m])
-		c.changed.Broadcast()
-		if n += m; n == len(p) {
+		if m := min(len(p)-n, memoryBuffer-c.peer.in.Len()); m > 0 {
+			c.peer.in.Write(p[n : n+m])
+			n += m
+			c.changed.Broadcast()
+		}
+		if n == len(p) {
 			return n, nil
 		}
 		c.changed.Wait()

@@ -1445,6 +1445,31 @@ func testConn(t *testing.T, pair func() (net.Conn, net.Conn)) {
 	})
 }
 
+// Two writes that both wait for the other side to read do not keep each other awake:
+// otherwise no time would pass in a bubble of synctest.
+func TestMemoryListenerWritesWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := new(httpserver.MemoryListener)
+		client := dialMemory(t, l)
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for _, conn := range []net.Conn{client, server} {
+			defer conn.Close()
+			conn.SetWriteDeadline(time.Now().Add(time.Hour))
+			wg.Go(func() {
+				if _, err := conn.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("Write: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
 func TestMemoryListenerClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
