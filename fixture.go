@@ -746,7 +746,7 @@ func (c *fixtureConn) answer() bool {
 		return false
 	}
 	h := c.h
-	t := c.f.choose(h.Command, h.Path)
+	t := c.f.choose(h.Command, h.line.target)
 	if c.leave(t) {
 		return false
 	}
