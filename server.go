@@ -537,7 +537,7 @@ func sendInternalError(h Handler) {
 	b := h.base()
 	b.broken = true
 	b.state.linger = lingerTime
-	if !b.out.begun() {
+	if b.out.drop() { // before SendError logs anything, which may take longer than holdTime
 		h.SendError(500, "", "")
 	}
 }
