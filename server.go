@@ -469,8 +469,9 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	}
 }
 
-// FinishRequest makes a handler, which serves conn. It does not close conn. If the
-// handler panics, FinishRequest calls HandleError.
+// FinishRequest makes a handler, which serves conn. It does not close conn, unless the
+// client would take that for the end of a response that is not complete: then it resets
+// conn. If the handler panics, FinishRequest calls HandleError.
 func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
@@ -481,6 +482,9 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 		return
 	}
 	s.finish(conn, state)
+	if state.unframed.Load() {
+		state.shutdown(conn) // ShutdownRequest may not find state
+	}
 	s.unregister(state, true)
 }
 
@@ -826,13 +830,12 @@ func (c *connState) shutdown(conn net.Conn) {
 }
 
 // close closes conn at once. If the client would take that for the end of a response
-// that is not complete, close resets the connection, without a close_notify of TLS.
+// that is not complete, close resets c.conn first: TLS then sends no close_notify.
 func (c *connState) close(conn net.Conn) {
 	if c.unframed.Load() {
-		reset(conn)
-	} else {
-		conn.Close()
+		reset(c.conn) // conn may hide the connection below it
 	}
+	conn.Close()
 }
 
 // reset closes the connection that conn uses so that the client gets an error (RST).

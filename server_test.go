@@ -520,6 +520,47 @@ func TestConnectionsOfAnyType(t *testing.T) {
 	}
 }
 
+// interrupted panics in a body that the end of the connection ends.
+type interrupted struct{ httpserver.BaseRequestHandler }
+
+func (h *interrupted) DoGET() {
+	h.SendResponse(200, "")
+	h.EndHeaders()
+	io.WriteString(h.WFile, "half")
+	panic("of a test")
+}
+
+// However a ProcessRequest serves connections, a response that is not complete does not
+// look complete.
+func TestProcessRequestResets(t *testing.T) {
+	t.Parallel()
+	for name, process := range map[string]func(s *httpserver.HTTPServer, conn net.Conn){
+		"goroutine": func(s *httpserver.HTTPServer, conn net.Conn) {
+			go func() {
+				s.FinishRequest(conn)
+				s.ShutdownRequest(conn)
+			}()
+		},
+		"wrapped": func(s *httpserver.HTTPServer, conn net.Conn) {
+			w := &wrapped{Conn: conn}
+			s.FinishRequest(w)
+			s.ShutdownRequest(w)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := start(t, httpserver.New[interrupted], func(s *httpserver.HTTPServer) {
+				s.ProcessRequest = func(conn net.Conn) { process(s, conn) }
+				s.HandleError = func(net.Conn, error) {}
+			})
+			conn, _ := send(t, s.Addr(), getHello)
+			if got, err := io.ReadAll(conn); err == nil {
+				t.Errorf("got %q, which looks complete", got)
+			}
+		})
+	}
+}
+
 // A ProcessRequest may serve connections in goroutines of its own. Shutdown waits for
 // them.
 func TestProcessRequestInGoroutine(t *testing.T) {
