@@ -446,7 +446,7 @@ func isTemporary(err error) bool {
 		return true
 	}
 	var errno syscall.Errno
-	return errors.As(err, &errno) && errno != syscall.EBADF && errno != syscall.EINVAL && errno != syscall.ENOTSOCK
+	return errors.As(err, &errno) && !isAny(errno, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK)
 }
 
 // serveConn serves a connection until its end.
@@ -602,28 +602,28 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.acceptQueued(ctx)
 	s.stop()
 	defer s.end()
-	if !s.drain(ctx) {
-		return s.busyError(ctx.Err())
+	if open := s.drain(ctx); len(open) > 0 {
+		return busyError(open, ctx.Err())
 	}
 	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
 	s.endWork()
 	return nil
 }
 
-// drain waits until every connection has ended or was hijacked. It returns false if ctx
-// is done first.
-func (s *HTTPServer) drain(ctx context.Context) bool {
+// drain waits until every connection has ended or was hijacked. If ctx is done first, it
+// returns the other ones.
+func (s *HTTPServer) drain(ctx context.Context) []*connState {
 	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.changed.Broadcast()
 	})()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for s.busy() && ctx.Err() == nil {
 		s.changed.Wait()
 	}
-	return !s.busy()
+	s.mu.Unlock()
+	return s.connections()
 }
 
 // busy reports whether there is a connection that was not hijacked. The caller holds
@@ -637,16 +637,15 @@ func (s *HTTPServer) busy() bool {
 	return false
 }
 
-// busyError says which connections are still open.
-func (s *HTTPServer) busyError(err error) error {
+// busyError returns an error that wraps err and names open connections.
+func busyError(open []*connState, err error) error {
 	const most = 3
 	var names []string
-	states := s.connections()
-	for _, state := range states[:min(len(states), most)] {
+	for _, state := range open[:min(len(open), most)] {
 		names = append(names, fmt.Sprint(state.conn.RemoteAddr()))
 	}
-	if len(states) > most {
-		names = append(names, fmt.Sprintf("%d others", len(states)-most))
+	if len(open) > most {
+		names = append(names, fmt.Sprintf("%d more", len(open)-most))
 	}
 	return fmt.Errorf("httpserver: connections still in use: %s: %w", strings.Join(names, ", "), err)
 }
