@@ -44,8 +44,8 @@ func wantsColor(w io.Writer, getenv func(string) string) bool {
 		return true
 	case getenv("TERM") == "dumb":
 		return false
-	case runtime.GOOS == "windows" && getenv("WT_SESSION") == "": // consoles older than Windows Terminal print the sequences
-		return false
+	case runtime.GOOS == "windows" && getenv("WT_SESSION") == "":
+		return false // consoles older than Windows Terminal print the sequences
 	}
 	return isTerminal(w)
 }
