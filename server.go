@@ -50,7 +50,7 @@
 // line may be 64 KiB long, a header may have 100 fields, and both together 256 KiB. Up to
 // 256 KiB of a body that a handler has left unread are read, so that the connection can
 // persist.
-// What is not limited unless a field is set, and what the command sets:
+// Further limits exist only if a field is set. The command sets:
 //
 //	BaseRequestHandler.Timeout   60 s
 //	HTTPServer.MaxConnections    1000
@@ -118,10 +118,10 @@ type HTTPServer struct {
 	ServerName string // "" means the host of Listener; never looked up in the DNS
 	ServerPort int    // 0 means the port of Listener
 
-	// Hosts are the names that a Host field may contain, beside IP addresses and
+	// Hosts are the names that a Host field may contain, besides IP addresses and
 	// localhost; a request for another host is answered with 421. nil allows all names.
-	// A server that is only for this machine or network sets it against DNS rebinding,
-	// by which pages of other sites read what it serves.
+	// Set it for a server that is only for this machine or network: it prevents DNS
+	// rebinding, by which pages of other sites read what the server serves.
 	Hosts []string
 
 	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means forever
@@ -151,7 +151,7 @@ type HTTPServer struct {
 	HandleTimeout  func() // called by HandleRequest when Timeout has passed
 
 	newMu   sync.Mutex // held while NewHandler runs
-	log     logWriter  // of Stderr
+	log     logWriter  // writes to Stderr
 	dates   atomic.Pointer[dateStrings]
 	shut    atomic.Bool   // Shutdown or Close was called
 	taken   atomic.Uint64 // connections accepted so far
@@ -160,7 +160,7 @@ type HTTPServer struct {
 
 	mu       sync.Mutex
 	conns    map[*connState]struct{} // connections that are served, or were just hijacked
-	changed  sync.Cond               // when one of conns is removed or hijacked, and by stop
+	changed  sync.Cond               // signaled when one of conns is removed or hijacked, and by stop
 	closeErr error                   // of the listener
 	stopping chan struct{}           // closed when no connection is accepted any more
 	done     chan struct{}           // closed when Shutdown or Close returns
@@ -170,12 +170,12 @@ type HTTPServer struct {
 	// Both contexts are canceled with the cause ErrServerClosed.
 	ctx    context.Context // canceled when no request may continue
 	cancel context.CancelCauseFunc
-	urgent context.Context // canceled when that takes too long
+	urgent context.Context // canceled when their end takes too long
 	hurry  context.CancelCauseFunc
 	work   sync.WaitGroup
-	shared sync.Map // of what the handlers have in common, by type
+	shared sync.Map // what the handlers have in common, by type
 
-	fixture *Fixture // nil if this is not the server of one
+	fixture *Fixture // the fixture whose server this is, or nil
 }
 
 // A ThreadingHTTPServer is an [HTTPServer] that serves each connection in a
@@ -458,7 +458,7 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 		state.linger = lingerTime
 		state.shutdown(conn)
 	case s.ProcessRequest != nil:
-		addr := conn.RemoteAddr() // which can wait for the client
+		addr := conn.RemoteAddr() // without s.mu, as it may wait for the client
 		s.mu.Lock()
 		state.addr = addr
 		s.mu.Unlock()
@@ -514,8 +514,8 @@ func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
 	return h
 }
 
-// catch is deferred. It ends a connection whose handler h has panicked or, if h is nil,
-// for which a hook has.
+// catch recovers from a panic of the handler h or, if h is nil, of a hook. It ends the
+// connection and calls HandleError. It must be deferred.
 func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	v := recover()
 	if v == nil {
@@ -585,9 +585,9 @@ func (s *HTTPServer) writeLog(line []byte) {
 // Shutdown ends the server without failing a request. It accepts the connections
 // that wait in the queue, as far as MaxConnections allows, and no others. It waits
 // for requests to be answered; their responses say that the connection closes. It
-// closes an idle connection if no request arrives within a quarter of a second, and
-// one on which a part of a request has arrived if the rest does not follow within a
-// second. Then it ends the scripts that still run.
+// waits a quarter of a second for a request on an idle connection, and a second for
+// the rest of a request that has begun to arrive. Then it ends the scripts that still
+// run.
 //
 // If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names
 // connections that are still open; these continue until Close is called. Shutdown does
@@ -878,7 +878,8 @@ func (c *connState) readOn(conn net.Conn) {
 	}
 }
 
-// closing reports whether the current request is to be the last one.
+// closing reports whether the current request is the last one of the connection, as the
+// server shuts down.
 func (c *connState) closing() bool { return c.server.shut.Load() }
 
 // shared returns the T that the handlers of s have in common. The first call makes it.
