@@ -283,6 +283,7 @@ func (s *HTTPServer) URL() string {
 	case ip.Equal(net.IPv6unspecified):
 		host = "::1"
 	}
+	host = strings.Replace(host, "%", "%25", 1) // before a zone (RFC 6874)
 	return "http://" + net.JoinHostPort(host, port)
 }
 
