@@ -452,7 +452,7 @@ func isTemporary(err error) bool {
 
 // serveConn serves a connection until its end.
 func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
-	defer s.catch(conn, nil)
+	defer s.catch(conn, state, nil)
 	defer s.unregister(state, false)
 	switch {
 	case s.VerifyRequest != nil && !s.VerifyRequest(conn):
@@ -490,7 +490,7 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 }
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
-	defer s.catch(conn, nil)
+	defer s.catch(conn, state, nil)
 	h, returned := s.newHandler(conn, state), false
 	defer func() {
 		if !returned { // it panicked or called runtime.Goexit
@@ -499,7 +499,7 @@ func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 		defer h.base().closeOpened() // in case Finish does not
 		h.Finish()
 	}()
-	defer s.catch(conn, h)
+	defer s.catch(conn, state, h)
 	h.Setup()
 	if state.fixture.accept(h.base()) {
 		h.Handle()
@@ -515,9 +515,9 @@ func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
 	return h
 }
 
-// catch recovers from a panic of the handler h or, if h is nil, of a hook. It ends the
-// connection and calls HandleError. It must be deferred.
-func (s *HTTPServer) catch(conn net.Conn, h Handler) {
+// catch recovers from a panic of the handler h or, if h is nil, of Finish or a hook. It
+// ends the connection and calls HandleError. It must be deferred.
+func (s *HTTPServer) catch(conn net.Conn, state *connState, h Handler) {
 	v := recover()
 	if v == nil {
 		return
@@ -526,7 +526,7 @@ func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	if h != nil {
 		sendInternalError(h)
 	} else {
-		conn.Close()
+		defer state.shutdown(conn)
 	}
 	if s.HandleError != nil {
 		s.HandleError(conn, err)

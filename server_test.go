@@ -562,6 +562,22 @@ func TestProcessRequestResets(t *testing.T) {
 	}
 }
 
+// unfinished panics a second time when the connection has ended.
+type unfinished struct{ interrupted }
+
+func (h *unfinished) Finish() { panic("of a test") }
+
+func TestPanicInFinishResets(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[unfinished], func(s *httpserver.HTTPServer) {
+		s.HandleError = func(net.Conn, error) {}
+	})
+	conn, _ := send(t, s.Addr(), getHello)
+	if got, err := io.ReadAll(conn); err == nil {
+		t.Errorf("got %q, which looks complete", got)
+	}
+}
+
 // A ProcessRequest may serve connections in goroutines of its own. Shutdown waits for
 // them.
 func TestProcessRequestInGoroutine(t *testing.T) {
