@@ -406,7 +406,7 @@ type Answer struct {
 	body  *int64 // how much of the body is read; nil means all
 }
 
-// A step is one step of an Answer. It is the last one if the connection has failed.
+// A step is one step of an Answer. If the connection fails, the next steps are skipped.
 type step struct {
 	name string
 	run  func(*fixtureConn)
@@ -684,8 +684,8 @@ func (c *fixtureConn) receiving() bool { return c.request != nil && c.request.Ra
 // received returns what was read of the request. The caller holds f.lock.
 func (c *fixtureConn) received() string { return string(c.raw[:len(c.raw)-c.unread]) }
 
-// record records the request, unless that was done. All bytes that have come belong to
-// a request that is malformed. The caller holds f.lock.
+// record records the request, unless that was done. If err is not nil, all bytes that
+// have come belong to the request. The caller holds f.lock.
 func (c *fixtureConn) record(err error) {
 	if !c.receiving() {
 		return

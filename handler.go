@@ -238,7 +238,7 @@ func (h *BaseRequestHandler) ReadRequestLine() bool {
 func (h *BaseRequestHandler) ParseRequest() bool {
 	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
 	if h.requests > 0 {
-		h.RequestVersion = "HTTP/1.0" // without a head, a response would belong to the last one
+		h.RequestVersion = "HTTP/1.0" // a response without a head would look like part of the last one
 	}
 	h.CloseConnection = true
 	var err *statusError

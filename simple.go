@@ -207,7 +207,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 		return h.sendFileHead(b, name)
 	case outOfResources(err): // not a 404, which caches may keep
 		self.SendError(503, "", "")
-	case err == fs.ErrPermission: // and not one of the system, for which the file does not exist
+	case err == fs.ErrPermission: // of forbidden; what the system does not open is a 404
 		self.SendError(403, "", "")
 	default:
 		self.SendError(404, "File not found", "")

@@ -84,7 +84,7 @@ func helpText(lines []helpLine) string {
 	return text
 }
 
-// An option is an option that the command has. Exactly one of its functions is not
+// An option describes an option of the command. Exactly one of its functions is not
 // nil, depending on how many values the option takes.
 type option struct {
 	names    []string // the long name, then the short one if there is one

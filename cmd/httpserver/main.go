@@ -109,8 +109,8 @@ func replaceControl(r rune) rune {
 }
 
 // findDirectory makes the name of the directory absolute, or returns an error if the
-// directory cannot be served. It resolves no links, so that what the name leads to
-// later is served then.
+// directory cannot be served. It does not resolve links: if one is changed later, the
+// new directory is served.
 func (o *options) findDirectory() error {
 	info, err := os.Stat(o.directory)
 	switch {
