@@ -26,10 +26,10 @@ func (v *validators) strong() bool { return strings.HasPrefix(v.tag, `"`) }
 
 // newValidators returns the validators of a file. They depend only on its size and
 // modification time, so that servers with copies of the same files agree. A file
-// without a modification time has none. They are weak until clockGrain after the
-// modification time or, if that is in the future, after changed, the time of the last
-// change that the system recorded, unless that is the zero time. Last-Modified is never
-// later than Date (section 8.8.2.1).
+// without a modification time has none. The tag is weak while the last modification is
+// less than clockGrain ago. If the modification time is in the future, changed counts
+// instead, which is when the system recorded the last change, or the zero time if that
+// is unknown. Last-Modified is never later than Date (section 8.8.2.1).
 func newValidators(size int64, modified, changed, now time.Time) validators {
 	if isPlaceholder(modified) {
 		return validators{}
@@ -72,7 +72,8 @@ type byteRange struct{ start, size int64 }
 // contentRange returns the value of Content-Range for the range of a file with the
 // given size.
 func (r byteRange) contentRange(size int64) string {
-	return "bytes " + strconv.FormatInt(r.start, 10) + "-" + strconv.FormatInt(r.start+r.size-1, 10) + "/" + strconv.FormatInt(size, 10)
+	first, last := strconv.FormatInt(r.start, 10), strconv.FormatInt(r.start+r.size-1, 10)
+	return "bytes " + first + "-" + last + "/" + strconv.FormatInt(size, 10)
 }
 
 // checkPreconditions evaluates the preconditions of a request in the order of RFC
@@ -94,8 +95,11 @@ func checkPreconditions(fields Header, method string, v validators, now time.Tim
 		case match:
 			return 412
 		}
-	} else if since, ok := parseSince(fields, "If-Modified-Since", v, now); ok && isRead && !v.modifiedSince(since) {
-		return 304
+	} else if isRead {
+		since, ok := parseSince(fields, "If-Modified-Since", v, now)
+		if ok && !v.modifiedSince(since) {
+			return 304
+		}
 	}
 	return 200
 }
@@ -105,7 +109,8 @@ func checkPreconditions(fields Header, method string, v validators, now time.Tim
 // An empty file is always sent as a whole with 200: Content-Range cannot describe a
 // part of it, and a client that resumes a download would take 416 to mean that it
 // has the whole file.
-func selectRanges(fields Header, method string, v validators, size int64, now time.Time) (code int, ranges []byteRange) {
+func selectRanges(fields Header, method string, v validators, size int64, now time.Time) (
+	code int, ranges []byteRange) {
 	value, ok := onlyValue(fields, "Range")
 	if !ok || method != "GET" || size <= 0 || !rangeApplies(fields, v, now) {
 		return 200, nil
@@ -307,7 +312,9 @@ func newMultipart(ranges []byteRange, contentType, boundary string, size int64) 
 	m.length = int64(len(m.end))
 	separator := ""
 	for _, r := range ranges {
-		head := separator + "--" + boundary + "\r\nContent-type: " + contentType + "\r\nContent-Range: " + r.contentRange(size) + "\r\n\r\n"
+		head := separator + "--" + boundary + "\r\n" +
+			"Content-type: " + contentType + "\r\n" +
+			"Content-Range: " + r.contentRange(size) + "\r\n\r\n"
 		separator = "\r\n"
 		m.heads = append(m.heads, head)
 		m.content += r.size

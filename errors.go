@@ -19,9 +19,11 @@ import (
 var ErrServerClosed = errors.New("httpserver: server closed")
 
 var (
-	errNoRequest  = errors.New("httpserver: there is no body to read before ReadRequestLine and ParseRequest have read a request")
+	errNoRequest = errors.New("httpserver: there is no body to read before " +
+		"ReadRequestLine and ParseRequest have read a request")
 	errHijacked   = errors.New("httpserver: the connection was hijacked")
-	errHandedOver = errors.New("httpserver: what follows this response is read from the reader of Hijack, not from RFile")
+	errHandedOver = errors.New("httpserver: what follows this response is read " +
+		"from the reader of Hijack, not from RFile")
 	errBadChunk   = errors.New("httpserver: malformed chunked body")
 	errUnlisted   = errors.New("httpserver: the directory was not read")
 	errLineLimit  = errors.New("httpserver: line too long")

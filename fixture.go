@@ -62,8 +62,8 @@ type Fixture struct {
 	taken    int // requests that Next has returned
 }
 
-// A turn is an answer that was set, and has a name for messages, such as "answer 2 of 3
-// of the Reply at client_test.go:31". The zero value is none.
+// A turn is an answer with a name for messages, such as "answer 2 of 3 of the Reply at
+// client_test.go:31". The zero value means that there is no answer.
 type turn struct {
 	answer Answer
 	name   string
@@ -169,7 +169,8 @@ func checkRequests(requests string) {
 	case !both && (requests == "" || isToken(requests)):
 	case !both && requests[0] == '/' && !strings.ContainsAny(requests, "?#"):
 	default:
-		panic(fmt.Sprintf(`httpserver: Reply(%q): not "GET /path", "/path", "GET" or "", without a query`, requests))
+		panic(fmt.Sprintf("httpserver: Reply(%q): "+
+			`not "GET /path", "/path", "GET" or "", without a query`, requests))
 	}
 }
 
@@ -202,9 +203,9 @@ func (f *Fixture) choose(command, target string) turn {
 }
 
 // Next waits for a request and returns it. Each request is returned once, in the order
-// in which they were recorded: when the body has been read, but when the handler has
-// returned if it does not read that. If ctx is done first or the fixture is closed, the
-// error says what each connection is doing.
+// in which they were recorded. A request is recorded when its body has been read or, if a
+// handler does not read that, when the handler has returned. If ctx is done first or the
+// fixture is closed, the error says what each connection is doing.
 func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 	f.start()
 	f.lock.Lock()
@@ -215,8 +216,9 @@ func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 		return f.requests[f.taken-1], nil
 	}
 	list := f.describe()
+	lines := strings.Join(append([]string{""}, list...), "\n\t")
 	return nil, fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s",
-		f.taken, len(list), cmp.Or(ctx.Err(), ErrServerClosed), strings.Join(append([]string{""}, list...), "\n\t"))
+		f.taken, len(list), cmp.Or(ctx.Err(), ErrServerClosed), lines)
 }
 
 // wait returns when done returns true or ctx is done. The caller holds f.lock.
@@ -273,8 +275,9 @@ const stuckTime = 5 * time.Second
 
 // Close ends all answers, closes all connections, and waits until nothing runs any more.
 // It does not wait for clients. Handlers and functions given to [Answer.Do] have five
-// seconds to return; those that take longer fail the test, and so one that closes the
-// fixture itself does so in a goroutine. The error is that of closing Listener.
+// seconds to return; those that take longer fail the test. A function that closes the
+// fixture itself does so in a goroutine, as Close waits for it. The error is that of
+// closing Listener.
 func (f *Fixture) Close() error {
 	f.start()
 	f.shut.Store(true)
@@ -403,7 +406,7 @@ type Answer struct {
 	body  *int64 // how much of the body is read; nil means all
 }
 
-// A step is one step of an Answer. It is the last one if the connection has failed.
+// A step is one step of an Answer. If the connection fails, the next steps are skipped.
 type step struct {
 	name string
 	run  func(*fixtureConn)
@@ -555,13 +558,13 @@ func Response(code int, body string, fields ...string) string {
 	return head + "\r\n" + body
 }
 
-// A fixtureConn is what a [Fixture] knows about a connection. A nil one is that of a
-// server without a fixture.
+// A fixtureConn is what a [Fixture] knows about a connection. It is nil for a server
+// without a fixture.
 type fixtureConn struct {
 	f      *Fixture
 	number int
 	conn   net.Conn
-	first  turn                // of an Accept
+	first  turn                // the answer of an Accept
 	h      *BaseRequestHandler // set by accept
 
 	// The following is protected by f.lock.
@@ -572,9 +575,9 @@ type fixtureConn struct {
 	request *Request      // the one being answered; nil between requests
 	done    chan struct{} // its Done
 	handled bool          // a handler answers it
-	doing   string        // what is done since that time
-	since   time.Time
-	ended   bool // the connection is not served any more
+	doing   string        // what the connection is doing
+	since   time.Time     // when that began
+	ended   bool          // the connection is not served any more
 }
 
 // connect returns a new connection. It is called in the order in which they are accepted.
@@ -681,8 +684,8 @@ func (c *fixtureConn) receiving() bool { return c.request != nil && c.request.Ra
 // received returns what was read of the request. The caller holds f.lock.
 func (c *fixtureConn) received() string { return string(c.raw[:len(c.raw)-c.unread]) }
 
-// record records the request, unless that was done. All bytes that have come belong to
-// a request that is malformed. The caller holds f.lock.
+// record records the request, unless that was done. If err is not nil, all bytes that
+// have come belong to the request. The caller holds f.lock.
 func (c *fixtureConn) record(err error) {
 	if !c.receiving() {
 		return
@@ -706,7 +709,7 @@ func (c *fixtureConn) finish() {
 	c.begin(awaitingRequest)
 }
 
-// end closes Done of the request, after recording it if that was not done.
+// end closes Done of the request, after recording the request if that was not done.
 func (c *fixtureConn) end() {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
@@ -746,7 +749,7 @@ func (c *fixtureConn) answer() bool {
 		return false
 	}
 	h := c.h
-	t := c.f.choose(h.Command, h.Path)
+	t := c.f.choose(h.Command, h.line.target)
 	if c.leave(t) {
 		return false
 	}
@@ -966,10 +969,12 @@ func (c *memoryConn) Write(p []byte) (n int, err error) {
 		case c.writing.expired():
 			return n, c.fail("write", os.ErrDeadlineExceeded)
 		}
-		m := min(len(p)-n, memoryBuffer-c.peer.in.Len())
-		c.peer.in.Write(p[n : n+m])
-		c.changed.Broadcast()
-		if n += m; n == len(p) {
+		if m := min(len(p)-n, memoryBuffer-c.peer.in.Len()); m > 0 {
+			c.peer.in.Write(p[n : n+m])
+			n += m
+			c.changed.Broadcast()
+		}
+		if n == len(p) {
 			return n, nil
 		}
 		c.changed.Wait()

@@ -172,12 +172,13 @@ func TestFixtureReply(t *testing.T) {
 	f.Reply("GET", text("get"))
 	f.Reply("/x", text("x"))
 	f.Reply("GET /x", text("first"), text("second"), text("last"))
+	f.Reply("GET //two", text("slashes"))
 	f.Reply("OPTIONS *", text("star"))
 	f.Reply("/", text("root"))
 	check(postText("/", ""), "root")
 	check(postText("/y", ""), "all")
 	check(getText("/y"), "get")
-	check(getText("//y?z"), "get")
+	check(getText("//x?y"), "get")
 	check(postText("/x", ""), "x")
 	check(getText("/x"), "first")
 	check(getText("/x?query=/y"), "second")
@@ -185,6 +186,8 @@ func TestFixtureReply(t *testing.T) {
 	check(getText("/x#fragment"), "last")
 	check(getText("http://x/x?y"), "last")
 	check(getText("http://x"), "root")
+	check(getText("//two"), "slashes")
+	check(getText("/two"), "get")
 	check("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "star")
 	check("SPAM /x HTTP/1.1\r\nHost: x\r\n\r\n", "x")
 
@@ -1442,6 +1445,31 @@ func testConn(t *testing.T, pair func() (net.Conn, net.Conn)) {
 			t.Error("a write worked after a reset")
 		}
 		client.Close()
+	})
+}
+
+// Two writes that both wait for the other side to read do not keep each other awake:
+// otherwise no time would pass in a bubble of synctest.
+func TestMemoryListenerWritesWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := new(httpserver.MemoryListener)
+		client := dialMemory(t, l)
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for _, conn := range []net.Conn{client, server} {
+			defer conn.Close()
+			conn.SetWriteDeadline(time.Now().Add(time.Hour))
+			wg.Go(func() {
+				if _, err := conn.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("Write: %v", err)
+				}
+			})
+		}
+		wg.Wait()
 	})
 }
 

@@ -93,7 +93,7 @@ var methods = map[string]func(Handler){
 // Python: BaseHTTPRequestHandler.
 type BaseRequestHandler struct {
 	// Set before the first request, by the function that makes the handler or in Setup:
-	ProtocolVersion       string // version of responses; "" means HTTP/1.0, HTTP/1.1 allows persistent connections
+	ProtocolVersion       string // of responses; "" means HTTP/1.0; HTTP/1.1 allows persistent connections
 	ServerVersion         string // first part of VersionString, name[/version]; "" means BaseHTTP/0.6
 	SysVersion            string // second part of VersionString; "" means Go/ and the version of Go
 	DefaultRequestVersion string // RequestVersion until the request line has been read; "" means HTTP/0.9
@@ -115,7 +115,7 @@ type BaseRequestHandler struct {
 	// The request; the strings are valid until the method that handles it returns:
 	RequestLine    string // without its line end; "" if there was none
 	Command        string // method, such as GET
-	Path           string // request target with its query, with one slash at its start; "*" and absolute URIs are left alone
+	Path           string // request target with its query; slashes at its start are merged into one
 	RequestVersion string // such as HTTP/1.1
 	Headers        Header // its Host is the authority of an absolute target
 
@@ -156,10 +156,12 @@ func (h *BaseRequestHandler) Self() Handler {
 func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	b := baseOf(h)
 	if b.self != nil {
-		panic(fmt.Sprintf("httpserver: NewHandler returned the same %T twice; return a new one for each connection", h))
+		panic(fmt.Sprintf("httpserver: NewHandler returned the same %T twice; "+
+			"return a new one for each connection", h))
 	}
 	if has[interface{ simple() *SimpleHandler }](h) && !has[FileHandler](h) {
-		panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler and is no FileHandler; one of its methods has another signature, see FileHandler", h))
+		panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler and is no FileHandler; "+
+			"one of its methods has another signature, see FileHandler", h))
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
@@ -173,7 +175,8 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 func baseOf(h Handler) (b *BaseRequestHandler) {
 	defer func() {
 		if _ = recover(); b == nil { // h is nil, or a pointer in it
-			panic(fmt.Sprintf("httpserver: NewHandler returned a %T without a handler in it; embed the handler by value", h))
+			panic(fmt.Sprintf("httpserver: NewHandler returned a %T without a handler in it; "+
+				"embed the handler by value", h))
 		}
 	}()
 	return h.base()
@@ -235,7 +238,7 @@ func (h *BaseRequestHandler) ReadRequestLine() bool {
 func (h *BaseRequestHandler) ParseRequest() bool {
 	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
 	if h.requests > 0 {
-		h.RequestVersion = "HTTP/1.0" // without a head, a response would belong to the last one
+		h.RequestVersion = "HTTP/1.0" // a response without a head would look like part of the last one
 	}
 	h.CloseConnection = true
 	var err *statusError
@@ -398,8 +401,8 @@ func (h *BaseRequestHandler) unsupported() {
 	self.SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
 }
 
-// misspelled contains, for request methods, functions that report whether a handler has
-// a method that looks like the one for it and is never called, such as DoGet.
+// misspelled maps a request method to a function that reports whether a handler has a
+// method such as DoGet, which is never called.
 var misspelled = map[string]func(Handler) bool{
 	"GET":     has[interface{ DoGet() }],
 	"HEAD":    has[interface{ DoHead() }],
@@ -439,7 +442,8 @@ func (h *BaseRequestHandler) SendError(code int, message, explain string) {
 	if code >= 200 && code != 204 && code != 205 && code != 304 {
 		buffer := takeBuffer()
 		defer freeBuffer(buffer)
-		*buffer = appendErrorPage(*buffer, cmp.Or(h.ErrorMessageFormat, DefaultErrorMessage), code, message, explain)
+		format := cmp.Or(h.ErrorMessageFormat, DefaultErrorMessage)
+		*buffer = appendErrorPage(*buffer, format, code, message, explain)
 		page = *buffer
 		self.SendHeader("Content-Type", cmp.Or(h.ErrorContentType, DefaultErrorContentType))
 		self.SendHeader("Content-Length", strconv.Itoa(len(page)))
@@ -566,12 +570,12 @@ func (h *BaseRequestHandler) continueBody(caller string, text ...string) bool {
 	return false
 }
 
-// FlushHeaders sends the head, or as much of it as there is. Called by EndHeaders,
-// it holds a head that a body is to follow; see there. Python: flush_headers.
+// FlushHeaders sends the head, or as much of it as there is. When EndHeaders calls it,
+// it holds a head that a body follows; see there. Python: flush_headers.
 func (h *BaseRequestHandler) FlushHeaders() { h.out.flushOrHold() }
 
-// LogRequest logs a request when its response begins. An unknown code is 0 and an
-// unknown size, in bytes, is negative; both are logged as "-". Python: log_request.
+// LogRequest logs a request when its response begins. A code of 0 and a negative size,
+// which is in bytes, mean unknown; both are logged as "-". Python: log_request.
 func (h *BaseRequestHandler) LogRequest(code int, size int64) {
 	c, n := strconv.Itoa(code), "-"
 	if code == 0 {
@@ -609,7 +613,8 @@ var sysVersion = "Go/" + strings.TrimPrefix(runtime.Version(), "go")
 // Python: version_string.
 func (h *BaseRequestHandler) VersionString() string { return h.versionString("BaseHTTP/0.6") }
 
-// versionString makes the string once for a connection.
+// versionString returns the result of VersionString, which it makes once for a
+// connection. server is the default of ServerVersion.
 func (h *BaseRequestHandler) versionString(server string) string {
 	if h.version == "" {
 		h.version = cmp.Or(h.ServerVersion, server) + " " + cmp.Or(h.SysVersion, sysVersion)
@@ -657,12 +662,12 @@ func hostOf(addr net.Addr) string {
 	return host
 }
 
-// Hijack takes the connection over, for a tunnel, an upgrade or raw bytes: after 101, or
-// 2xx for CONNECT, a read of RFile is an error. It returns Connection, a *net.TCPConn
-// (for SetLinger, say) unless Listener accepts another kind, and a reader that begins
-// with what the client has sent after the head of the request. The server does not use
-// or close the connection any more; reads of RFile return io.EOF, writes to WFile fail.
-// Another call returns the connection and an empty reader.
+// Hijack lets the caller take over the connection, for a tunnel, an upgrade or raw
+// bytes. It returns Connection, which is a *net.TCPConn unless Listener accepts another
+// kind, and a reader that begins with what the client has sent after the head of the
+// request. The server does not use or close the connection any more: reads of RFile
+// return io.EOF, and writes to WFile fail. A second call returns a reader with nothing
+// buffered. After 101, or 2xx for CONNECT, a read of RFile without Hijack is an error.
 func (h *BaseRequestHandler) Hijack() (net.Conn, *bufio.Reader) {
 	rest := bytes.Clone(h.in.buffered())
 	h.in.consume(len(rest))

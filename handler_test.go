@@ -564,6 +564,38 @@ func TestHijackEndsTimeout(t *testing.T) {
 	})
 }
 
+// hesitant panics after EndHeaders, and then takes time to log the 500.
+type hesitant struct{ httpserver.BaseRequestHandler }
+
+func (h *hesitant) DoGET() {
+	h.SendResponse(200, "")
+	h.SendHeader("Content-Length", "1000")
+	h.EndHeaders()
+	panic("of a test")
+}
+
+func (h *hesitant) LogError(string, ...any) { time.Sleep(time.Second) }
+
+// A head that is held when a handler panics is not sent before the 500.
+func TestPanicWhileHeadIsHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := new(httpserver.MemoryListener)
+		s := new(httpserver.ThreadingHTTPServer)
+		s.Listener, s.NewHandler, s.Stderr = l, httpserver.New[hesitant], io.Discard
+		served := make(chan error)
+		go func() { served <- s.ServeForever() }()
+		conn := dialMemory(t, l)
+		io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+		if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(got), "HTTP/1.0 500 ") {
+			t.Errorf("got %q, %v", got, err)
+		}
+		conn.Close()
+		s.Close()
+		<-served
+	})
+}
+
 // speechless panics, and again when a 500 is to be sent.
 type speechless struct{ httpserver.BaseRequestHandler }
 

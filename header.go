@@ -83,8 +83,8 @@ func hasToken(list, token string) bool {
 }
 
 // equalFold reports whether two strings are equal if the case of letters is ignored. At
-// least one of them is ASCII, like all elements of the protocol. A letter that Unicode
-// folds to one of ASCII, as it does the Kelvin sign, makes the other one longer.
+// least one of them is ASCII, like all elements of the protocol. Other letters that are
+// equal to one of ASCII in Unicode, such as the Kelvin sign, take more than one byte.
 func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // A requestLine is a parsed request line.
@@ -252,7 +252,8 @@ func parseFields(fields Header, block string) (Header, *statusError) {
 var (
 	errHeaderLine  = &statusError{431, "Line too long", "A header line is longer than 65536 bytes"}
 	errHeaderCount = &statusError{431, "Too many headers", "The request has more than 100 header fields"}
-	errHeaderSize  = &statusError{431, "Header too large", "The request line and the header are larger than 262144 bytes"}
+	errHeaderSize  = &statusError{431, "Header too large",
+		"The request line and the header are larger than 262144 bytes"}
 )
 
 // parseField parses "name: value". The name must be a token that the colon follows

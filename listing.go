@@ -341,7 +341,8 @@ func parseListingOrder(query string) (order listingOrder) {
 		key, value, _ := strings.Cut(pair, "=")
 		switch key {
 		case "sort":
-			order.column = max(0, slices.IndexFunc(listingColumns, func(c listingColumn) bool { return c.query == value }))
+			isColumn := func(c listingColumn) bool { return c.query == value }
+			order.column = max(0, slices.IndexFunc(listingColumns, isColumn))
 		case "order":
 			order.descending = value == "desc"
 		}
@@ -349,8 +350,8 @@ func parseListingOrder(query string) (order listingOrder) {
 	return order
 }
 
-// apply returns entries, which are in the default order, in the given one. Equal
-// entries stay in the default order, even if the order is descending. apply does not
+// apply returns entries, which must be in the default order, in the given order. Equal
+// entries stay in the default order, even if the given one is descending. apply does not
 // change the slice.
 func (order listingOrder) apply(entries []listingEntry) []listingEntry {
 	if order == (listingOrder{}) {
@@ -429,7 +430,8 @@ li a{padding:.15rem 0}
 
 // listingPolicy allows the page to use its style, which it names by SHA-256, and
 // nothing else (Content Security Policy Level 3).
-const listingPolicy = "default-src 'none'; style-src 'sha256-" + listingStyleHash + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+const listingPolicy = "default-src 'none'; style-src 'sha256-" + listingStyleHash + "'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
 // listingStyleHash is a constant because crypto/sha256 makes a program 5 % larger. A
 // test computes it.
@@ -440,8 +442,10 @@ const listingStyleHash = "T78dCdXyvyA2yUgb+Xt/bstYovouO8EVU9HJvGXxqPY="
 func newListingPage(path string, entries []listingEntry, order listingOrder) *listing {
 	title := escapeHTML("Directory listing for " + unquote(path))
 	start := "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
-		"<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n" +
-		"<title>" + title + "</title>\n<style>" + listingStyle + "</style>\n</head>\n<body>\n<h1>" + title + "</h1>\n" +
+		"<meta name=\"viewport\" content=\"width=device-width\">\n" +
+		"<meta name=\"color-scheme\" content=\"light dark\">\n" +
+		"<title>" + title + "</title>\n<style>" + listingStyle + "</style>\n</head>\n<body>\n" +
+		"<h1>" + title + "</h1>\n" +
 		listingPath(path) + "<p>" + listingSummary(entries) + "</p>\n"
 	end := "</body>\n</html>\n"
 	if len(entries) > 0 {
@@ -606,7 +610,9 @@ func appendHTML(dst []byte, s string) []byte { return append(dst, htmlEscaper.Re
 
 // newListingJSON returns a listing as an array of objects.
 func newListingJSON(entries []listingEntry) *listing {
-	return &listing{start: "[", entries: entries, appendEntry: (*listingEntry).appendJSON, separator: ",\n", end: "]\n"}
+	return &listing{
+		start: "[", entries: entries, appendEntry: (*listingEntry).appendJSON, separator: ",\n", end: "]\n",
+	}
 }
 
 // appendJSON appends an object with:

@@ -45,8 +45,8 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 	})
 	if l.direct {
 		l.turn <- struct{}{}
+		defer func() { <-l.turn }() // also if w panics, as the log of a test that is over does
 		w.Write(line)
-		<-l.turn
 		return
 	}
 	patience := time.NewTimer(logPatience)

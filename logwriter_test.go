@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"httpserver"
@@ -47,4 +48,24 @@ func TestLogIsNotRead(t *testing.T) {
 	if line := <-logged; !strings.Contains(line, "GET /again") {
 		t.Errorf("got %q", line)
 	}
+}
+
+// fragile panics when the first line is written to it.
+type fragile struct {
+	logBuffer
+	once sync.Once
+}
+
+func (w *fragile) Write(line []byte) (int, error) {
+	w.once.Do(func() { panic("of a test") })
+	return w.logBuffer.Write(line)
+}
+
+// The log goes on after a panic of Stderr.
+func TestLogPanics(t *testing.T) {
+	t.Parallel()
+	log := new(fragile)
+	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) { s.Stderr = log })
+	exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+	log.await(t, "panic in a handler: of a test")
 }

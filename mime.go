@@ -20,8 +20,8 @@ var defaultExtensions = map[string]string{
 	".xz":  "application/x-xz",
 }
 
-// withCharset returns a content type with a charset, unless that is "", the type is
-// neither text nor JavaScript, it is XML or JSON, or it has a charset.
+// withCharset adds a charset to the content type of text or JavaScript. It returns other
+// types, XML and JSON among them, and types that have a charset as they are.
 func withCharset(contentType, charset string) string {
 	if charset == "" {
 		return contentType

@@ -45,7 +45,7 @@ func (c *connReader) release() {
 	c.buf, c.r, c.w = nil, 0, 0
 }
 
-// beginDeadline gives what is read next the handler's timeout.
+// beginDeadline sets the read deadline that follows from the handler's Timeout.
 func (c *connReader) beginDeadline() {
 	if *c.timeout > 0 {
 		c.conn.SetReadDeadline(time.Now().Add(*c.timeout))
@@ -92,9 +92,9 @@ func (c *connReader) received(p []byte, n int, err error) (int, error) {
 	return 0, cmp.Or(err, io.ErrNoProgress)
 }
 
-// line returns the line that begins from bytes after the first unread one, with its
-// LF. It is not consumed, and valid until the next read. If it is longer than limit,
-// the error is errLineLimit.
+// line returns the line that begins at the offset from in the unread bytes, with its
+// LF. The line is not consumed, and is valid until the next read. If it is longer than
+// limit, the error is errLineLimit.
 func (c *connReader) line(from, limit int) ([]byte, error) {
 	for scanned := from; ; {
 		unread := c.buffered()
@@ -115,8 +115,8 @@ func (c *connReader) line(from, limit int) ([]byte, error) {
 	}
 }
 
-// header returns the end of the header that begins from bytes after the first unread
-// one: the position after the empty line. It consumes nothing. The header has at most
+// header returns where the header ends that begins at the offset from in the unread
+// bytes: the offset after the empty line. It consumes nothing. The header has at most
 // limit bytes.
 func (c *connReader) header(from, limit int) (end int, err error) {
 	end = from
@@ -145,7 +145,7 @@ func trimEnd(line []byte) []byte {
 	return bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
 }
 
-// read reads for a body.
+// read reads bytes of a body into p, first those in the buffer.
 func (c *connReader) read(p []byte) (int, error) {
 	if c.r == c.w {
 		c.beginDeadline()
@@ -162,8 +162,8 @@ func (c *connReader) read(p []byte) (int, error) {
 	return n, nil
 }
 
-// awaitRequest waits for the first byte of a request. It skips empty lines before it
-// (RFC 9112 section 2.2), which do not earn the client more time.
+// awaitRequest waits for the first byte of a request. It skips empty lines before the
+// request (RFC 9112 section 2.2), which do not extend the deadline.
 func (h *BaseRequestHandler) awaitRequest() bool {
 	h.in.beginDeadline()
 	for blank := 0; ; {
@@ -384,7 +384,7 @@ func isGone(err error) bool {
 		syscall.ECONNRESET, syscall.EPIPE, wsaECONNRESET, wsaECONNABORTED)
 }
 
-// reason returns what the system said.
+// reason returns the message of cause.
 func reason(err error) string { return cause(err).Error() }
 
 // cause returns the error of the system, without the operation and the addresses around

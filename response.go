@@ -225,11 +225,16 @@ func (w *responseWriter) freeHead() {
 	w.head = nil
 }
 
-// begun reports whether a part of the response was sent, or can no longer be.
-func (w *responseWriter) begun() bool {
+// drop drops a head that was not sent, so that another response can take its place. It
+// returns false if a part of the response was sent, or if nothing can be sent any more.
+func (w *responseWriter) drop() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.sent || w.err != nil
+	if w.sent || w.err != nil {
+		return false
+	}
+	w.freeHead()
+	return true
 }
 
 // failure returns the error of the first write that failed.

@@ -50,7 +50,7 @@
 // line may be 64 KiB long, a header may have 100 fields, and both together 256 KiB. Up to
 // 256 KiB of a body that a handler has left unread are read, so that the connection can
 // persist.
-// What is not limited unless a field is set, and what the command sets:
+// Further limits exist only if a field is set. The command sets:
 //
 //	BaseRequestHandler.Timeout   60 s
 //	HTTPServer.MaxConnections    1000
@@ -118,10 +118,10 @@ type HTTPServer struct {
 	ServerName string // "" means the host of Listener; never looked up in the DNS
 	ServerPort int    // 0 means the port of Listener
 
-	// Hosts are the names that a Host field may contain, beside IP addresses and
+	// Hosts are the names that a Host field may contain, besides IP addresses and
 	// localhost; a request for another host is answered with 421. nil allows all names.
-	// A server that is only for this machine or network sets it against DNS rebinding,
-	// by which pages of other sites read what it serves.
+	// Set it for a server that is only for this machine or network: it prevents DNS
+	// rebinding, by which pages of other sites read what the server serves.
 	Hosts []string
 
 	Timeout        time.Duration // how long HandleRequest waits for a connection; 0 means forever
@@ -151,7 +151,7 @@ type HTTPServer struct {
 	HandleTimeout  func() // called by HandleRequest when Timeout has passed
 
 	newMu   sync.Mutex // held while NewHandler runs
-	log     logWriter  // of Stderr
+	log     logWriter  // writes to Stderr
 	dates   atomic.Pointer[dateStrings]
 	shut    atomic.Bool   // Shutdown or Close was called
 	taken   atomic.Uint64 // connections accepted so far
@@ -160,7 +160,7 @@ type HTTPServer struct {
 
 	mu       sync.Mutex
 	conns    map[*connState]struct{} // connections that are served, or were just hijacked
-	changed  sync.Cond               // when one of conns is removed or hijacked, and by stop
+	changed  sync.Cond               // signaled when one of conns is removed or hijacked, and by stop
 	closeErr error                   // of the listener
 	stopping chan struct{}           // closed when no connection is accepted any more
 	done     chan struct{}           // closed when Shutdown or Close returns
@@ -170,12 +170,12 @@ type HTTPServer struct {
 	// Both contexts are canceled with the cause ErrServerClosed.
 	ctx    context.Context // canceled when no request may continue
 	cancel context.CancelCauseFunc
-	urgent context.Context // canceled when that takes too long
+	urgent context.Context // canceled when their end takes too long
 	hurry  context.CancelCauseFunc
 	work   sync.WaitGroup
-	shared sync.Map // of what the handlers have in common, by type
+	shared sync.Map // what the handlers have in common, by type
 
-	fixture *Fixture // nil if this is not the server of one
+	fixture *Fixture // the fixture whose server this is, or nil
 }
 
 // A ThreadingHTTPServer is an [HTTPServer] that serves each connection in a
@@ -283,6 +283,7 @@ func (s *HTTPServer) URL() string {
 	case ip.Equal(net.IPv6unspecified):
 		host = "::1"
 	}
+	host = strings.Replace(host, "%", "%25", 1) // before a zone (RFC 6874)
 	return "http://" + net.JoinHostPort(host, port)
 }
 
@@ -446,19 +447,19 @@ func isTemporary(err error) bool {
 		return true
 	}
 	var errno syscall.Errno
-	return errors.As(err, &errno) && errno != syscall.EBADF && errno != syscall.EINVAL && errno != syscall.ENOTSOCK
+	return errors.As(err, &errno) && !isAny(errno, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK)
 }
 
 // serveConn serves a connection until its end.
 func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
-	defer s.catch(conn, nil)
+	defer s.catch(conn, state, nil)
 	defer s.unregister(state, false)
 	switch {
 	case s.VerifyRequest != nil && !s.VerifyRequest(conn):
 		state.linger = lingerTime
 		state.shutdown(conn)
 	case s.ProcessRequest != nil:
-		addr := conn.RemoteAddr() // which can wait for the client
+		addr := conn.RemoteAddr() // without s.mu, as it may wait for the client
 		s.mu.Lock()
 		state.addr = addr
 		s.mu.Unlock()
@@ -469,8 +470,9 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	}
 }
 
-// FinishRequest makes a handler, which serves conn. It does not close conn. If the
-// handler panics, FinishRequest calls HandleError.
+// FinishRequest makes a handler, which serves conn. It does not close conn, unless the
+// client would take that for the end of a response that is not complete: then it resets
+// conn. If the handler panics, FinishRequest calls HandleError.
 func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
@@ -481,11 +483,14 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 		return
 	}
 	s.finish(conn, state)
+	if state.unframed.Load() {
+		state.shutdown(conn) // ShutdownRequest may not find state
+	}
 	s.unregister(state, true)
 }
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
-	defer s.catch(conn, nil)
+	defer s.catch(conn, state, nil)
 	h, returned := s.newHandler(conn, state), false
 	defer func() {
 		if !returned { // it panicked or called runtime.Goexit
@@ -494,7 +499,7 @@ func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 		defer h.base().closeOpened() // in case Finish does not
 		h.Finish()
 	}()
-	defer s.catch(conn, h)
+	defer s.catch(conn, state, h)
 	h.Setup()
 	if state.fixture.accept(h.base()) {
 		h.Handle()
@@ -510,9 +515,9 @@ func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
 	return h
 }
 
-// catch is deferred. It ends a connection whose handler h has panicked or, if h is nil,
-// for which a hook has.
-func (s *HTTPServer) catch(conn net.Conn, h Handler) {
+// catch recovers from a panic of the handler h or, if h is nil, of Finish or a hook. It
+// ends the connection and calls HandleError. It must be deferred.
+func (s *HTTPServer) catch(conn net.Conn, state *connState, h Handler) {
 	v := recover()
 	if v == nil {
 		return
@@ -521,7 +526,7 @@ func (s *HTTPServer) catch(conn net.Conn, h Handler) {
 	if h != nil {
 		sendInternalError(h)
 	} else {
-		conn.Close()
+		defer state.shutdown(conn)
 	}
 	if s.HandleError != nil {
 		s.HandleError(conn, err)
@@ -537,7 +542,7 @@ func sendInternalError(h Handler) {
 	b := h.base()
 	b.broken = true
 	b.state.linger = lingerTime
-	if !b.out.begun() {
+	if b.out.drop() { // before SendError logs anything, which may take longer than holdTime
 		h.SendError(500, "", "")
 	}
 }
@@ -581,9 +586,9 @@ func (s *HTTPServer) writeLog(line []byte) {
 // Shutdown ends the server without failing a request. It accepts the connections
 // that wait in the queue, as far as MaxConnections allows, and no others. It waits
 // for requests to be answered; their responses say that the connection closes. It
-// closes an idle connection if no request arrives within a quarter of a second, and
-// one on which a part of a request has arrived if the rest does not follow within a
-// second. Then it ends the scripts that still run.
+// waits a quarter of a second for a request on an idle connection, and a second for
+// the rest of a request that has begun to arrive. Then it ends the scripts that still
+// run.
 //
 // If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names
 // connections that are still open; these continue until Close is called. Shutdown does
@@ -598,28 +603,28 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.acceptQueued(ctx)
 	s.stop()
 	defer s.end()
-	if !s.drain(ctx) {
-		return s.busyError(ctx.Err())
+	if open := s.drain(ctx); len(open) > 0 {
+		return busyError(open, ctx.Err())
 	}
 	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
 	s.endWork()
 	return nil
 }
 
-// drain waits until every connection has ended or was hijacked. It returns false if ctx
-// is done first.
-func (s *HTTPServer) drain(ctx context.Context) bool {
+// drain waits until every connection has ended or was hijacked. If ctx is done first, it
+// returns the other ones.
+func (s *HTTPServer) drain(ctx context.Context) []*connState {
 	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.changed.Broadcast()
 	})()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for s.busy() && ctx.Err() == nil {
 		s.changed.Wait()
 	}
-	return !s.busy()
+	s.mu.Unlock()
+	return s.connections()
 }
 
 // busy reports whether there is a connection that was not hijacked. The caller holds
@@ -633,16 +638,15 @@ func (s *HTTPServer) busy() bool {
 	return false
 }
 
-// busyError says which connections are still open.
-func (s *HTTPServer) busyError(err error) error {
+// busyError returns an error that wraps err and names open connections.
+func busyError(open []*connState, err error) error {
 	const most = 3
 	var names []string
-	states := s.connections()
-	for _, state := range states[:min(len(states), most)] {
+	for _, state := range open[:min(len(open), most)] {
 		names = append(names, fmt.Sprint(state.conn.RemoteAddr()))
 	}
-	if len(states) > most {
-		names = append(names, fmt.Sprintf("%d others", len(states)-most))
+	if len(open) > most {
+		names = append(names, fmt.Sprintf("%d more", len(open)-most))
 	}
 	return fmt.Errorf("httpserver: connections still in use: %s: %w", strings.Join(names, ", "), err)
 }
@@ -830,13 +834,12 @@ func (c *connState) shutdown(conn net.Conn) {
 }
 
 // close closes conn at once. If the client would take that for the end of a response
-// that is not complete, close resets the connection, without a close_notify of TLS.
+// that is not complete, close resets c.conn first: TLS then sends no close_notify.
 func (c *connState) close(conn net.Conn) {
 	if c.unframed.Load() {
-		reset(conn)
-	} else {
-		conn.Close()
+		reset(c.conn) // conn may hide the connection below it
 	}
+	conn.Close()
 }
 
 // reset closes the connection that conn uses so that the client gets an error (RST).
@@ -880,7 +883,8 @@ func (c *connState) readOn(conn net.Conn) {
 	}
 }
 
-// closing reports whether the current request is to be the last one.
+// closing reports whether the current request is the last one of the connection, as the
+// server shuts down.
 func (c *connState) closing() bool { return c.server.shut.Load() }
 
 // shared returns the T that the handlers of s have in common. The first call makes it.

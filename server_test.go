@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -520,6 +521,63 @@ func TestConnectionsOfAnyType(t *testing.T) {
 	}
 }
 
+// interrupted panics in a body that the end of the connection ends.
+type interrupted struct{ httpserver.BaseRequestHandler }
+
+func (h *interrupted) DoGET() {
+	h.SendResponse(200, "")
+	h.EndHeaders()
+	io.WriteString(h.WFile, "half")
+	panic("of a test")
+}
+
+// However a ProcessRequest serves connections, a response that is not complete does not
+// look complete.
+func TestProcessRequestResets(t *testing.T) {
+	t.Parallel()
+	for name, process := range map[string]func(s *httpserver.HTTPServer, conn net.Conn){
+		"goroutine": func(s *httpserver.HTTPServer, conn net.Conn) {
+			go func() {
+				s.FinishRequest(conn)
+				s.ShutdownRequest(conn)
+			}()
+		},
+		"wrapped": func(s *httpserver.HTTPServer, conn net.Conn) {
+			w := &wrapped{Conn: conn}
+			s.FinishRequest(w)
+			s.ShutdownRequest(w)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := start(t, httpserver.New[interrupted], func(s *httpserver.HTTPServer) {
+				s.ProcessRequest = func(conn net.Conn) { process(s, conn) }
+				s.HandleError = func(net.Conn, error) {}
+			})
+			conn, _ := send(t, s.Addr(), getHello)
+			if got, err := io.ReadAll(conn); err == nil {
+				t.Errorf("got %q, which looks complete", got)
+			}
+		})
+	}
+}
+
+// unfinished panics a second time when the connection has ended.
+type unfinished struct{ interrupted }
+
+func (h *unfinished) Finish() { panic("of a test") }
+
+func TestPanicInFinishResets(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[unfinished], func(s *httpserver.HTTPServer) {
+		s.HandleError = func(net.Conn, error) {}
+	})
+	conn, _ := send(t, s.Addr(), getHello)
+	if got, err := io.ReadAll(conn); err == nil {
+		t.Errorf("got %q, which looks complete", got)
+	}
+}
+
 // A ProcessRequest may serve connections in goroutines of its own. Shutdown waits for
 // them.
 func TestProcessRequestInGoroutine(t *testing.T) {
@@ -568,14 +626,21 @@ func TestPrintError(t *testing.T) {
 
 // Addresses and listeners.
 
+// A zoneListener listens on an address that is local to a link.
+type zoneListener struct{ net.Listener }
+
+func (zoneListener) Addr() net.Addr {
+	return &net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 80, Zone: "lo"}
+}
+
 func TestAddresses(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ network, addr, url, name string }{
-		{"tcp", "127.0.0.1:0", "http://127.0.0.1:", "127.0.0.1"},
-		{"tcp4", ":0", "http://127.0.0.1:", "0.0.0.0"},
-		{"tcp6", "[::1]:0", "http://[::1]:", "::1"},
-		{"tcp6", "[::]:0", "http://[::1]:", "::"},
-		{"unix", filepath.Join(t.TempDir(), "s"), "http://localhost", ""},
+	for _, c := range []struct{ network, addr, url string }{
+		{"tcp", "127.0.0.1:0", "http://127.0.0.1:"},
+		{"tcp4", ":0", "http://127.0.0.1:"},
+		{"tcp6", "[::1]:0", "http://[::1]:"},
+		{"tcp6", "[::]:0", "http://[::1]:"},
+		{"unix", filepath.Join(t.TempDir(), "s"), "http://localhost"},
 	} {
 		l, err := net.Listen(c.network, c.addr)
 		if err != nil {
@@ -587,6 +652,10 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: URL %s", c.addr, url)
 		}
 		s.Close()
+	}
+	local := &httpserver.HTTPServer{Listener: zoneListener{}}
+	if u, err := url.Parse(local.URL()); err != nil || u.Host != "[fe80::1%lo]:80" {
+		t.Errorf("URL %s, %v", local.URL(), err)
 	}
 	s, err := httpserver.NewHTTPServer(":0", httpserver.New[hello])
 	if err != nil {

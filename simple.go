@@ -207,7 +207,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 		return h.sendFileHead(b, name)
 	case outOfResources(err): // not a 404, which caches may keep
 		self.SendError(503, "", "")
-	case err == fs.ErrPermission: // and not one of the system, for which the file does not exist
+	case err == fs.ErrPermission: // of forbidden; what the system does not open is a 404
 		self.SendError(403, "", "")
 	default:
 		self.SendError(404, "File not found", "")
@@ -431,9 +431,10 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 	return name
 }
 
-// GuessType returns the content type for a file name. It looks for the suffix, as it
-// is and in lower case, in ExtensionsMap, then in a table of the package, which is the
-// same on every machine, and else returns DefaultContentType. Python: guess_type.
+// GuessType returns the content type for a file name. It looks up the suffix in
+// ExtensionsMap, as it is and in lower case, and then in a table of the package, which
+// is the same on every machine. If neither contains the suffix, GuessType returns
+// DefaultContentType. Python: guess_type.
 func (h *SimpleHandler) GuessType(name string) string {
 	base := path.Base(name)
 	suffix := path.Ext(strings.TrimLeft(base, "."))

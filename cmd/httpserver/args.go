@@ -49,12 +49,13 @@ type options struct {
 const usage = "usage: httpserver [-h] [options] [port]\n"
 
 // help is the output of -h. It fits a screen of 24 lines.
-var help = usage + "Serve the files of a directory over HTTP or HTTPS. As in Python:\n" + helpText(pythonHelp) +
-	"\nOther options:\n" + helpText(otherHelp)
+var help = usage + "Serve the files of a directory over HTTP or HTTPS. As in Python:\n" +
+	helpText(pythonHelp) + "\nOther options:\n" + helpText(otherHelp)
 
 // The lines of the help about arguments.
 var (
-	pythonHelp = slices.Concat([]helpLine{{"port", "bind to this port, 0 for a free one (default: 8000)"}}, helpLines(pythonOptions))
+	portHelp   = helpLine{"port", "bind to this port, 0 for a free one (default: 8000)"}
+	pythonHelp = append([]helpLine{portHelp}, helpLines(pythonOptions)...)
 	otherHelp  = helpLines(otherOptions)
 )
 
@@ -83,7 +84,7 @@ func helpText(lines []helpLine) string {
 	return text
 }
 
-// An option is an option that the command has. Exactly one of its functions is not
+// An option describes an option of the command. Exactly one of its functions is not
 // nil, depending on how many values the option takes.
 type option struct {
 	names    []string // the long name, then the short one if there is one
@@ -114,19 +115,23 @@ var pythonOptions = []option{
 		setFlag: func(o *options) { o.help = true }},
 	{names: []string{"--cgi"}, text: "run what is in /cgi-bin and /htbin as CGI scripts",
 		setFlag: func(o *options) { o.cgi = true }},
-	{names: []string{"--bind", "-b"}, argument: "ADDRESS", text: "or unix:PATH for a socket (default: all interfaces)",
-		set: (*options).setBind},
-	{names: []string{"--directory", "-d"}, argument: "DIR", text: "serve this directory (default: current directory)",
-		set: func(o *options, v string) error { o.directory = v; return nil }},
-	{names: []string{"--protocol", "-p"}, argument: "VERSION", text: "HTTP/1.0, or HTTP/1.1 to keep connections open",
-		set: (*options).setProtocol},
+	{names: []string{"--bind", "-b"}, argument: "ADDRESS",
+		text: "or unix:PATH for a socket (default: all interfaces)",
+		set:  (*options).setBind},
+	{names: []string{"--directory", "-d"}, argument: "DIR",
+		text: "serve this directory (default: current directory)",
+		set:  func(o *options, v string) error { o.directory = v; return nil }},
+	{names: []string{"--protocol", "-p"}, argument: "VERSION",
+		text: "HTTP/1.0, or HTTP/1.1 to keep connections open",
+		set:  (*options).setProtocol},
 	{names: []string{"--tls-cert"}, argument: "PATH", text: "serve HTTPS with this certificate chain, PEM",
 		set: func(o *options, v string) error { return setFile(&o.tlsCert, v) }},
 	{names: []string{"--tls-key"}, argument: "PATH",
 		set: func(o *options, v string) error { return setFile(&o.tlsKey, v) }},
 	{names: []string{"--tls-password-file"}, argument: "PATH", text: "its private key, the key's password",
 		set: func(o *options, v string) error { return setFile(&o.tlsPasswordFile, v) }},
-	{names: []string{"--header", "-H"}, argument: "NAME VALUE", text: "add this field to successful responses; repeatable",
+	{names: []string{"--header", "-H"}, argument: "NAME VALUE",
+		text:    "add this field to successful responses; repeatable",
 		setPair: (*options).addHeader},
 	{names: []string{"--content-type"}, argument: "TYPE", text: "of files whose suffix says nothing",
 		set: (*options).setContentType},
@@ -142,16 +147,18 @@ var otherOptions = []option{
 		setFlag: func(o *options) { o.cors = true }},
 	{names: []string{"--host"}, argument: "NAME", text: "refuse other names of this server; repeatable",
 		set: (*options).addHost},
-	{names: []string{"--charset"}, argument: "NAME", text: "encoding of text and JavaScript files, as utf-8",
-		set: (*options).setCharset},
+	{names: []string{"--charset"}, argument: "NAME",
+		text: "encoding of text and JavaScript files, as utf-8",
+		set:  (*options).setCharset},
 	{names: []string{"--timeout"}, argument: "SECONDS",
 		set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
 	{names: []string{"--max-connections"}, argument: "N", text: "0 for no limit (default: 60, 1000)",
 		set: func(o *options, v string) error { return setNumber(&o.maxConnections, v, 0) }},
 	{names: []string{"--quiet", "-q"}, text: "do not log requests, nor errors of clients (4xx)",
 		setFlag: func(o *options) { o.quiet = true }},
-	{names: []string{"--cgi-env"}, argument: "NAME[=VALUE]", text: "pass on, or set, a variable for scripts; repeatable",
-		set: (*options).addCGIEnv},
+	{names: []string{"--cgi-env"}, argument: "NAME[=VALUE]",
+		text: "pass on, or set, a variable for scripts; repeatable",
+		set:  (*options).addCGIEnv},
 	{names: []string{"--cgi-timeout"}, argument: "SECONDS",
 		set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
 	{names: []string{"--cgi-max"}, argument: "N",
@@ -196,8 +203,11 @@ func (o *options) setProtocol(v string) error {
 
 // reservedFields are the fields that -H does not accept: those that determine where
 // a message or a connection ends, and those that the server sets for each response.
-var reservedFields = []string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-	"Accept-Ranges", "Content-Range", "Content-Type", "Date", "ETag", "Last-Modified", "Server"}
+var reservedFields = []string{
+	"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer",
+	"Transfer-Encoding", "Upgrade",
+	"Accept-Ranges", "Content-Range", "Content-Type", "Date", "ETag", "Last-Modified", "Server",
+}
 
 // addHeader adds a field to successful responses.
 func (o *options) addHeader(name, value string) error {
@@ -237,7 +247,8 @@ func (o *options) setCharset(v string) error {
 
 // addHost adds a host name that requests may contain. A port would never match.
 func (o *options) addHost(v string) error {
-	if v == "" || strings.Trim(v, ".") == "" || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"#/:<>?@[\]^{|}`+"`", r) }) {
+	invalid := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"#/:<>?@[\\]^`{|}", r) }
+	if strings.Trim(v, ".") == "" || strings.ContainsFunc(v, invalid) {
 		return fmt.Errorf("invalid name of a host, which is to be like files.example: %q", v)
 	}
 	o.hosts = append(o.hosts, strings.TrimSuffix(v, "."))
@@ -305,8 +316,11 @@ const defaultConnections = 1000
 
 // parseArgs parses the arguments of the command. It ignores what follows -h.
 func parseArgs(args []string) (*options, error) {
-	o := &options{directory: ".", port: 8000, protocol: "HTTP/1.0", timeout: time.Minute, maxConnections: defaultConnections,
-		cgiTimeout: 5 * time.Minute, cgiMax: 64, cgiStore: 4096}
+	o := &options{
+		directory: ".", port: 8000, protocol: "HTTP/1.0",
+		timeout: time.Minute, maxConnections: defaultConnections,
+		cgiTimeout: 5 * time.Minute, cgiMax: 64, cgiStore: 4096,
+	}
 	var positional, unknown []string
 	for len(args) > 0 && !o.help {
 		arg := args[0]
@@ -349,6 +363,7 @@ func parseArgs(args []string) (*options, error) {
 // check returns an error if options exclude each other, or if one requires another
 // that is not set.
 func (o *options) check(hasPort bool) error {
+	isOrigin := func(f httpserver.Field) bool { return strings.EqualFold(f.Name, allowOrigin) }
 	switch {
 	case o.tlsCert == "" && o.tlsKey != "":
 		return errors.New("--tls-key requires --tls-cert to be set")
@@ -356,7 +371,7 @@ func (o *options) check(hasPort bool) error {
 		return errors.New("--tls-password-file requires --tls-cert to be set")
 	case o.confine && o.cgi: // a directory does not confine scripts
 		return errors.New("argument --confine: not allowed with argument --cgi")
-	case o.cors && slices.ContainsFunc(o.headers, func(f httpserver.Field) bool { return strings.EqualFold(f.Name, allowOrigin) }):
+	case o.cors && slices.ContainsFunc(o.headers, isOrigin):
 		return errors.New("argument --cors: not allowed with argument -H " + allowOrigin)
 	case hasPort && strings.HasPrefix(o.bind, unixPrefix):
 		return errors.New("argument port: not allowed with argument -b/--bind unix:PATH")
@@ -422,7 +437,8 @@ func (o *options) parseOption(arg string, args []string) ([]string, error) {
 
 // isShort reports whether -c is an option.
 func isShort(c byte) bool {
-	return slices.ContainsFunc(known, func(o option) bool { return slices.Contains(o.names, "-"+string(rune(c))) })
+	name := "-" + string(rune(c))
+	return slices.ContainsFunc(known, func(o option) bool { return slices.Contains(o.names, name) })
 }
 
 // findOption returns the option in an argument and the value that the argument

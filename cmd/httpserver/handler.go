@@ -81,7 +81,9 @@ func (d *confinedDirectory) Open(name string) (fs.File, error) {
 
 // Stat implements [fs.StatFS].
 func (d *confinedDirectory) Stat(name string) (fs.FileInfo, error) {
-	return callRoot(d, func(root *os.Root, name string) (fs.FileInfo, error) { return fs.Stat(root.FS(), name) }, name)
+	return callRoot(d, func(root *os.Root, name string) (fs.FileInfo, error) {
+		return fs.Stat(root.FS(), name)
+	}, name)
 }
 
 // ReadDir implements [fs.ReadDirFS].
@@ -99,8 +101,8 @@ func (d *confinedDirectory) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 // openRegular opens a regular file or a directory of root. It does not wait for the
-// other end of a FIFO, which may have replaced what the server looked at before, but
-// for another process that has a lease on a regular file.
+// other end of a FIFO, which may have replaced what the server looked at before. It does
+// wait for another process that has a lease on a regular file.
 func openRegular(root *os.Root, name string) (*os.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, fs.ErrInvalid
@@ -131,7 +133,8 @@ func openRegular(root *os.Root, name string) (*os.File, error) {
 
 // callRoot calls f with the current root, and calls it again if another goroutine
 // replaced and closed that root before.
-func callRoot[T any](d *confinedDirectory, f func(root *os.Root, name string) (T, error), name string) (result T, err error) {
+func callRoot[T any](d *confinedDirectory, f func(root *os.Root, name string) (T, error), name string) (
+	result T, err error) {
 	for {
 		root, err := d.current()
 		if err != nil {
@@ -243,7 +246,8 @@ func (h *handler) DoOPTIONS() {
 		h.SendHeader("Allow", reading)
 	}
 	h.SendHeader("Access-Control-Allow-Methods", reading) // pages of other sites may only read
-	h.SendHeader("Access-Control-Allow-Headers", "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, *")
+	h.SendHeader("Access-Control-Allow-Headers",
+		"Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, *")
 	h.SendHeader("Access-Control-Max-Age", "600")
 	h.EndHeaders()
 }

@@ -80,14 +80,16 @@ func systemdListener() (net.Listener, error) {
 		return nil, nil // there is none, or it is for another process
 	}
 	if count != "1" {
-		return nil, fmt.Errorf("httpserver: LISTEN_FDS is %q, which is not one socket; let the .socket unit have one Listen line", count)
+		return nil, fmt.Errorf("httpserver: LISTEN_FDS is %q, which is not one socket; "+
+			"let the .socket unit have one Listen line", count)
 	}
 	const first = 3 // SD_LISTEN_FDS_START
 	f := os.NewFile(first, "LISTEN_FDS")
 	defer f.Close()
 	l, err := net.FileListener(f) // duplicates f
 	if err != nil {
-		return nil, fmt.Errorf("httpserver: file descriptor 3, which LISTEN_FDS speaks of, is no socket to listen on: %w", cause(err))
+		return nil, fmt.Errorf("httpserver: file descriptor 3, which LISTEN_FDS speaks of, "+
+			"is no socket to listen on: %w", cause(err))
 	}
 	return l, nil
 }

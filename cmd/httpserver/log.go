@@ -44,8 +44,8 @@ func wantsColor(w io.Writer, getenv func(string) string) bool {
 		return true
 	case getenv("TERM") == "dumb":
 		return false
-	case runtime.GOOS == "windows" && getenv("WT_SESSION") == "": // consoles older than Windows Terminal print the sequences
-		return false
+	case runtime.GOOS == "windows" && getenv("WT_SESSION") == "":
+		return false // consoles older than Windows Terminal print the sequences
 	}
 	return isTerminal(w)
 }
@@ -63,7 +63,8 @@ func isTerminal(w io.Writer) bool {
 // A colorWriter colors log lines and writes them to another writer.
 type colorWriter struct{ io.Writer }
 
-// Stat describes the file that is written to. The server does not wait for a terminal.
+// Stat describes the file that is written to. If that is a terminal or a pipe, the server
+// does not wait for it for long.
 func (c colorWriter) Stat() (fs.FileInfo, error) {
 	if f, ok := c.Writer.(*os.File); ok {
 		return f.Stat()

@@ -76,7 +76,8 @@ func (o *options) listenAndServe(stdout, log io.Writer) error {
 	}
 	server.Hosts = o.hosts
 	if o.servesKey() {
-		printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; move it out of the directory\n", o.keyFile()))
+		printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; "+
+			"move it out of the directory\n", o.keyFile()))
 	}
 	printSoon(stdout, o.banner(server.Addr(), isTerminal(stdout)))
 	return serve(server, signals, stdout)
@@ -108,8 +109,8 @@ func replaceControl(r rune) rune {
 }
 
 // findDirectory makes the name of the directory absolute, or returns an error if the
-// directory cannot be served. It resolves no links, so that what the name leads to
-// later is served then.
+// directory cannot be served. It does not resolve links: if one is changed later, the
+// new directory is served.
 func (o *options) findDirectory() error {
 	info, err := os.Stat(o.directory)
 	switch {
@@ -184,9 +185,12 @@ func (o *options) banner(addr net.Addr, terminal bool) string {
 	}
 	host, port, _ := net.SplitHostPort(addr.String())
 	host, _, _ = strings.Cut(host, "%") // the zone, which Python does not print
-	text := fmt.Sprintf("Serving %s on %s port %s (%s://%s/) ...\n", strings.ToUpper(scheme), host, port, scheme, net.JoinHostPort(host+o.urlZone(), port))
+	text := "Serving " + strings.ToUpper(scheme)
 	if addr.Network() == "unix" {
-		text = fmt.Sprintf("Serving %s on unix:%s ...\n", strings.ToUpper(scheme), strings.Map(replaceControl, addr.String()))
+		text += fmt.Sprintf(" on unix:%s ...\n", strings.Map(replaceControl, addr.String()))
+	} else {
+		authority := net.JoinHostPort(host+o.urlZone(), port)
+		text += fmt.Sprintf(" on %s port %s (%s://%s/) ...\n", host, port, scheme, authority)
 	}
 	if !o.confine {
 		text += "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"

@@ -82,12 +82,14 @@ func (c *currentPair) get(now time.Time) *tls.Certificate {
 	if pair, err := c.options.loadPair(); err == nil {
 		c.pair = &pair
 	} else {
-		printSoon(c.log, strings.Map(replaceControl, fmt.Sprintf("httpserver: the certificate was changed, but the old one stays in use: %v", err))+"\n")
+		text := fmt.Sprintf("httpserver: the certificate was changed, but the old one stays in use: %v", err)
+		printSoon(c.log, strings.Map(replaceControl, text)+"\n")
 	}
 	return c.pair
 }
 
-// A pairState is what tells a changed certificate file or key file from the old one.
+// A pairState is the state of the certificate file and of the key file, which shows
+// whether they have changed.
 type pairState [2]struct{ size, modified int64 }
 
 // pairState returns the current state. A missing file has none, and neither has a
@@ -145,7 +147,8 @@ func (o *options) loadPair() (pair tls.Certificate, err error) {
 	}
 	pair, err = tls.X509KeyPair(chain, key)
 	if err != nil {
-		return pair, fmt.Errorf("%s with the key of %s: %w; --tls-key takes the key of the first certificate", o.tlsCert, o.keyFile(), err)
+		return pair, fmt.Errorf("%s with the key of %s: %w; --tls-key takes the key of the first certificate",
+			o.tlsCert, o.keyFile(), err)
 	}
 	if err := anyClient.SupportsCertificate(&pair); err != nil {
 		return pair, o.unsupportedCertificate(err)
@@ -170,15 +173,19 @@ func checkCertificate(der []byte) error {
 // anyClient is a client that takes every kind of certificate that Go can use.
 var anyClient = &tls.ClientHelloInfo{
 	SupportedVersions: []uint16{tls.VersionTLS13},
-	SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256, tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384,
-		tls.ECDSAWithP521AndSHA512, tls.Ed25519},
+	SignatureSchemes: []tls.SignatureScheme{
+		tls.PSSWithSHA256, tls.Ed25519,
+		tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384, tls.ECDSAWithP521AndSHA512,
+	},
 }
 
 // unsupportedCertificate returns an error for a certificate that Go cannot use. It
 // contains a command that makes another one.
 func (o *options) unsupportedCertificate(err error) error {
-	return fmt.Errorf("%s holds a certificate that Go cannot use: %w; give --tls-cert and --tls-key a new one and its key, which this makes: "+
-		"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout %s -out %s -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1",
+	return fmt.Errorf("%s holds a certificate that Go cannot use: %w; "+
+		"give --tls-cert and --tls-key a new one and its key, which this makes: "+
+		"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout %s -out %s "+
+		"-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1",
 		o.tlsCert, err, shellQuote(o.tlsCert+".key"), shellQuote(o.tlsCert+".crt"))
 }
 
@@ -198,7 +205,8 @@ func (o *options) readKey(name string) ([]byte, error) {
 	case !x509.IsEncryptedPEMBlock(block):
 		return text, nil
 	case o.tlsPasswordFile == "":
-		return nil, fmt.Errorf("the key in %s is encrypted; --tls-password-file takes a file with its password", name)
+		return nil, fmt.Errorf("the key in %s is encrypted; "+
+			"--tls-password-file takes a file with its password", name)
 	}
 	//lint:ignore SA1019 as above
 	der, err := x509.DecryptPEMBlock(block, []byte(o.tlsPassword))
@@ -232,7 +240,8 @@ func (o *options) unsupportedKey(name, encryption string) error {
 		command += " -passin " + shellQuote("file:"+o.tlsPasswordFile)
 	}
 	command += " -out " + shellQuote(name+".plain")
-	return fmt.Errorf("the key in %s is encrypted by %s, which Go does not read; give --tls-key what this makes of it: %s", name, encryption, command)
+	return fmt.Errorf("the key in %s is encrypted by %s, which Go does not read; "+
+		"give --tls-key what this makes of it: %s", name, encryption, command)
 }
 
 // shellQuote returns s quoted as one word of a shell command.
