@@ -26,9 +26,9 @@ import (
 // This file contains the host side of CGI (RFC 3875): which script a request is for,
 // the environment that the script gets, and the response that is made of its output.
 
-// A ScriptHandler is a [Handler] that runs CGI scripts. A type implements it by embedding
-// [CGIHandler], where the methods are documented. CGIHandler calls them on the outermost
-// value.
+// A ScriptHandler is a [Handler] that runs CGI scripts: a type that embeds [CGIHandler],
+// where the methods are documented. Programs override them and need not name the
+// interface.
 type ScriptHandler interface {
 	FileHandler
 	IsCGI() bool

@@ -52,12 +52,12 @@ type Fixture struct {
 	others   turn // to requests that no Reply is for; none if NewHandler was set
 
 	lock     sync.Mutex // protects the following
-	changed  sync.Cond  // signals changes of the following
+	happened sync.Cond  // signals changes of the following
 	served   bool       // ServeForever has returned
 	ended    bool       // a Close has ended
 	replies  map[string][]turn
 	accepts  []turn // of connections to come
-	conns    []*fixtureConn
+	clients  []*fixtureConn
 	requests []*Request
 	taken    int // requests that Next has returned
 }
@@ -96,7 +96,7 @@ func NewFixture(t TB) *Fixture {
 		panic(listenError("the loopback interface", err))
 	}
 	f := &Fixture{loopback: l, replies: make(map[string][]turn)}
-	f.changed.L = &f.lock
+	f.happened.L = &f.lock
 	f.Listener = l
 	if t != nil {
 		f.output = &testOutput{t: t}
@@ -125,7 +125,7 @@ func (f *Fixture) start() {
 			f.lock.Lock()
 			defer f.lock.Unlock()
 			f.served = true
-			f.changed.Broadcast()
+			f.happened.Broadcast()
 		}()
 	})
 }
@@ -174,9 +174,9 @@ func checkRequests(requests string) {
 	}
 }
 
-// Accept sets answers to new connections, which are given in turn before anything is
-// read of them. A connection whose answer does not end it is then served like any
-// other, and so are the connections that follow.
+// Accept sets what happens to new connections before a request is read, such as a reset.
+// The answers are given in turn. A connection whose answer does not end it is then served
+// like any other, and so are the connections that follow.
 func (f *Fixture) Accept(answers ...Answer) {
 	f.start()
 	list := turns("Accept", answers)
@@ -225,19 +225,19 @@ func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 func (f *Fixture) wait(ctx context.Context, done func() bool) {
 	defer context.AfterFunc(ctx, f.wake)()
 	for !done() && ctx.Err() == nil {
-		f.changed.Wait()
+		f.happened.Wait()
 	}
 }
 
 func (f *Fixture) wake() {
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	f.changed.Broadcast()
+	f.happened.Broadcast()
 }
 
 // open returns the connections that are being served. The caller holds f.lock.
 func (f *Fixture) open() (conns []*fixtureConn) {
-	for _, c := range f.conns {
+	for _, c := range f.clients {
 		if !c.ended {
 			conns = append(conns, c)
 		}
@@ -284,7 +284,7 @@ func (f *Fixture) Close() error {
 	f.cancel(ErrServerClosed)
 	f.stop()
 	f.lock.Lock()
-	for _, c := range f.conns {
+	for _, c := range f.clients {
 		lowest(c.conn).Close()
 	}
 	f.lock.Unlock()
@@ -309,7 +309,7 @@ func (f *Fixture) awaitEnd() {
 		}
 	}
 	f.ended = true
-	f.changed.Broadcast()
+	f.happened.Broadcast()
 	f.lock.Unlock()
 	for _, s := range stuck {
 		f.errorf("httpserver: the fixture was closed %v ago, and this has not returned: %s", stuckTime, s)
@@ -447,7 +447,8 @@ func (a Answer) Pause(d time.Duration) Answer {
 	return a.add("Pause "+d.String(), func(c *fixtureConn) { waitFor(c, time.After(d)) })
 }
 
-// Wait waits until c is closed or has a value to receive. A nil c waits for Close.
+// Wait holds back the steps that follow until c is closed or has a value to receive. A nil
+// c waits for Close.
 func (a Answer) Wait(c <-chan struct{}) Answer {
 	return a.add("Wait", func(fc *fixtureConn) { waitFor(fc, c) })
 }
@@ -460,8 +461,8 @@ func waitFor[T any](c *fixtureConn, value <-chan T) {
 	}
 }
 
-// Read, which can only be the first step, reads at most n bytes of the request's body
-// in place of all of it. Before the connection is used for another request, the rest is
+// Read reads at most n bytes of the request's body in place of all of it, so that an upload
+// can break off or be refused. It can only be the first step. Before the connection is used for another request, the rest is
 // skipped, as it is after a handler. If n is 0, no 100 Continue is sent; a client that
 // waits for it gets the answer in its place, and then the end of the connection. In the
 // Answer of an Accept, Read does nothing.
@@ -474,8 +475,8 @@ func (a Answer) Read(n int64) Answer {
 	return a
 }
 
-// Do calls f with the handler of the connection. All its methods can be used, as in a
-// DoGET; RFile is the body of the request.
+// Do answers by code: it calls f with the handler of the connection. All its methods can be
+// used, as in a DoGET; RFile is the body of the request.
 func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 	return a.add("Do", func(c *fixtureConn) {
 		f(c.h)
@@ -488,8 +489,8 @@ func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 	})
 }
 
-// CloseWrite ends the sending side of the connection, which the client sees (FIN), and
-// nothing else.
+// CloseWrite tells the client that nothing more is sent (FIN). The connection stays open,
+// and is read.
 func (a Answer) CloseWrite() Answer {
 	return a.add("CloseWrite", func(c *fixtureConn) { closeWrite(c.h.Connection) })
 }
@@ -511,7 +512,8 @@ func (a Answer) Close() Answer {
 }
 
 // Reset is a last step that ends the connection so that the client gets an error (RST).
-// Where that is not possible, as on a unix socket, the connection is closed at once.
+// Where that is not possible, as on a unix socket, the connection is closed at once. Some
+// clients, such as net/http, repeat a request themselves if the connection was used before.
 func (a Answer) Reset() Answer {
 	return a.add("Reset", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
@@ -532,8 +534,8 @@ func closeWrite(conn net.Conn) (err error) {
 	return err
 }
 
-// Response returns the text of a response of HTTP/1.1. The fields are of the form
-// "Name: value". A Content-Length is added where the response may have one, unless the
+// Response returns the text of a complete response of HTTP/1.1, for [Send]. The fields are
+// of the form "Name: value". A Content-Length is added where the response may have one, unless the
 // fields have that or a Transfer-Encoding, whose coding is not applied to body. Response
 // panics if a field is malformed, or if the code is one whose responses have no body and
 // there is one.
@@ -587,11 +589,11 @@ func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 	}
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	c := &fixtureConn{f: f, number: len(f.conns) + 1, conn: conn}
+	c := &fixtureConn{f: f, number: len(f.clients) + 1, conn: conn}
 	if len(f.accepts) > 0 {
 		c.first, f.accepts = f.accepts[0], f.accepts[1:]
 	}
-	f.conns = append(f.conns, c)
+	f.clients = append(f.clients, c)
 	c.begin(awaitingRequest)
 	return c
 }
@@ -605,7 +607,7 @@ func (c *fixtureConn) disconnect() {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.h, c.ended = nil, true
-	c.f.changed.Broadcast()
+	c.f.happened.Broadcast()
 }
 
 // accept performs the answer of an Accept. It reports whether to serve the connection.
@@ -695,7 +697,7 @@ func (c *fixtureConn) record(err error) {
 	}
 	c.request.Raw, c.request.Body, c.request.Err = c.received(), string(c.body), err
 	c.f.requests = append(c.f.requests, c.request)
-	c.f.changed.Broadcast()
+	c.f.happened.Broadcast()
 }
 
 // finish is called when an answer has ended.
@@ -827,8 +829,8 @@ func (w *responseWriter) forget() {
 	w.badFraming, w.response = false, response{headEnded: true, sent: true}
 }
 
-// A MemoryListener is a network in memory: DialContext connects to Accept. Its zero
-// value is ready to use. Connections have a buffer of 64 KiB in each direction,
+// A MemoryListener takes the place of the network in tests: DialContext connects to
+// Accept. Its zero value is ready to use. Connections have a buffer of 64 KiB in each direction,
 // deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection. Inside
 // synctest.Test, hours pass at once while everything waits. A [Fixture] f and its client
 // meet there by

@@ -64,8 +64,8 @@ type Handler interface {
 	base() *BaseRequestHandler
 }
 
-// New returns a new T. It makes the function that [NewHTTPServer] needs of a handler
-// type: New[hello] is a func() Handler.
+// New makes of a handler type the function that [NewHTTPServer] needs: New[hello] is a
+// func() Handler, which returns a new hello.
 func New[T any, P interface {
 	*T
 	Handler
@@ -108,9 +108,9 @@ type BaseRequestHandler struct {
 	// The connection:
 	Server        *HTTPServer // the server that accepted it
 	Connection    net.Conn    // a handler that writes to it itself calls FlushHeaders first
-	ClientAddress net.Addr
-	RFile         io.Reader // body of the request, decoded, then io.EOF
-	WFile         io.Writer // writes to the client at once, after a head that is held
+	ClientAddress net.Addr    // with the port; AddressString has the host alone
+	RFile         io.Reader   // body of the request, decoded, then io.EOF
+	WFile         io.Writer   // writes to the client at once, after a head that is held
 
 	// The request; the strings are valid until the method that handles it returns:
 	RequestLine    string // without its line end; "" if there was none
@@ -143,8 +143,8 @@ type BaseRequestHandler struct {
 
 func (h *BaseRequestHandler) base() *BaseRequestHandler { return h }
 
-// Self returns the outermost value, which is the one that NewHandler returned. Until
-// the server has called that, it is h.
+// Self returns the outermost value, whose overrides are to be called: the one that
+// NewHandler returned. Until the server has called that, it is h.
 func (h *BaseRequestHandler) Self() Handler {
 	if h.self == nil {
 		return h
@@ -182,19 +182,20 @@ func baseOf(h Handler) (b *BaseRequestHandler) {
 	return h.base()
 }
 
-// Setup is called once, before the first request. It does nothing; an override can set
-// fields, or wrap RFile and WFile. Python: StreamRequestHandler.setup.
+// Setup is overridden to set fields, or to wrap RFile and WFile. It is called once,
+// before the first request, and does nothing. Python: StreamRequestHandler.setup.
 func (h *BaseRequestHandler) Setup() {}
 
-// Finish is called once, after the last request, also after a panic. It sends a head
-// that is held. Python: StreamRequestHandler.finish.
+// Finish is overridden to clean up. It is called once, after the last request, also after
+// a panic, and sends a head that is held. Python: StreamRequestHandler.finish.
 func (h *BaseRequestHandler) Finish() {
 	h.endRequest()
 	h.out.begin()
 	h.in.release()
 }
 
-// Handle calls HandleOneRequest until CloseConnection is set. Python: handle.
+// Handle serves the connection: it calls HandleOneRequest until CloseConnection is set.
+// Python: handle.
 func (h *BaseRequestHandler) Handle() {
 	h.CloseConnection = true
 	h.Self().HandleOneRequest()
@@ -203,8 +204,8 @@ func (h *BaseRequestHandler) Handle() {
 	}
 }
 
-// HandleOneRequest calls ReadRequestLine, ParseRequest and Dispatch, and makes the
-// connection ready for the next request. Python: handle_one_request.
+// HandleOneRequest serves a request: it calls ReadRequestLine, ParseRequest and Dispatch,
+// and makes the connection ready for the next one. Python: handle_one_request.
 func (h *BaseRequestHandler) HandleOneRequest() {
 	if h.ReadRequestLine() && h.Self().ParseRequest() {
 		h.Self().Dispatch()
@@ -267,19 +268,19 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	return !h.expects || h.Self().HandleExpect100()
 }
 
-// HandleExpect100 responds to a request of HTTP/1.1 whose client waits for 100 Continue
-// before it sends the body: it sends that and returns true. An override that refuses
-// the request sends a final response, such as SendError(417, "", ""), and returns
-// false. Python: handle_expect_100.
+// HandleExpect100 decides whether a client of HTTP/1.1 that waits for 100 Continue may
+// send its body: it sends that and returns true. An override that refuses the request
+// sends a final response, such as SendError(417, "", ""), and returns false.
+// Python: handle_expect_100.
 func (h *BaseRequestHandler) HandleExpect100() bool {
 	h.Self().SendResponseOnly(100, "")
 	h.Self().EndHeaders()
 	return true
 }
 
-// Dispatch calls the method for Command: DoGET for GET and so on, for others what
-// Method returns. An override handles all requests in one place, as
-// do_GET = do_POST = f does in Python.
+// Dispatch is overridden to handle all requests in one place, as do_GET = do_POST = f does
+// in Python. It calls the method for Command: DoGET for GET and so on, for others what
+// Method returns.
 func (h *BaseRequestHandler) Dispatch() {
 	if method := methods[h.Command]; method != nil {
 		method(h.Self())
@@ -362,7 +363,7 @@ func (h *BaseRequestHandler) DoGET() { h.unsupported() }
 // dropped. Python: do_HEAD.
 func (h *BaseRequestHandler) DoHEAD() { h.unsupported() }
 
-// DoPOST handles POST. The base responds with 501. Python: do_POST.
+// DoPOST handles POST, whose body is RFile. The base responds with 501. Python: do_POST.
 func (h *BaseRequestHandler) DoPOST() { h.unsupported() }
 
 // DoPUT handles PUT. The base responds with 501. Python: do_PUT.
@@ -385,9 +386,10 @@ func (h *BaseRequestHandler) DoCONNECT() { h.unsupported() }
 // DoTRACE handles TRACE. The base responds with 501. Python: do_TRACE.
 func (h *BaseRequestHandler) DoTRACE() { h.unsupported() }
 
-// Method returns the function that handles a request method other than the nine above.
-// It returns nil, which means a 501. Names are case-sensitive. That a handler has a
-// method DoSPAM is not enough: an override of Method contains something like
+// Method is overridden to handle request methods without a Do method of their own here,
+// such as PROPFIND: it returns the function for one, or nil for a 501, as here. Names are
+// case-sensitive. That a handler has a method DoSPAM is not enough: an override of Method
+// contains something like
 //
 //	case "SPAM": return h.DoSPAM
 func (h *BaseRequestHandler) Method(name string) func() { return nil }
@@ -518,11 +520,13 @@ func checkField(name, value string) {
 	}
 }
 
-// EndHeaders ends the head and calls FlushHeaders. If the response has a body, the
-// head is then held until the first of: a Write to WFile, another FlushHeaders,
-// Hijack, the return of the method, one millisecond. A response without a length
-// closes the connection, and on HTTP/1.1 a response after which the connection
-// closes says so. Python: end_headers.
+// EndHeaders ends the head: it follows the last SendHeader, and a body may follow it. A
+// response without a length closes the connection, and on HTTP/1.1 a response after which
+// the connection closes says so.
+//
+// EndHeaders calls FlushHeaders. If the response has a body, the head is then held until
+// the first of: a Write to WFile, another FlushHeaders, Hijack, the return of the method,
+// one millisecond. Python: end_headers.
 func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
 	if w.headEnded {
@@ -570,8 +574,9 @@ func (h *BaseRequestHandler) continueBody(caller string, text ...string) bool {
 	return false
 }
 
-// FlushHeaders sends the head, or as much of it as there is. When EndHeaders calls it,
-// it holds a head that a body follows; see there. Python: flush_headers.
+// FlushHeaders sends the head, or as much of it as there is, to a client that is to see it
+// before the body. When EndHeaders calls it, it holds a head that a body follows; see
+// there. Python: flush_headers.
 func (h *BaseRequestHandler) FlushHeaders() { h.out.flushOrHold() }
 
 // LogRequest logs a request when its response begins. A code of 0 and a negative size,

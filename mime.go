@@ -8,8 +8,8 @@ import (
 // This file contains the table of content types. The tables of the system are not
 // used, so that a file has the same type on every machine.
 
-// DefaultExtensionsMap returns a new copy of the map that is used if ExtensionsMap
-// is nil. It contains the suffixes of compressed files.
+// DefaultExtensionsMap returns a new copy of the map that is used if ExtensionsMap is nil,
+// to which a program can add. It contains the suffixes of compressed files.
 // Python: SimpleHTTPRequestHandler.extensions_map.
 func DefaultExtensionsMap() map[string]string { return maps.Clone(defaultExtensions) }
 

@@ -1,5 +1,6 @@
-// Package httpserver is Python's http.server for Go: servers on a net.Listener,
-// handlers to embed and override, and a command that serves a directory.
+// Package httpserver serves files, CGI scripts and handlers of your own over HTTP/1.0
+// and 1.1, in the manner of Python's http.server, and takes the place of a server in the
+// tests of HTTP clients.
 //
 // This program answers every GET:
 //
@@ -562,8 +563,8 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	state.shutdown(conn)
 }
 
-// PrintError writes err to Stderr, with the stack if err is a [*PanicError].
-// Python: BaseServer.handle_error.
+// PrintError is the default of HandleError: it writes err to Stderr, with the stack if
+// err is a [*PanicError]. Python: BaseServer.handle_error.
 func (s *HTTPServer) PrintError(conn net.Conn, err error) {
 	line := fmt.Appendf(nil, "httpserver: connection from %s: ", hostOf(conn.RemoteAddr()))
 	line = appendEscaped(line, strings.TrimPrefix(err.Error(), "httpserver: "))

@@ -16,8 +16,9 @@ import (
 // This file contains the handler that serves files: it translates the request target
 // to a file name, opens the file, and sends the head of the response.
 
-// A FileHandler is a [Handler] that serves files. A type implements it by embedding
-// [SimpleHandler], which documents the methods and calls them on the outermost type.
+// A FileHandler is a [Handler] that serves files: a type that embeds [SimpleHandler],
+// where the methods are documented. Programs override them and need not name the
+// interface.
 type FileHandler interface {
 	Handler
 	SendHead() (body io.ReadCloser, ok bool)
@@ -50,7 +51,7 @@ type FileHandler interface {
 type SimpleHandler struct {
 	BaseRequestHandler
 
-	// Directory is what "/" stands for; "" means the current directory.
+	// Directory is the directory that is served; "" means the current one.
 	Directory string
 
 	// FS is served instead of Directory unless it is nil. As package io/fs
