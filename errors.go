@@ -111,7 +111,7 @@ var statuses = [...]struct{ phrase, explain string }{
 	301: {"Moved Permanently", "The resource has a new address for good"},
 	302: {"Found", "The resource is at another address for now"},
 	303: {"See Other", "The answer is at another address; fetch it with GET"},
-	304: {"Not Modified", "The copy at hand is still good"},
+	304: {"Not Modified", "The copy of the client is still good"},
 	305: {"Use Proxy", "The resource must be asked for through a proxy"},
 	307: {"Temporary Redirect", "Repeat the request, unchanged, at another address for now"},
 	308: {"Permanent Redirect", "Repeat the request, unchanged, at another address for good"},

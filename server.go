@@ -70,7 +70,8 @@
 //
 //	f := httpserver.NewFixture(t)
 //	ok := httpserver.Response(200, "hello")
-//	f.Reply("GET /x", httpserver.Answer{}.Reset(), httpserver.Send(ok[:40]).Close(), httpserver.Send(ok))
+//	f.Reply("GET /x", httpserver.Answer{}.Reset(), httpserver.Send(ok)) // fails, then works
+//	f.Reply("GET /y", httpserver.Send(ok[:len(ok)-2]).Close())            // is cut
 //
 // With a [MemoryListener], such a test can run inside testing/synctest, where pauses
 // take no time.
