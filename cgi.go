@@ -196,8 +196,7 @@ func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 			directories[name] = info
 		}
 	}
-	links := 255 // no system follows more
-	h.forbidden = func(name string) bool { return len(directories) > 0 && leadsInto(name, directories, &links) }
+	h.forbidden = func(name string) bool { return len(directories) > 0 && leadsInto(name, directories) }
 	return h.SimpleHandler.SendHead()
 }
 
@@ -232,24 +231,31 @@ func (h *CGIHandler) directories() (clean []string) {
 
 // leadsInto reports whether the system passes through one of the directories when it opens
 // a file, or whether a name that ends in a slash leads to one. It follows links itself, as
-// what a link leads to may be another link. More than *links of them are too many. Names
-// are compared as well, because not all file systems have inodes.
-func leadsInto(name string, directories map[string]fs.FileInfo, links *int) bool {
-	for end := len(name); end >= 0; {
-		prefix := name[:end]
-		if info, err := os.Stat(prefix); err == nil && (end < len(name) || strings.HasSuffix(name, "/")) {
-			for dir, other := range directories {
-				if os.SameFile(info, other) || strings.EqualFold(prefix, dir) {
-					return true
-				}
+// what a link leads to may be another link. Names are compared as well, because not all
+// file systems have inodes.
+func leadsInto(name string, directories map[string]fs.FileInfo) bool {
+	begin := 0 // of the last part of prefix
+	for end := len(filepath.VolumeName(name)) + 1; end <= len(name); end++ {
+		if end < len(name) && !os.IsPathSeparator(name[end]) {
+			continue
+		}
+		prefix, directory := name[:end], name[:begin]
+		begin = end + 1
+		info, err := os.Stat(prefix)
+		if err != nil {
+			return false // and the rest of the name leads nowhere
+		}
+		for dir, other := range directories {
+			isDir := end < len(name) || os.IsPathSeparator(name[end-1])
+			if isDir && (os.SameFile(info, other) || strings.EqualFold(prefix, dir)) {
+				return true
 			}
 		}
-		end = strings.LastIndexAny(prefix, `/\`)
 		if target, err := os.Readlink(prefix); err == nil {
 			if !filepath.IsAbs(target) {
-				target = name[:end+1] + target
+				target = directory + target
 			}
-			if *links--; *links < 0 || leadsInto(target, directories, links) {
+			if leadsInto(target, directories) {
 				return true
 			}
 		}

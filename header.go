@@ -3,6 +3,7 @@ package httpserver
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -212,14 +213,18 @@ func validHost(s string) bool {
 	if !strings.HasPrefix(host, "[") {
 		return hostBytes.containsAll(host)
 	}
-	return strings.HasSuffix(host, "]") && len(host) >= 4 && addressBytes.containsAll(host[1:len(host)-1])
+	address, closed := strings.CutSuffix(host[1:], "]")
+	if strings.HasPrefix(address, "v") { // of a version of IP to come
+		return closed && futureBytes.containsAll(address)
+	}
+	ip, err := netip.ParseAddr(strings.Replace(address, "%25", "%", 1)) // RFC 6874
+	return closed && err == nil && ip.Is6() && hostBytes.containsAll(ip.Zone())
 }
 
-// The bytes allowed in a registered name, and in an address in brackets (RFC 3986
-// section 3.2.2).
+// The bytes allowed in a registered name, and in IPvFuture (RFC 3986 section 3.2.2).
 var (
-	hostBytes    = newByteSet(alnum + hostMarks)
-	addressBytes = newByteSet(alnum + hostMarks + ":")
+	hostBytes   = newByteSet(alnum + hostMarks)
+	futureBytes = newByteSet(alnum + hostMarks + ":")
 )
 
 const hostMarks = "-._~%!$&'()*+,;="
@@ -242,7 +247,7 @@ func parseFields(fields Header, block string) (Header, *statusError) {
 		}
 		field, ok := parseField(line)
 		if !ok {
-			return nil, badRequest("Bad header line", line[:min(len(line), 256)])
+			return nil, badRequest("Bad header line", line)
 		}
 		fields = append(fields, field)
 	}
@@ -352,7 +357,8 @@ func (s *HTTPServer) allowsHost(authority string) bool {
 	}
 	host, _, _ := cutPort(authority)
 	host = strings.TrimSuffix(host, ".")
-	if host == "" || host[0] == '[' || equalFold(host, "localhost") || net.ParseIP(host) != nil {
+	isIP6 := strings.HasPrefix(host, "[") && !strings.HasPrefix(host, "[v")
+	if host == "" || isIP6 || equalFold(host, "localhost") || net.ParseIP(host) != nil {
 		return true
 	}
 	return slices.ContainsFunc(s.Hosts, func(name string) bool { return equalFold(name, host) })

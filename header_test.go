@@ -92,12 +92,12 @@ func TestParseRequestLine(t *testing.T) {
 
 func TestValidHost(t *testing.T) {
 	t.Parallel()
-	for _, host := range []string{"", ":", ":80", "x", "x:", "x:80", "X.example.", "a_b", "%41", "a,b", "127.0.0.1:1", "[::1]", "[::1]:80", "[v1.a:b]"} {
+	for _, host := range []string{"", ":", ":80", "x", "x:", "x:80", "X.example.", "a_b", "%41", "a,b", "127.0.0.1:1", "[::1]", "[::1]:80", "[::ffff:1.2.3.4]", "[fe80::1%25eth0]", "[v1.a:b]"} {
 		if !validHost(host) {
 			t.Errorf("%q is refused", host)
 		}
 	}
-	for _, host := range []string{"a b", "a/b", "a@b", "a:b", "a:80:80", "a:-1", "é", "a\x00", "\"a\"", "::1", "[]", "[:]", "[::1", "::1]", "[::1]a", "a[::1]", "[a/b]", "[[::1]]"} {
+	for _, host := range []string{"a b", "a/b", "a@b", "a:b", "a:80:80", "a:-1", "é", "a\x00", "\"a\"", "::1", "[]", "[:]", "[::1", "::1]", "[::1]a", "a[::1]", "[a/b]", "[[::1]]", "[evil.example]", "[::1%25a/b]", "[1.2.3.4]", "[v1.a/b]"} {
 		if validHost(host) {
 			t.Errorf("%q is taken for a host", host)
 		}

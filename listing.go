@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -28,7 +29,8 @@ import (
 // it is an array of objects with name, type ("file", "directory" or "other"; a link is
 // what it leads to), size in bytes, mtime in the format of RFC 3339, and href; size
 // and mtime may be null. If the directory cannot be read, ListDirectory sends a 404, or
-// a 503 if the system is out of resources. Python: list_directory.
+// a 503 if the system is out of resources or too many large pages are being sent.
+// Python: list_directory.
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
 	entries, err := h.listDirectory(name)
@@ -51,6 +53,11 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 		l, contentType = newListingPage(targetPath(h.Path), entries, order), "text/html; charset=utf-8"
 	}
 	b, length := l.body()
+	h.opened = b
+	if !b.reserve(&h.fileState().sending) {
+		self.SendError(503, "", "")
+		return nil, false
+	}
 	self.SendResponse(200, "")
 	self.SendHeader("Content-type", contentType)
 	self.SendHeader("Content-Length", strconv.Itoa(length))
@@ -71,6 +78,10 @@ const (
 
 	// listingPiece is about how much of a larger page is in memory at a time.
 	listingPiece = 32 << 10
+
+	// maxListings is how many bytes the entries of the larger pages that are being sent
+	// may take, for all handlers of a server together.
+	maxListings = 256 << 20
 )
 
 // A listing is a page, which consists of numbered parts: its start, its entries, and its
@@ -110,6 +121,7 @@ func (l *listing) body() (b *listingBody, length int) {
 	b = &listingBody{listing: l, unread: pages.Get().(*bytes.Buffer)}
 	b.fill(wholeListing)
 	if length = b.unread.Len(); b.next == l.parts() {
+		b.listing, b.next = new(listing), 2 // its parts; the entries are not needed any more
 		return b, length
 	}
 	for b.next < l.parts() {
@@ -128,6 +140,19 @@ type listingBody struct {
 	listing *listing
 	next    int           // number of the part that follows unread
 	unread  *bytes.Buffer // what was generated and not read yet
+	size    int64         // what its entries take, in bytes
+	sending *atomic.Int64 // counts size until Close; nil otherwise
+}
+
+// reserve counts in sending what the entries of b take, until Close. It returns false if
+// that is too much.
+func (b *listingBody) reserve(sending *atomic.Int64) bool {
+	const entrySize = 64
+	for i := range b.listing.entries {
+		b.size += entrySize + 2*int64(len(b.listing.entries[i].name)) // with the key
+	}
+	b.sending = sending
+	return sending.Add(b.size) <= maxListings || b.size == 0
 }
 
 // fill generates the next piece of the page, of about the given length.
@@ -169,6 +194,10 @@ func (b *listingBody) Close() error {
 		pages.Put(b.unread)
 	}
 	b.next, b.unread = b.listing.parts(), new(bytes.Buffer)
+	if b.sending != nil {
+		b.sending.Add(-b.size)
+		b.sending = nil
+	}
 	return nil
 }
 

@@ -6,11 +6,13 @@ import (
 	"html"
 	"io"
 	"math"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
@@ -30,6 +32,42 @@ func listingJSON(target string, list ...listingEntry) string {
 func wholePage(l *listing) string {
 	page, _ := l.append(nil, 0, math.MaxInt)
 	return string(page)
+}
+
+// Large pages that are being sent have a limit; small ones do not count.
+func TestListingsBeingSent(t *testing.T) {
+	t.Parallel()
+	files := make(fstest.MapFS)
+	for i := range 3000 {
+		files[fmt.Sprintf("large/%0200d", i)] = new(fstest.MapFile)
+	}
+	files["small/x"] = new(fstest.MapFile)
+	s := &HTTPServer{Stderr: io.Discard, NewHandler: func() Handler { return &SimpleHandler{FS: files} }}
+	sending := &shared[fileState](s).sending
+	for _, c := range []struct {
+		others int64
+		target string
+		want   string
+	}{
+		{0, "/large/", "200 "},
+		{maxListings - 3000*500, "/large/", "200 "},
+		{maxListings - 3000*400, "/large/", "503 "},
+		{maxListings, "/small/", "200 "},
+	} {
+		sending.Store(c.others)
+		client, conn := net.Pipe()
+		go func() {
+			s.FinishRequest(conn)
+			conn.Close()
+		}()
+		io.WriteString(client, "GET "+c.target+" HTTP/1.0\r\n\r\n")
+		if got, _ := io.ReadAll(client); !strings.HasPrefix(string(got), "HTTP/1.0 "+c.want) {
+			t.Errorf("%+v: got %.100q", c, got)
+		}
+		if n := sending.Load(); n != c.others {
+			t.Errorf("%+v: %d bytes are left", c, n-c.others)
+		}
+	}
 }
 
 // A page is the same however it is read, and as long as was said before.

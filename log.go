@@ -125,9 +125,13 @@ func decodeRune(s string) (r rune, n int) {
 	return r, n
 }
 
-// quote returns s as Python's repr does. Messages quote what a client sent in
-// this form.
+// maxQuoted is how much of a text is quoted, in bytes.
+const maxQuoted = 1 << 10
+
+// quote returns s, or the start of it if it is long, as Python's repr does. Messages quote
+// what a client sent in this form.
 func quote(s string) string {
+	s = s[:min(len(s), maxQuoted)]
 	q := byte('\'')
 	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
 		q = '"'

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -34,6 +35,8 @@ func TestQuote(t *testing.T) {
 		"\\\t\n\r\x00\x7f": `'\\\t\n\r\x00\x7f'`,
 		"é\xe9\xa0 \x85":   `'éé\xa0 \x85'`,
 		"\u2028\U000e0001": `'\u2028\U000e0001'`,
+
+		strings.Repeat("x", maxQuoted+1): "'" + strings.Repeat("x", maxQuoted) + "'",
 	} {
 		if got := quote(in); got != want {
 			t.Errorf("quote(%q) = %s, want %s", in, got, want)

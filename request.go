@@ -282,6 +282,7 @@ func (h *BaseRequestHandler) parseHeader() bool {
 		h.rawHeader = string(h.in.buffered()[:end])
 		h.in.consume(end)
 	}
+	h.in.release() // a large head is in memory once
 	h.state.waited()
 	fields, err := parseFields(h.Headers, h.rawHeader)
 	framing, framingErr := parseFraming(fields, &h.line)

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -110,6 +111,7 @@ const maxLast = 1 << 10
 type fileState struct {
 	cache    fileCache
 	listings readings
+	sending  atomic.Int64 // bytes that the entries of large listings take
 }
 
 // fileState returns the state that h shares.
