@@ -277,6 +277,8 @@ func (e *stage) end(t *testing.T, listen func(*testing.T) (net.Listener, func() 
 			}
 			if took == contextEnd && errors.Is(err, ctx.Err()) && strings.Contains(err.Error(), conn.LocalAddr().String()) {
 				return
+			} else if err == nil && !bubble && time.Since(begin) >= e.took {
+				return // the machine is slow, and the connection has ended by itself
 			} else if took == contextEnd || err != nil {
 				t.Errorf("%s returned %v", way, err)
 			}

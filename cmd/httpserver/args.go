@@ -133,7 +133,7 @@ var pythonOptions = []option{
 	{names: []string{"--header", "-H"}, argument: "NAME VALUE",
 		text:    "add this field to successful responses; repeatable",
 		setPair: (*options).addHeader},
-	{names: []string{"--content-type"}, argument: "TYPE", text: "of files whose suffix says nothing",
+	{names: []string{"--content-type"}, argument: "TYPE", text: "type of files with an unknown suffix",
 		set: (*options).setContentType},
 }
 
@@ -145,10 +145,10 @@ var otherOptions = []option{
 		setFlag: func(o *options) { o.noHidden = true }},
 	{names: []string{"--cors"}, text: "let pages of other sites read what is served",
 		setFlag: func(o *options) { o.cors = true }},
-	{names: []string{"--host"}, argument: "NAME", text: "refuse other names of this server; repeatable",
+	{names: []string{"--host"}, argument: "NAME", text: "answer only to this host name; repeatable",
 		set: (*options).addHost},
 	{names: []string{"--charset"}, argument: "NAME",
-		text: "encoding of text and JavaScript files, as utf-8",
+		text: "encoding of text and JavaScript files, like utf-8",
 		set:  (*options).setCharset},
 	{names: []string{"--timeout"}, argument: "SECONDS",
 		set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
