@@ -21,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 // This file contains the host side of CGI (RFC 3875): which script a request is for,
@@ -234,34 +235,49 @@ func (h *CGIHandler) directories() (clean []string) {
 // what a link leads to may be another link. Names are compared as well, because not all
 // file systems have inodes.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
-	begin := 0 // of the last part of prefix
-	for end := len(filepath.VolumeName(name)) + 1; end <= len(name); end++ {
-		if end < len(name) && !os.IsPathSeparator(name[end]) {
-			continue
-		}
-		prefix, directory := name[:end], name[:begin]
-		begin = end + 1
-		info, err := os.Stat(prefix)
-		if err != nil {
-			return false // and the rest of the name leads nowhere
-		}
-		for dir, other := range directories {
-			isDir := end < len(name) || os.IsPathSeparator(name[end-1])
-			if isDir && (os.SameFile(info, other) || strings.EqualFold(prefix, dir)) {
-				return true
-			}
-		}
-		if target, err := os.Readlink(prefix); err == nil {
-			if !filepath.IsAbs(target) {
-				target = directory + target
-			}
-			if leadsInto(target, directories) {
+	const maxLinks = 255 // no system follows more
+	for dir := range directories {
+		if n := len(dir); n < len(name) && os.IsPathSeparator(name[n]) && strings.EqualFold(name[:n], dir) {
+			if _, err := os.Lstat(name[:n]); err == nil {
 				return true
 			}
 		}
 	}
-	return false
+	volume := filepath.VolumeName(name)
+	passed, rest := volume, name[len(volume):] // there are no links in passed
+	for links := 0; links < maxLinks; {
+		part := strings.TrimLeftFunc(rest, isSeparator)
+		separators := rest[:len(rest)-len(part)]
+		if end := strings.IndexFunc(part, isSeparator); end >= 0 {
+			part = part[:end]
+		}
+		rest = rest[len(separators)+len(part):]
+		next := passed + separators + part
+		info, err := os.Lstat(next)
+		if part == "" || err != nil { // then the rest of the name leads nowhere
+			return false
+		}
+		target, err := os.Readlink(next)
+		switch {
+		case err == nil && filepath.IsAbs(target):
+			passed, rest = "", target+rest
+		case err == nil:
+			rest = separators + target + rest
+		default:
+			for _, other := range directories {
+				if rest != "" && os.SameFile(info, other) {
+					return true
+				}
+			}
+			passed = next
+			continue
+		}
+		links++
+	}
+	return true
 }
+
+func isSeparator(r rune) bool { return r < utf8.RuneSelf && os.IsPathSeparator(uint8(r)) }
 
 // local returns the file name for a decoded path.
 func (h *CGIHandler) local(path string) string {

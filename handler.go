@@ -537,7 +537,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 	}
 	w.noBody = h.Command == "HEAD" || w.code == 204 || w.code == 304
 	waits := h.expects && h.body.err == nil // for a 100 Continue that was not sent
-	if h.state.closing() || w.code >= 200 && (waits || w.unframed() || w.badFraming) {
+	if h.state.closing() || w.code == 101 || w.code >= 200 && (waits || w.unframed() || w.badFraming) {
 		h.CloseConnection = true
 	}
 	h.body.handedOver = w.code == 101 || h.Command == "CONNECT" && w.code/100 == 2

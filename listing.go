@@ -42,6 +42,11 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 		self.SendError(404, "No permission to list directory", "")
 		return nil, false
 	}
+	release, ok := reserve(&h.fileState().sending, entries)
+	if !ok {
+		self.SendError(503, "", "")
+		return nil, false
+	}
 	if h.NoHidden {
 		entries = slices.DeleteFunc(slices.Clone(entries), func(e listingEntry) bool { return isHidden(e.name) })
 	}
@@ -53,11 +58,7 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 		l, contentType = newListingPage(targetPath(h.Path), entries, order), "text/html; charset=utf-8"
 	}
 	b, length := l.body()
-	h.opened = b
-	if !b.reserve(&h.fileState().sending) {
-		self.SendError(503, "", "")
-		return nil, false
-	}
+	b.release, h.opened = release, b
 	self.SendResponse(200, "")
 	self.SendHeader("Content-type", contentType)
 	self.SendHeader("Content-Length", strconv.Itoa(length))
@@ -79,8 +80,8 @@ const (
 	// listingPiece is about how much of a larger page is in memory at a time.
 	listingPiece = 32 << 10
 
-	// maxListings is how many bytes the entries of the larger pages that are being sent
-	// may take, for all handlers of a server together.
+	// maxListings is how many bytes the entries of the larger directories whose pages are
+	// being sent may take, for all handlers of a server together.
 	maxListings = 256 << 20
 )
 
@@ -140,19 +141,26 @@ type listingBody struct {
 	listing *listing
 	next    int           // number of the part that follows unread
 	unread  *bytes.Buffer // what was generated and not read yet
-	size    int64         // what its entries take, in bytes
-	sending *atomic.Int64 // counts size until Close; nil otherwise
+	release func()        // called once by Close, unless it is nil
 }
 
-// reserve counts in sending what the entries of b take, until Close. It returns false if
-// that is too much.
-func (b *listingBody) reserve(sending *atomic.Int64) bool {
+// reserve counts in sending what a large number of entries takes, until release is called.
+// It returns false if that is too much.
+func reserve(sending *atomic.Int64, entries []listingEntry) (release func(), ok bool) {
 	const entrySize = 64
-	for i := range b.listing.entries {
-		b.size += entrySize + 2*int64(len(b.listing.entries[i].name)) // with the key
+	size := int64(0)
+	for i := range entries {
+		size += entrySize + 2*int64(len(entries[i].name)) // with the key
 	}
-	b.sending = sending
-	return sending.Add(b.size) <= maxListings || b.size == 0
+	if size <= wholeListing {
+		return nil, true
+	}
+	release = func() { sending.Add(-size) }
+	if sending.Add(size) > maxListings {
+		release()
+		return nil, false
+	}
+	return release, true
 }
 
 // fill generates the next piece of the page, of about the given length.
@@ -194,9 +202,9 @@ func (b *listingBody) Close() error {
 		pages.Put(b.unread)
 	}
 	b.next, b.unread = b.listing.parts(), new(bytes.Buffer)
-	if b.sending != nil {
-		b.sending.Add(-b.size)
-		b.sending = nil
+	if b.release != nil {
+		b.release()
+		b.release = nil
 	}
 	return nil
 }

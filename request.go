@@ -34,15 +34,21 @@ type connReader struct {
 func (c *connReader) buffered() []byte { return c.buf[c.r:c.w] }
 func (c *connReader) consume(n int)    { c.r += n }
 
-// release returns the buffer to the pool if nothing in it is unread.
+// release returns the buffer to the pool if nothing in it is unread. A buffer that has
+// grown is replaced if a small one is enough.
 func (c *connReader) release() {
-	if c.r < c.w {
+	unread := c.buffered()
+	switch small := len(c.buf) == bufferSize; {
+	case len(unread) > bufferSize, len(unread) > 0 && small:
 		return
-	}
-	if len(c.buf) == bufferSize { // it has not grown
+	case small:
 		readBuffers.Put((*[bufferSize]byte)(c.buf))
 	}
 	c.buf, c.r, c.w = nil, 0, 0
+	if len(unread) > 0 {
+		c.grow()
+		c.w = copy(c.buf, unread)
+	}
 }
 
 // beginDeadline sets the read deadline that follows from the handler's Timeout.
@@ -282,7 +288,7 @@ func (h *BaseRequestHandler) parseHeader() bool {
 		h.rawHeader = string(h.in.buffered()[:end])
 		h.in.consume(end)
 	}
-	h.in.release() // a large head is in memory once
+	h.in.release() // of the size of a large head, which is in memory now
 	h.state.waited()
 	fields, err := parseFields(h.Headers, h.rawHeader)
 	framing, framingErr := parseFraming(fields, &h.line)
@@ -292,7 +298,7 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	h.Headers = fields
 	h.replaceHost()
 	if host := h.Headers.Get("Host"); !h.Server.allowsHost(host) {
-		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host})
+		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host[:min(len(host), maxQuoted)]})
 	}
 	h.body.reset(&h.in, framing)
 	h.CloseConnection = !h.wantsMore()
