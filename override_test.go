@@ -173,6 +173,32 @@ func (h *unhijacked) DoCONNECT() {
 	h.RFile.Read(make([]byte, 1))
 }
 
+// What follows a 101 is never read as a request, whatever its head says.
+type switched struct{ httpserver.BaseRequestHandler }
+
+func (h *switched) DoGET() {
+	h.SendResponseOnly(101, "")
+	h.SendHeader("Content-Length", "0")
+	h.EndHeaders()
+}
+
+func (h *switched) DoHEAD() { h.DoGET() }
+
+func TestSwitchingEndsRequests(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"GET", "HEAD"} {
+		s, _ := start(t, func() httpserver.Handler {
+			h := new(switched)
+			h.ProtocolVersion = "HTTP/1.1"
+			return h
+		}, nil)
+		request := method + " / HTTP/1.1\r\nHost: x\r\n\r\n"
+		if got := exchange(t, s.Addr(), request+request); strings.Count(got, "HTTP/1.1 101 ") != 1 {
+			t.Errorf("%s: got %q", method, got)
+		}
+	}
+}
+
 func TestReadWithoutHijack(t *testing.T) {
 	t.Parallel()
 	const line = "httpserver: what follows this response is read from the reader of Hijack, not from RFile"
@@ -246,9 +272,13 @@ func TestHosts(t *testing.T) {
 		"GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n": "200",
 		"GET / HTTP/1.1\r\nHost: files.e\u212aample\r\n\r\n":           "400",
 		"GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example:8000\r\n\r\n":  "421",
+
+		"GET / HTTP/1.1\r\nHost: " + strings.Repeat("&", 60_000) + "\r\n\r\n": "421",
 	} {
 		if got := exchange(t, s.Addr(), request); !strings.HasPrefix(got, "HTTP/1.0 "+want+" ") {
 			t.Errorf("%q: got %.40q, want %s", request, got, want)
+		} else if len(got) > 16<<10 {
+			t.Errorf("%.40q: a response of %d bytes", request, len(got))
 		}
 	}
 }

@@ -32,6 +32,24 @@ func TestUnfinishedHead(t *testing.T) {
 	}
 }
 
+// A buffer that has grown is not kept for a few bytes that follow a head.
+func TestReleaseGrownBuffer(t *testing.T) {
+	head := strings.Repeat("x", 200<<10) + "\n"
+	for _, next := range []string{"", "G", strings.Repeat("y", bufferSize)} {
+		in := connReader{conn: readerConn{r: strings.NewReader(head + next)}, timeout: new(time.Duration)}
+		for len(in.buffered()) < len(head+next) {
+			if err := in.fill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		in.consume(len(head))
+		in.release()
+		if got := string(in.buffered()); got != next || len(in.buf) > bufferSize {
+			t.Errorf("%d bytes are unread in a buffer of %d, want %d", len(got), len(in.buf), len(next))
+		}
+	}
+}
+
 // A line is found wherever the bytes that arrive at once end, and with any limit.
 func TestLine(t *testing.T) {
 	const text = "one\r\ntwo\nthree"
