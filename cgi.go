@@ -235,7 +235,7 @@ func (h *CGIHandler) directories() (clean []string) {
 // what a link leads to may be another link. Names are compared as well, because not all
 // file systems have inodes.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
-	const maxLinks = 255 // no system follows more
+	const maxParts = 1024 // of the name and of the links; a name with more is refused
 	for dir := range directories {
 		if n := len(dir); n < len(name) && os.IsPathSeparator(name[n]) && strings.EqualFold(name[:n], dir) {
 			if _, err := os.Lstat(name[:n]); err == nil {
@@ -245,13 +245,17 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	}
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, name[len(volume):] // there are no links in passed
-	for links := 0; links < maxLinks; {
+	for parts := 0; parts < maxParts; parts++ {
 		part := strings.TrimLeftFunc(rest, isSeparator)
 		separators := rest[:len(rest)-len(part)]
 		if end := strings.IndexFunc(part, isSeparator); end >= 0 {
 			part = part[:end]
 		}
 		rest = rest[len(separators)+len(part):]
+		if part == "." && passed+separators != "" { // which is the same directory
+			parts--
+			continue
+		}
 		next := passed + separators + part
 		info, err := os.Lstat(next)
 		if part == "" || err != nil { // then the rest of the name leads nowhere
@@ -270,9 +274,7 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 				}
 			}
 			passed = next
-			continue
 		}
-		links++
 	}
 	return true
 }

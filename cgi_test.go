@@ -461,12 +461,14 @@ func TestCGIManyLinks(t *testing.T) {
 	site := makeScripts(t)
 	symlink(t, ".", filepath.Join(site, "self"))
 	symlink(t, "..", filepath.Join(site, "list", "up"))
+	symlink(t, site+strings.Repeat("/.", 1000), filepath.Join(site, "dots"))
 	s, _ := startCGISite(t, site, true)
 	for target, want := range map[string]string{
 		strings.Repeat("/self", 35) + "/hello.txt":     "200",
 		strings.Repeat("/list/up", 35) + "/hello.txt":  "200",
 		strings.Repeat("/self", 35) + "/cgi-bin/plain": "403",
-		strings.Repeat("/self", 300) + "/hello.txt":    "403",
+		strings.Repeat("/self", 300) + "/hello.txt":    "404",
+		strings.Repeat("/dots", 35) + "/hello.txt":     "200",
 	} {
 		if answer := ask(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 "+want+" ") {
 			t.Errorf("%s: got %.100q", target, answer)
