@@ -117,7 +117,7 @@ func (f *Fixture) start() {
 			f.Stderr = f.output
 		}
 		f.prepare()
-		context.AfterFunc(f.ctx, f.wake)
+		context.AfterFunc(f.ctx, func() { wake(&f.happened) })
 		go func() {
 			if err := f.ServeForever(); err != ErrServerClosed {
 				f.errorf("httpserver: the fixture accepts no more connections: %v", err)
@@ -210,7 +210,7 @@ func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 	f.start()
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	f.wait(ctx, func() bool { return f.taken < len(f.requests) || f.ctx.Err() != nil })
+	await(ctx, &f.happened, func() bool { return f.taken < len(f.requests) || f.ctx.Err() != nil })
 	if f.taken < len(f.requests) {
 		f.taken++
 		return f.requests[f.taken-1], nil
@@ -219,20 +219,6 @@ func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 	lines := strings.Join(append([]string{""}, list...), "\n\t")
 	return nil, fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s",
 		f.taken, len(list), cmp.Or(ctx.Err(), ErrServerClosed), lines)
-}
-
-// wait returns when done returns true or ctx is done. The caller holds f.lock.
-func (f *Fixture) wait(ctx context.Context, done func() bool) {
-	defer context.AfterFunc(ctx, f.wake)()
-	for !done() && ctx.Err() == nil {
-		f.happened.Wait()
-	}
-}
-
-func (f *Fixture) wake() {
-	f.lock.Lock()
-	defer f.lock.Unlock()
-	f.happened.Broadcast()
 }
 
 // open returns the connections that are being served. The caller holds f.lock.
@@ -300,7 +286,7 @@ func (f *Fixture) awaitEnd() {
 	ctx, cancel := context.WithTimeout(context.Background(), stuckTime)
 	defer cancel()
 	f.lock.Lock()
-	f.wait(ctx, func() bool { return f.ended || f.served && len(f.open()) == 0 })
+	await(ctx, &f.happened, func() bool { return f.ended || f.served && len(f.open()) == 0 })
 	var stuck []string
 	if !f.ended {
 		stuck = f.describe()

@@ -616,17 +616,26 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 // drain waits until every connection has ended or was hijacked. If ctx is done first, it
 // returns the other ones.
 func (s *HTTPServer) drain(ctx context.Context) []*connState {
-	defer context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.changed.Broadcast()
-	})()
 	s.mu.Lock()
-	for s.busy() && ctx.Err() == nil {
-		s.changed.Wait()
-	}
+	await(ctx, &s.changed, func() bool { return !s.busy() })
 	s.mu.Unlock()
 	return s.connections()
+}
+
+// await waits for signals of c until done returns true or ctx is done. The caller holds
+// c.L, as done needs it.
+func await(ctx context.Context, c *sync.Cond, done func() bool) {
+	defer context.AfterFunc(ctx, func() { wake(c) })()
+	for !done() && ctx.Err() == nil {
+		c.Wait()
+	}
+}
+
+// wake makes all that wait for c look again. The caller does not hold c.L.
+func wake(c *sync.Cond) {
+	c.L.Lock()
+	defer c.L.Unlock()
+	c.Broadcast()
 }
 
 // busy reports whether there is a connection that was not hijacked. The caller holds
