@@ -21,7 +21,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 )
 
 // This file contains the host side of CGI (RFC 3875): which script a request is for,
@@ -244,29 +243,27 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 		}
 	}
 	volume := filepath.VolumeName(name)
-	passed, rest := volume, name[len(volume):] // there are no links in passed
-	for parts := 0; parts < maxParts; parts++ {
-		part := strings.TrimLeftFunc(rest, isSeparator)
-		separators := rest[:len(rest)-len(part)]
-		if end := strings.IndexFunc(part, isSeparator); end >= 0 {
-			part = part[:end]
+	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
+	for parts := 0; parts < maxParts; {
+		part := strings.TrimLeft(rest, "/")
+		slashes := rest[:len(rest)-len(part)]
+		part, _, _ = strings.Cut(part, "/")
+		rest = rest[len(slashes)+len(part):]
+		if part == "." && passed+slashes != "" {
+			continue // in the same directory
 		}
-		rest = rest[len(separators)+len(part):]
-		if part == "." && passed+separators != "" { // which is the same directory
-			parts--
-			continue
-		}
-		next := passed + separators + part
+		parts++
+		next := passed + slashes + part
 		info, err := os.Lstat(next)
 		if part == "" || err != nil { // then the rest of the name leads nowhere
 			return false
 		}
 		target, err := os.Readlink(next)
-		switch {
+		switch target = filepath.ToSlash(target); {
 		case err == nil && filepath.IsAbs(target):
 			passed, rest = "", target+rest
 		case err == nil:
-			rest = separators + target + rest
+			rest = slashes + target + rest
 		default:
 			for _, other := range directories {
 				if rest != "" && os.SameFile(info, other) {
@@ -278,8 +275,6 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	}
 	return true
 }
-
-func isSeparator(r rune) bool { return r < utf8.RuneSelf && os.IsPathSeparator(uint8(r)) }
 
 // local returns the file name for a decoded path.
 func (h *CGIHandler) local(path string) string {

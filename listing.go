@@ -122,7 +122,8 @@ func (l *listing) body() (b *listingBody, length int) {
 	b = &listingBody{listing: l, unread: pages.Get().(*bytes.Buffer)}
 	b.fill(wholeListing)
 	if length = b.unread.Len(); b.next == l.parts() {
-		b.listing, b.next = new(listing), 2 // its parts; the entries are not needed any more
+		b.listing = new(listing) // the entries are not needed any more
+		b.next = b.listing.parts()
 		return b, length
 	}
 	for b.next < l.parts() {
