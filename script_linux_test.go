@@ -75,7 +75,8 @@ func TestScriptNumberReused(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion = "HTTP/1.0" })
+	slots := make(chan struct{}, 1)
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.ProtocolVersion, h.Slots = "HTTP/1.0", slots })
 	_, r := send(t, s.Addr(), "GET /cgi-bin/emigrant HTTP/1.0\r\n\r\n")
 	var number, emigrant int
 	for number == 0 {
@@ -86,6 +87,7 @@ func TestScriptNumberReused(t *testing.T) {
 		fmt.Sscan(line, &number, &emigrant)
 	}
 	t.Cleanup(func() { syscall.Kill(emigrant, syscall.SIGKILL) })
+	ask(t, s.Addr(), "GET /cgi-bin/cwd HTTP/1.0\r\n\r\n") // it starts when the server has seen the first one's end
 	bystander, stdin := startAs(t, number)
 	if _, err := io.ReadAll(r); err != nil { // until the server waits for the emigrant no longer
 		t.Error(err)
