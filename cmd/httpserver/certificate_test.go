@@ -155,6 +155,11 @@ func TestCurrentPair(t *testing.T) {
 	want(time.Second, thirdChain, "holds no certificate in PEM form")
 	want(time.Second, thirdChain, "")
 	do(t, os.Remove(files.path("cert.pem")))
+	if mkfifo, err := exec.LookPath("mkfifo"); err == nil { // there is none on Windows
+		do(t, exec.Command(mkfifo, files.path("cert.pem")).Run())
+		want(time.Second, thirdChain, "not a regular file")
+		do(t, os.Remove(files.path("cert.pem")))
+	}
 	want(time.Second, thirdChain, "; --tls-cert takes a file with the certificate chain")
 	files.replace(t, "cert.pem", second, 5)
 	files.replace(t, "key.pem", second, 6)

@@ -79,7 +79,12 @@ func (c *currentPair) get(now time.Time) *tls.Certificate {
 		return c.pair
 	}
 	c.state = state
-	if pair, err := c.options.loadPair(); err == nil {
+	var pair tls.Certificate
+	err := errors.New("one of its files is not a regular file now")
+	if state[0].size >= 0 && state[1].size >= 0 {
+		pair, err = c.options.loadPair()
+	}
+	if err == nil {
 		c.pair = &pair
 	} else {
 		text := fmt.Sprintf("httpserver: the certificate was changed, but the old one stays in use: %v", err)
@@ -89,15 +94,18 @@ func (c *currentPair) get(now time.Time) *tls.Certificate {
 }
 
 // A pairState is the state of the certificate file and of the key file, which shows
-// whether they have changed.
+// whether they have changed. The size of what is no regular file, such as a pipe, is -1.
 type pairState [2]struct{ size, modified int64 }
 
-// pairState returns the current state. A missing file has none, and neither has a
-// pipe, which cannot be read again.
+// pairState returns the current state. It is zero for a missing file.
 func (o *options) pairState() (state pairState) {
 	for i, name := range []string{o.tlsCert, o.keyFile()} {
-		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+		info, err := os.Stat(name)
+		switch {
+		case err == nil && info.Mode().IsRegular():
 			state[i].size, state[i].modified = info.Size(), info.ModTime().UnixNano()
+		case err == nil:
+			state[i].size = -1
 		}
 	}
 	return state
