@@ -334,7 +334,7 @@ func (h *BaseRequestHandler) logIncomplete() {
 	case out.err != nil:
 		h.logFailure("Response", out.err)
 	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
-		self.LogError("Request body: %s", reason(body))
+		self.LogError("Request body: %s", cause(body))
 	case h.broken:
 	case out.code != 0 && !out.headEnded:
 		self.LogError("%s returned without EndHeaders", h.Command)
@@ -352,7 +352,7 @@ func (h *BaseRequestHandler) logFailure(what string, err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		h.Self().LogError("%s timed out", what)
 	case !errors.Is(err, net.ErrClosed):
-		h.Self().LogError("Connection lost: %s", reason(err))
+		h.Self().LogError("Connection lost: %s", cause(err))
 	}
 }
 

@@ -275,17 +275,7 @@ func parseField(line string) (Field, bool) {
 
 // trimSpace removes optional white space (RFC 9110 section 5.6.3) from both ends
 // of s.
-func trimSpace(s string) string {
-	for s != "" && isSpace(s[0]) {
-		s = s[1:]
-	}
-	for s != "" && isSpace(s[len(s)-1]) {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+func trimSpace(s string) string { return strings.Trim(s, " \t") }
 
 // isToken reports whether s is a token (RFC 9110 section 5.6.2).
 func isToken(s string) bool { return s != "" && tokenBytes.containsAll(s) }

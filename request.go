@@ -391,9 +391,6 @@ func isGone(err error) bool {
 		syscall.ECONNRESET, syscall.EPIPE, wsaECONNRESET, wsaECONNABORTED)
 }
 
-// reason returns the message of cause.
-func reason(err error) string { return cause(err).Error() }
-
 // cause returns the error of the system, without the operation and the addresses around
 // it.
 func cause(err error) error {

@@ -431,7 +431,7 @@ func (s *HTTPServer) acceptNext() (net.Conn, error) {
 			return conn, err
 		}
 		if delay == firstDelay {
-			s.writeLog(fmt.Appendf(nil, "httpserver: accept: %s; trying again\n", reason(err)))
+			s.writeLog(fmt.Appendf(nil, "httpserver: accept: %s; trying again\n", cause(err)))
 		}
 		select {
 		case <-time.After(delay):
@@ -605,21 +605,15 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.acceptQueued(ctx)
 	s.stop()
 	defer s.end()
-	if open := s.drain(ctx); len(open) > 0 {
+	s.mu.Lock()
+	await(ctx, &s.changed, func() bool { return !s.busy() })
+	s.mu.Unlock()
+	if open := s.connections(); len(open) > 0 {
 		return busyError(open, ctx.Err())
 	}
 	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
 	s.endWork()
 	return nil
-}
-
-// drain waits until every connection has ended or was hijacked. If ctx is done first, it
-// returns the other ones.
-func (s *HTTPServer) drain(ctx context.Context) []*connState {
-	s.mu.Lock()
-	await(ctx, &s.changed, func() bool { return !s.busy() })
-	s.mu.Unlock()
-	return s.connections()
 }
 
 // await waits for signals of c until done returns true or ctx is done. The caller holds
