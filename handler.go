@@ -237,17 +237,14 @@ func (h *BaseRequestHandler) ReadRequestLine() bool {
 // there is a request to handle; if not, the client got an error response. An override
 // calls this method first. Python: parse_request.
 func (h *BaseRequestHandler) ParseRequest() bool {
-	h.RequestVersion = cmp.Or(h.DefaultRequestVersion, "HTTP/0.9")
-	if h.requests > 0 {
-		h.RequestVersion = "HTTP/1.0" // a response without a head would look like part of the last one
-	}
 	h.CloseConnection = true
 	var err *statusError
 	h.line, err = parseRequestLine(h.RequestLine)
-	if err == nil && h.line.simple() && h.requests > 0 {
-		err = badRequest("Bad request syntax", h.RequestLine)
+	h.RequestVersion = cmp.Or(h.line.version, h.DefaultRequestVersion, "HTTP/0.9")
+	if h.requests > 0 && (h.line.simple() || h.RequestVersion == "HTTP/0.9") {
+		h.RequestVersion = "HTTP/1.0" // a response without a head would look like part of the last one
+		err = cmp.Or(err, badRequest("Bad request syntax", h.RequestLine))
 	}
-	h.RequestVersion = cmp.Or(h.line.version, h.RequestVersion)
 	if err != nil {
 		return h.refuse(err)
 	}
@@ -260,6 +257,10 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 		h.state.waited()
 	} else if !h.parseHeader() {
 		return false
+	}
+	h.replaceHost()
+	if host := h.Headers.Get("Host"); !h.Server.allowsHost(host) {
+		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host[:min(len(host), maxQuoted)]})
 	}
 	if h.in.fixture.answer() {
 		return false

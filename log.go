@@ -179,6 +179,13 @@ func (s *HTTPServer) now() *dateStrings {
 	return d
 }
 
+// afterSpace returns what follows the first space of s, such as a date without the name of
+// its day, which may be wrong.
+func afterSpace(s string) string {
+	_, rest, _ := strings.Cut(s, " ")
+	return rest
+}
+
 // parseHTTPDate parses an HTTP-date in any of its three formats (RFC 9110 section
 // 5.6.7), and reports whether s is one. A year of two digits means the latest one
 // that is at most fifty years after now.
@@ -186,7 +193,7 @@ func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 	const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
 	for _, layout := range [...]string{httpTimeFormat, rfc850, time.ANSIC} {
 		t, err := time.Parse(layout, s)
-		if err != nil {
+		if err != nil || afterSpace(t.Format(layout)) != afterSpace(s) { // Parse also takes fractions of a second
 			continue
 		}
 		if layout == rfc850 { // which leaves the century to the reader

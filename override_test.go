@@ -281,4 +281,7 @@ func TestHosts(t *testing.T) {
 			t.Errorf("%.40q: a response of %d bytes", request, len(got))
 		}
 	}
+	if got := exchange(t, s.Addr(), "GET http://evil.example/\r\n"); !strings.Contains(got, "<p>Error code: 421</p>") {
+		t.Errorf("HTTP/0.9: got %.40q", got)
+	}
 }

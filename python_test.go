@@ -128,9 +128,9 @@ var differences = []difference{
 		instead:  "$1",
 	},
 	{
-		reason:   "A request line without a version is HTTP/0.9 only if it is the first of its connection; a later one is 400 (RFC 9112 section 3).",
+		reason:   "A request of HTTP/0.9, whose response has no head, is the first of its connection; a later one is 400 (RFC 9112 section 3).",
 		protocol: "HTTP/1.1",
-		cases:    []string{"HTTP/0.9 after HTTP/1.1", "pipelined, then no request"},
+		cases:    []string{"HTTP/0.9 after HTTP/1.1", "HTTP/0.9 by name after HTTP/1.1", "pipelined, then no request"},
 	},
 	{
 		reason:   "The body of a request is not read as the next request (RFC 9112 section 6.3).",
@@ -796,6 +796,7 @@ var pythonConnections = [][2]string{
 	{"HTTP/0.9, twice", "GET /hello.txt\r\n\r\nGET /hello.txt\r\n\r\n"},
 	{"HTTP/0.9 with a header", "GET /hello.txt\r\nIf-Modified-Since: Thu, 04 Mar 2021 05:06:07 GMT\r\n\r\n"},
 	{"HTTP/0.9 after HTTP/1.1", pythonNext + "GET /hello.txt\r\n"},
+	{"HTTP/0.9 by name after HTTP/1.1", pythonNext + "GET /hello.txt HTTP/0.9\r\n\r\n"},
 
 	{"cut in the method", "GET"},
 	{"cut in the target", "GET /hello.txt"},

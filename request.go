@@ -296,10 +296,6 @@ func (h *BaseRequestHandler) parseHeader() bool {
 		return h.refuse(err)
 	}
 	h.Headers = fields
-	h.replaceHost()
-	if host := h.Headers.Get("Host"); !h.Server.allowsHost(host) {
-		return h.refuse(&statusError{code: 421, explain: "This server does not answer for " + host[:min(len(host), maxQuoted)]})
-	}
 	h.body.reset(&h.in, framing)
 	h.CloseConnection = !h.wantsMore()
 	return true
