@@ -26,6 +26,9 @@ const holdTime = time.Millisecond
 
 const bufferSize = 4 << 10
 
+// maxRecord is the size of a TLS record, in bytes, which crypto/tls sends in one write.
+const maxRecord = 16 << 10
+
 var writeBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, bufferSize)
 	return &b
@@ -337,7 +340,7 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 func (w *responseWriter) send(p []byte) (n int, err error) {
 	step := len(p)
 	if _, ok := w.conn.(*net.TCPConn); !ok {
-		step = smallBody // a write that times out breaks a tls.Conn for good
+		step = maxRecord // a write that times out breaks a tls.Conn for good
 	}
 	w.sent = w.sent || len(p) > 0
 	for w.err == nil && n < len(p) {

@@ -2,6 +2,7 @@ package httpserver_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -226,6 +227,47 @@ func TestCutResponseIsReset(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A client that reads 4 KiB a second makes progress within ten seconds, over TLS as well.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	certificate := httptest.NewUnstartedServer(nil)
+	certificate.StartTLS()
+	t.Cleanup(certificate.Close)
+	for _, secure := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l := new(httpserver.MemoryListener)
+			start(t, func() httpserver.Handler {
+				h := &ended{then: func(h *ended) { h.WFile.Write(make([]byte, 300_000)) }}
+				h.Timeout = 10 * time.Second
+				return h
+			}, func(s *httpserver.HTTPServer) {
+				s.Listener.Close()
+				s.Listener = l
+				if secure {
+					s.Listener = tls.NewListener(l, certificate.TLS)
+				}
+			})
+			conn := dialMemory(t, l)
+			if secure {
+				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+			}
+			io.WriteString(conn, "GET /f HTTP/1.0\r\n\r\n")
+			var got bytes.Buffer
+			for {
+				if _, err := io.CopyN(&got, conn, 4<<10); err == io.EOF {
+					break
+				} else if err != nil {
+					t.Fatalf("TLS=%v, after %d bytes: %v", secure, got.Len(), err)
+				}
+				time.Sleep(time.Second) // takes no time here
+			}
+			if got.Len() < 300_000 {
+				t.Errorf("TLS=%v: got %d bytes", secure, got.Len())
+			}
+		})
 	}
 }
 
