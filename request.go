@@ -216,7 +216,8 @@ func (h *BaseRequestHandler) noRequest(err error) {
 			h.Self().LogError("Request timed out")
 		}
 	case !isGone(err):
-		h.Self().LogError("Connection failed: %v", err)
+		text := err.Error() // of package tls, it may contain what the client has sent
+		h.Self().LogError("Connection failed: %s", text[:min(len(text), maxQuoted)])
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -774,6 +775,18 @@ func TestListeners(t *testing.T) {
 		}
 		fetch(t, conn)
 		log.await(t, "Connection failed: tls: ")
+	})
+	t.Run("long error of tls", func(t *testing.T) {
+		pair := httptest.NewTLSServer(nil) // for its certificate
+		defer pair.Close()
+		config := &tls.Config{Certificates: pair.TLS.Certificates, NextProtos: []string{"http/1.1"}}
+		s, log := start(t, files, func(s *httpserver.HTTPServer) { s.Listener = tls.NewListener(s.Listener, config) })
+		unknown := slices.Repeat([]string{strings.Repeat("\x01", 255)}, 200) // the error contains them all
+		tls.Dial("tcp", s.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: unknown})
+		log.await(t, "Connection failed: tls: ")
+		if n := len(log.String()); n > 8<<10 {
+			t.Errorf("the log has %d bytes", n)
+		}
 	})
 }
 
