@@ -148,25 +148,24 @@ func (h *CGIHandler) runOrRefuse() {
 // runIfCGI runs a script and follows local redirects. It returns false if the request is
 // not for a script.
 func (h *CGIHandler) runIfCGI() bool {
-	self := h.scripts()
-	if !self.IsCGI() {
-		return false
-	}
-	for range maxRedirects + 1 {
+	self, redirects := h.scripts(), 0
+	for ; self.IsCGI(); redirects++ {
+		if redirects > maxRedirects {
+			self.LogError("CGI script: more than %d local redirects", maxRedirects)
+			self.SendError(502, "", "")
+			return true
+		}
 		h.location = ""
 		self.RunCGI()
 		if h.location == "" {
 			return true
 		}
 		h.redirectLocally()
-		if !self.IsCGI() {
-			methods[h.Command](self)
-			return true
-		}
 	}
-	self.LogError("CGI script: more than %d local redirects", maxRedirects)
-	self.SendError(502, "", "")
-	return true
+	if redirects > 0 {
+		methods[h.Command](self)
+	}
+	return redirects > 0
 }
 
 // redirectLocally turns the request into one for the location of a local redirect, which
@@ -176,9 +175,9 @@ func (h *CGIHandler) redirectLocally() {
 	if h.Command != "HEAD" {
 		h.Command = "GET"
 	}
-	h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool {
-		return slices.Contains([]string{"content-type", "content-length", "content-encoding", "transfer-encoding"}, strings.ToLower(f.Name))
-	})
+	for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding"} {
+		h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool { return f.is(name) })
+	}
 }
 
 // SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
@@ -203,10 +202,7 @@ func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 // IsCGI reports whether the path of the request is below one of CGIDirectories, and sets
 // CGIInfo. The path is decoded and cleaned as it is for files. Python: is_cgi.
 func (h *CGIHandler) IsCGI() bool {
-	clean, ok := cleanPath(h.Path)
-	if !ok {
-		return false
-	}
+	clean, _ := cleanPath(h.Path)
 	for _, dir := range h.directories() {
 		if n := len(dir); n < len(clean) && clean[n] == '/' &&
 			(clean[:n] == dir || runtime.GOOS == "windows" && strings.EqualFold(clean[:n], dir)) {
@@ -235,13 +231,6 @@ func (h *CGIHandler) directories() (clean []string) {
 // file systems have inodes.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	const maxParts = 1024 // of the name and of the links; a name with more is refused
-	for dir := range directories {
-		if n := len(dir); n < len(name) && os.IsPathSeparator(name[n]) && strings.EqualFold(name[:n], dir) {
-			if _, err := os.Lstat(name[:n]); err == nil {
-				return true
-			}
-		}
-	}
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
 	for parts := 0; parts < maxParts; {
@@ -258,19 +247,20 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 		if part == "" || err != nil { // then the rest of the name leads nowhere
 			return false
 		}
+		begin := name[:max(len(name)-len(rest), 0)] // what of name led here; less within a link's target
+		for dir, other := range directories {
+			if rest != "" && (strings.EqualFold(begin, dir) || os.SameFile(info, other)) {
+				return true
+			}
+		}
 		target, err := os.Readlink(next)
 		switch target = filepath.ToSlash(target); {
-		case err == nil && filepath.IsAbs(target):
-			passed, rest = "", target+rest
-		case err == nil:
-			rest = slashes + target + rest
-		default:
-			for _, other := range directories {
-				if rest != "" && os.SameFile(info, other) {
-					return true
-				}
-			}
+		case err != nil:
 			passed = next
+		case filepath.IsAbs(target):
+			passed, rest = "", target+rest
+		default:
+			rest = slashes + target + rest
 		}
 	}
 	return true
