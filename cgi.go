@@ -579,12 +579,8 @@ type scriptHeader struct {
 	code     int // status code of the response
 	message  string
 	location string // path of a local redirect; "" if it is none
-	length   int64  // Content-Length, or noLength
 	fields   Header // fields of the response
 }
-
-// noLength is the length of output that has no Content-Length.
-const noLength = math.MaxInt64
 
 // parseScriptHeader parses a header whose lines end in LF or CRLF.
 func parseScriptHeader(block string) (sh scriptHeader, err error) {
@@ -595,46 +591,46 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 	if len(fields) == 0 {
 		return sh, errors.New("no header field")
 	}
-	sh.code, sh.length = 200, noLength
+	sh.code = 200
 	status, hasStatus := fields.Lookup("Status")
 	if hasStatus {
-		digits, message, _ := strings.Cut(status, " ")
-		code, ok := parseDigits(digits)
-		if !ok || code < 200 || code > 599 || len(digits) != 3 {
+		var digits string
+		digits, sh.message, _ = strings.Cut(status, " ")
+		sh.code, _ = strconv.Atoi(digits)
+		if len(digits) != 3 || sh.code < 200 || sh.code > 599 {
 			return sh, errors.New("bad Status " + quote(status))
 		}
-		sh.code, sh.message = int(code), message
 	}
+	length := int64(-1)
 	for _, f := range fields {
 		switch strings.ToLower(f.Name) {
 		case "status", "server", "date", "connection", "keep-alive", "transfer-encoding", "trailer", "upgrade":
 			continue
 		case "content-length":
 			n, ok := parseLength(f.Value)
-			first := sh.length == noLength
-			if !ok || !first && n != sh.length {
+			first := length < 0
+			if !ok || !first && n != length {
 				return sh, errors.New("bad Content-Length " + quote(f.Value))
 			}
-			if sh.length = n; !first || sh.code == 204 || sh.code == 205 {
+			if length = n; !first || sh.code == 204 || sh.code == 205 {
 				continue // 204 must not have it (RFC 9110 section 8.6)
 			}
 		case "location":
 			if f.Value == "" {
 				return sh, errors.New("empty Location")
 			}
-			if strings.HasPrefix(f.Value, "/") && !hasStatus {
-				sh.location = f.Value
-				continue
-			}
 			if !hasStatus {
 				sh.code = 302
+				if f.Value[0] == '/' {
+					sh.location = f.Value
+				}
 			}
 			f.Value = quoteTarget(f.Value)
 		}
 		sh.fields = append(sh.fields, f)
 	}
 	if sh.code == 205 { // which must have an empty body (RFC 9110 section 15.3.6)
-		sh.length, sh.fields = 0, append(sh.fields, Field{"Content-Length", "0"})
+		sh.fields = append(sh.fields, Field{"Content-Length", "0"})
 	}
 	return sh, nil
 }
@@ -671,11 +667,12 @@ func (h *CGIHandler) sendResponse(s *script, sh scriptHeader) {
 	for _, f := range sh.fields {
 		self.SendHeader(f.Name, f.Value)
 	}
-	if sh.length == noLength && h.persistent() && h.line.atLeast(1, 1) && h.Command != "HEAD" && sh.code != 204 && sh.code != 304 {
+	hasBody := h.Command != "HEAD" && sh.code != 204 && sh.code != 304
+	if hasBody && h.out.length < 0 && h.persistent() && h.line.atLeast(1, 1) {
 		self.SendHeader("Transfer-Encoding", "chunked")
 	}
 	self.EndHeaders()
-	h.sendOutput(s, sh.length)
+	h.sendOutput(s)
 }
 
 // sendRaw sends all output of a script, which includes the head or, unless it is a non-parsed
@@ -690,31 +687,32 @@ func (h *CGIHandler) sendRaw(s *script, nph bool) {
 		h.scripts().FlushHeaders()
 		h.out.endHead() // the script's output begins with the rest of it
 	}
-	h.sendOutput(s, noLength)
+	h.sendOutput(s)
 }
 
-// sendOutput sends the output of a script as it comes, up to length bytes.
-func (h *CGIHandler) sendOutput(s *script, length int64) {
-	buf := make([]byte, min(length, 32<<10))
-	for length > 0 {
-		n, err := s.output.Read(buf[:min(length, int64(len(buf)))])
-		switch {
-		case err == io.EOF:
-			return
-		case err == nil && h.out.chunked:
-			_, err = fmt.Fprintf(h.WFile, "%x\r\n%s\r\n", n, buf[:n])
-		case err == nil:
-			_, err = h.WFile.Write(buf[:n])
+// A chunkWriter writes chunks to w.
+type chunkWriter struct{ w io.Writer }
+
+func (c chunkWriter) Write(p []byte) (int, error) {
+	_, err := fmt.Fprintf(c.w, "%x\r\n%s\r\n", len(p), p)
+	return len(p), err
+}
+
+// sendOutput sends the output of a script as it comes, up to the length of the response.
+func (h *CGIHandler) sendOutput(s *script) {
+	dst, length := h.WFile, h.out.length
+	if h.out.chunked {
+		dst = chunkWriter{dst}
+	}
+	if length < 0 {
+		length = math.MaxInt64
+	}
+	if _, err := io.Copy(dst, io.LimitReader(s.output, length)); err != nil {
+		h.cut = true
+		s.cancel(errClientGone) // without effect if err is the cause of an earlier cancel
+		if err == errTimedOut {
+			h.scripts().LogError("CGI script %s timed out", s.url)
 		}
-		if err != nil {
-			h.cut = true
-			s.cancel(errClientGone) // without effect if err is the cause of an earlier cancel
-			if err == errTimedOut {
-				h.scripts().LogError("CGI script %s timed out", s.url)
-			}
-			return
-		}
-		length -= int64(n)
 	}
 }
 
@@ -726,8 +724,7 @@ func (h *CGIHandler) endResponse(s *script) {
 		h.scripts().LogError("CGI script %s: %v", s.url, err)
 	}
 	var exit *exec.ExitError
-	signaled := errors.As(err, &exit) && !exit.Exited()
-	if signaled && h.location == "" && h.out.length < 0 {
+	if errors.As(err, &exit) && !exit.Exited() && h.location == "" && h.out.length < 0 {
 		h.cut = true
 	}
 	if h.out.chunked && !h.cut {
