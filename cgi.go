@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"math"
 	"net"
 	"os"
@@ -117,10 +116,8 @@ func (h *CGIHandler) cgi() *CGIHandler { return h }
 
 // scripts returns the outermost value.
 func (h *CGIHandler) scripts() ScriptHandler {
-	if s, ok := h.Self().(ScriptHandler); ok {
-		return s
-	}
-	return h
+	self, _ := h.Self().(ScriptHandler)
+	return cmp.Or[ScriptHandler](self, h)
 }
 
 // DoPOST runs a script. It responds with 501 if there is none. Python: do_POST.
@@ -148,25 +145,24 @@ func (h *CGIHandler) runOrRefuse() {
 // runIfCGI runs a script and follows local redirects. It returns false if the request is
 // not for a script.
 func (h *CGIHandler) runIfCGI() bool {
-	self := h.scripts()
-	if !self.IsCGI() {
-		return false
-	}
-	for range maxRedirects + 1 {
+	self, redirects := h.scripts(), 0
+	for ; self.IsCGI(); redirects++ {
+		if redirects > maxRedirects {
+			self.LogError("CGI script: more than %d local redirects", maxRedirects)
+			self.SendError(502, "", "")
+			return true
+		}
 		h.location = ""
 		self.RunCGI()
 		if h.location == "" {
 			return true
 		}
 		h.redirectLocally()
-		if !self.IsCGI() {
-			methods[h.Command](self)
-			return true
-		}
 	}
-	self.LogError("CGI script: more than %d local redirects", maxRedirects)
-	self.SendError(502, "", "")
-	return true
+	if redirects > 0 {
+		methods[h.Command](self)
+	}
+	return redirects > 0
 }
 
 // redirectLocally turns the request into one for the location of a local redirect, which
@@ -176,9 +172,9 @@ func (h *CGIHandler) redirectLocally() {
 	if h.Command != "HEAD" {
 		h.Command = "GET"
 	}
-	h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool {
-		return slices.Contains([]string{"content-type", "content-length", "content-encoding", "transfer-encoding"}, strings.ToLower(f.Name))
-	})
+	for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding"} {
+		h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool { return f.is(name) })
+	}
 }
 
 // SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
@@ -203,10 +199,7 @@ func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 // IsCGI reports whether the path of the request is below one of CGIDirectories, and sets
 // CGIInfo. The path is decoded and cleaned as it is for files. Python: is_cgi.
 func (h *CGIHandler) IsCGI() bool {
-	clean, ok := cleanPath(h.Path)
-	if !ok {
-		return false
-	}
+	clean, _ := cleanPath(h.Path)
 	for _, dir := range h.directories() {
 		if n := len(dir); n < len(clean) && clean[n] == '/' &&
 			(clean[:n] == dir || runtime.GOOS == "windows" && strings.EqualFold(clean[:n], dir)) {
@@ -235,13 +228,6 @@ func (h *CGIHandler) directories() (clean []string) {
 // file systems have inodes.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	const maxParts = 1024 // of the name and of the links; a name with more is refused
-	for dir := range directories {
-		if n := len(dir); n < len(name) && os.IsPathSeparator(name[n]) && strings.EqualFold(name[:n], dir) {
-			if _, err := os.Lstat(name[:n]); err == nil {
-				return true
-			}
-		}
-	}
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
 	for parts := 0; parts < maxParts; {
@@ -258,28 +244,27 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 		if part == "" || err != nil { // then the rest of the name leads nowhere
 			return false
 		}
+		begin := name[:max(len(name)-len(rest), 0)] // what of name led here; less within a link's target
+		for dir, other := range directories {
+			if rest != "" && (strings.EqualFold(begin, dir) || os.SameFile(info, other)) {
+				return true
+			}
+		}
 		target, err := os.Readlink(next)
 		switch target = filepath.ToSlash(target); {
-		case err == nil && filepath.IsAbs(target):
-			passed, rest = "", target+rest
-		case err == nil:
-			rest = slashes + target + rest
-		default:
-			for _, other := range directories {
-				if rest != "" && os.SameFile(info, other) {
-					return true
-				}
-			}
+		case err != nil:
 			passed = next
+		case filepath.IsAbs(target):
+			passed, rest = "", target+rest
+		default:
+			rest = slashes + target + rest
 		}
 	}
 	return true
 }
 
 // local returns the file name for a decoded path.
-func (h *CGIHandler) local(path string) string {
-	return h.scripts().TranslatePath(quoteName(path))
-}
+func (h *CGIHandler) local(path string) string { return h.scripts().TranslatePath(quoteName(path)) }
 
 // IsExecutable reports whether a file may be run. Python: executable.
 func (h *CGIHandler) IsExecutable(name string) bool {
@@ -294,34 +279,28 @@ func (h *CGIHandler) IsPython(name string) bool {
 	return suffix == ".py" || suffix == ".pyw"
 }
 
-// A scriptRequest is the result of findScript.
-type scriptRequest struct {
-	url  string // SCRIPT_NAME, the path of the script
-	file string // absolute name of the script
-	info string // PATH_INFO, the rest of the path
-}
-
-// findScript finds the script that CGIInfo leads to, which need not exist. Rest begins with
-// directories, as far as these exist; the name of the script follows, then PATH_INFO.
-func (h *CGIHandler) findScript() scriptRequest {
-	url := h.CGIInfo.Dir + "/" + h.CGIInfo.Rest
+// findScript finds the script that CGIInfo leads to, which need not exist. It returns
+// SCRIPT_NAME, the absolute name of the file, and PATH_INFO. Rest begins with directories, as
+// far as these exist; the name of the script follows, then PATH_INFO.
+func (h *CGIHandler) findScript() (url, file, info string) {
+	url = h.CGIInfo.Dir + "/" + h.CGIInfo.Rest
 	for end := len(h.CGIInfo.Dir) + 1; ; end++ {
 		slash := strings.IndexByte(url[end:], '/')
 		if slash < 0 {
-			return scriptRequest{url, h.absolute(url), ""}
+			return url, h.absolute(url), ""
 		}
 		end += slash
-		if info, err := h.stat(h.local(url[:end])); err != nil || !info.IsDir() {
-			return scriptRequest{url[:end], h.absolute(url[:end]), url[end:]}
+		if stat, err := h.stat(h.local(url[:end])); err != nil || !stat.IsDir() {
+			return url[:end], h.absolute(url[:end]), url[end:]
 		}
 	}
 }
 
 // cannotRun responds to a request for a script that does not exist or must not be run, or
 // that was not started because of err.
-func (h *CGIHandler) cannotRun(r scriptRequest, err error) {
+func (h *CGIHandler) cannotRun(url, file string, err error) {
 	code, problem := 403, "CGI script is not executable"
-	info, statErr := h.stat(r.file)
+	info, statErr := h.stat(file)
 	switch {
 	case errors.Is(err, errClientGone):
 		err = fmt.Errorf("%w before it could run", err)
@@ -336,7 +315,7 @@ func (h *CGIHandler) cannotRun(r scriptRequest, err error) {
 	case errors.Is(err, fs.ErrPermission) && changesUser(h.RunAsServer):
 		problem = "CGI script is not executable for nobody"
 	}
-	h.fail(r, err, code, problem+" ("+quote(r.url)+")")
+	h.fail(url, err, code, problem+" ("+quote(url)+")")
 }
 
 // HandleExpect100 responds with 413 if the body is too large for a script, so that the
@@ -353,37 +332,35 @@ func (h *CGIHandler) HandleExpect100() bool {
 // is followed after it has returned. Python: run_cgi.
 func (h *CGIHandler) RunCGI() {
 	self := h.scripts()
-	r := h.findScript()
+	url, file, info := h.findScript()
 	// The system cannot run a file of an FS.
-	if h.FS != nil || !self.IsExecutable(r.file) && !(self.IsPython(r.file) && runtime.GOOS == "windows") {
-		h.cannotRun(r, nil)
+	if h.FS != nil || !self.IsExecutable(file) && !(self.IsPython(file) && runtime.GOOS == "windows") {
+		h.cannotRun(url, file, nil)
 		return
 	}
 	body, err := h.readBody()
 	if err != nil {
-		h.fail(r, err, 400, "Bad request body")
+		h.fail(url, err, 400, "Bad request body")
 		return
 	}
-	ownSlot := make(chan struct{}, 1)
-	s := &script{url: r.url, body: body, slots: cmp.Or(h.Slots, ownSlot)}
+	s := &script{url: url, asServer: h.RunAsServer, body: body}
+	s.slots = cmp.Or(h.Slots, make(chan struct{}, 1))
+	s.cmd = h.command(url, file, info, body.size)
 	s.ctx, s.cancel = context.WithCancelCause(h.Server.ctx)
-	s.logError = func(line string) { self.LogError("%s: %s", s.url, line) }
+	s.logError = func(line string) { self.LogError("%s: %s", url, line) }
 	defer h.in.watch(s.cancel)() // until RunCGI returns
-	if s.cmd, err = h.command(r, body.size); err == nil {
-		err = s.start(h.Server, h.ScriptTimeout)
-	}
-	if err != nil {
+	if err := s.start(h.Server, h.ScriptTimeout); err != nil {
 		s.cancel(nil)
 		body.close() // wait does this for a script that has started
-		h.cannotRun(r, err)
+		h.cannotRun(url, file, err)
 		return
 	}
 	defer s.close()
-	if nph := strings.HasPrefix(path.Base(s.url), "nph-"); nph || h.StatusFirst {
+	if nph := strings.HasPrefix(path.Base(url), "nph-"); nph || h.StatusFirst {
 		h.sendRaw(s, nph)
 	} else if sh, err := readScriptHeader(s.output); err != nil {
 		s.cancel(err)
-		h.fail(r, err, 502, "")
+		h.fail(url, err, 502, "")
 	} else if h.location = sh.location; h.location == "" {
 		h.sendResponse(s, sh)
 	}
@@ -405,124 +382,105 @@ func (h *CGIHandler) readBody() (*storedBody, error) {
 	return body, body.readFrom(h.RFile, memory, h.maxBody())
 }
 
-func (h *CGIHandler) maxBody() int64 {
-	return min(cmp.Or(h.MaxBody, defaultMaxBody), math.MaxInt64-1)
-}
+func (h *CGIHandler) maxBody() int64 { return min(cmp.Or(h.MaxBody, defaultMaxBody), math.MaxInt64-1) }
 
 // fail responds to a request after an error of its body or script. It sends code and
 // message unless there is a better code for err.
-func (h *CGIHandler) fail(r scriptRequest, err error, code int, message string) {
-	if right := h.failureCode(err, code); right != code {
-		code, message = right, ""
+func (h *CGIHandler) fail(url string, err error, code int, message string) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && !h.state.closing():
+		code, message = 408, ""
+	case err == errBodyTooLarge:
+		code, message = 413, ""
+	case errors.Is(err, syscall.E2BIG): // the environment contains the header
+		code, message = 431, ""
+	case isAny(err, os.ErrDeadlineExceeded, errStoreFull, ErrServerClosed), outOfResources(err):
+		code, message = 503, ""
+	case err == errTimedOut:
+		code, message = 504, ""
+	case isAny(err, syscall.ENOSPC, syscall.EDQUOT):
+		code, message = 507, ""
+	case code == 400 && errors.As(err, new(*fs.PathError)): // of the stored body
+		code, message = 500, ""
 	}
-	gone := errors.Is(err, errClientGone)
-	if err != nil && (gone || code == 403 || code >= 500) {
-		h.scripts().LogError("CGI script %s: %s", r.url, strings.TrimPrefix(err.Error(), "httpserver: "))
+	if err != nil && (code == 403 || code >= 500) {
+		h.scripts().LogError("CGI script %s: %s", url, strings.TrimPrefix(err.Error(), "httpserver: "))
 	}
-	if gone || isGone(err) {
+	if isGone(err) || errors.Is(err, errClientGone) {
 		h.broken = true
 		return
 	}
 	h.scripts().SendError(code, message, "")
 }
 
-// failureCode returns the status code for an error of a request body or of a script.
-func (h *CGIHandler) failureCode(err error, otherwise int) int {
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded) && !h.state.closing():
-		return 408
-	case err == errBodyTooLarge:
-		return 413
-	case errors.Is(err, syscall.E2BIG): // the environment contains the header
-		return 431
-	case errors.Is(err, os.ErrDeadlineExceeded), err == errStoreFull, err == ErrServerClosed, outOfResources(err):
-		return 503
-	case err == errTimedOut:
-		return 504
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return 507
-	case otherwise == 400 && errors.As(err, new(*fs.PathError)): // of the stored body
-		return 500
-	}
-	return otherwise
-}
-
 // command returns the command that runs a script. Length is that of its input.
-func (h *CGIHandler) command(r scriptRequest, length int64) (*exec.Cmd, error) {
-	cmd := exec.Command(r.file)
-	if suffix := strings.ToLower(filepath.Ext(r.file)); suffix != ".bat" && suffix != ".cmd" { // cmd.exe may run what an argument contains
+func (h *CGIHandler) command(url, file, info string, length int64) *exec.Cmd {
+	cmd := exec.Command(file)
+	suffix := strings.ToLower(filepath.Ext(file))
+	if suffix != ".bat" && suffix != ".cmd" { // cmd.exe may run what an argument contains
 		cmd.Args = append(cmd.Args, arguments(h.Command, targetQuery(h.Path))...)
 	}
-	if runtime.GOOS == "windows" && h.scripts().IsPython(r.file) {
+	if runtime.GOOS == "windows" && h.scripts().IsPython(file) {
 		cmd = exec.Command("python", cmd.Args...)
 	}
-	cmd.Dir = filepath.Dir(r.file)
-	cmd.Env = h.environment(r, length)
-	return cmd, isolate(cmd, h.RunAsServer)
+	cmd.Dir = filepath.Dir(file)
+	cmd.Env = h.environment(url, file, info, length)
+	return cmd
 }
 
 // environment returns the environment of a script: inherited variables, those of RFC 3875
 // section 4.1 with the values that they have in Python, those that Apache adds, the fields
 // of the request, and Env. Of two variables with the same name, os/exec takes the later one.
-func (h *CGIHandler) environment(r scriptRequest, length int64) []string {
-	self := h.scripts()
-	variables := map[string]string{
-		"GATEWAY_INTERFACE": "CGI/1.1",
-		"SERVER_SOFTWARE":   self.VersionString(),
-		"SERVER_NAME":       h.Server.host(),
-		"SERVER_PORT":       strings.TrimPrefix(strconv.Itoa(h.Server.port()), "0"),
-		"SERVER_PROTOCOL":   cmp.Or(h.ProtocolVersion, "HTTP/1.0"),
-		"REQUEST_METHOD":    h.Command,
-		"SCRIPT_NAME":       r.url,
-		"PATH_INFO":         r.info,
-		"PATH_TRANSLATED":   h.absolute(r.info),
-		"QUERY_STRING":      targetQuery(h.Path),
-		"REMOTE_ADDR":       strings.TrimPrefix(self.AddressString(), "-"),
-		"REMOTE_HOST":       "",
-		"CONTENT_LENGTH":    "",
-		"HTTP_USER_AGENT":   "",
-		"HTTP_COOKIE":       "",
-		"HTTP_REFERER":      "",
-
-		"SCRIPT_FILENAME": r.file,
-		"DOCUMENT_ROOT":   h.absolute("/"),
-		"REQUEST_URI":     h.Path,
-		"REQUEST_SCHEME":  "http",
-		"REDIRECT_STATUS": "200", // php-cgi refuses to run without it
-	}
-	if contentType, ok := h.Headers.Lookup("Content-Type"); ok {
-		variables["CONTENT_TYPE"] = contentType
-	}
-	if h.Headers.Get("Content-Length")+h.Headers.Get("Transfer-Encoding") != "" {
-		variables["CONTENT_LENGTH"] = strconv.FormatInt(length, 10)
-	}
-	_, variables["REMOTE_PORT"], _ = net.SplitHostPort(fmt.Sprint(h.ClientAddress))
-	if _, ok := h.Connection.(interface{ Handshake() error }); ok { // of TLS
-		variables["REQUEST_SCHEME"], variables["HTTPS"] = "https", "on"
-	}
-	maps.Copy(variables, fieldVariables(h.Headers))
-	var env []string
+func (h *CGIHandler) environment(url, file, info string, length int64) (env []string) {
 	for _, name := range slices.Concat(inherited, h.InheritEnv) {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}
 	}
-	for name, value := range variables {
-		env = append(env, name+"="+value)
+	_, port, _ := net.SplitHostPort(fmt.Sprint(h.ClientAddress))
+	env = append(env,
+		"GATEWAY_INTERFACE=CGI/1.1",
+		"SERVER_SOFTWARE="+h.scripts().VersionString(),
+		"SERVER_NAME="+h.Server.host(),
+		"SERVER_PORT="+strings.TrimPrefix(strconv.Itoa(h.Server.port()), "0"),
+		"SERVER_PROTOCOL="+cmp.Or(h.ProtocolVersion, "HTTP/1.0"),
+		"REQUEST_METHOD="+h.Command,
+		"SCRIPT_NAME="+url,
+		"PATH_INFO="+info,
+		"PATH_TRANSLATED="+h.absolute(info),
+		"QUERY_STRING="+targetQuery(h.Path),
+		"REMOTE_ADDR="+strings.TrimPrefix(h.scripts().AddressString(), "-"),
+		// Python sets these in any case.
+		"REMOTE_HOST=", "CONTENT_LENGTH=", "HTTP_USER_AGENT=", "HTTP_COOKIE=", "HTTP_REFERER=",
+
+		"REMOTE_PORT="+port,
+		"SCRIPT_FILENAME="+file,
+		"DOCUMENT_ROOT="+h.absolute("/"),
+		"REQUEST_URI="+h.Path,
+		"REQUEST_SCHEME=http",
+		"REDIRECT_STATUS=200", // php-cgi refuses to run without it
+	)
+	if contentType, ok := h.Headers.Lookup("Content-Type"); ok {
+		env = append(env, "CONTENT_TYPE="+contentType)
 	}
-	return append(env, h.Env...)
+	if h.Headers.Get("Content-Length")+h.Headers.Get("Transfer-Encoding") != "" {
+		env = append(env, "CONTENT_LENGTH="+strconv.FormatInt(length, 10))
+	}
+	if _, ok := h.Connection.(interface{ Handshake() error }); ok { // of TLS
+		env = append(env, "REQUEST_SCHEME=https", "HTTPS=on")
+	}
+	return slices.Concat(env, fieldVariables(h.Headers), h.Env)
 }
 
 // absolute returns the absolute file name for a decoded path, or "" for "".
 func (h *CGIHandler) absolute(path string) string {
 	name := h.local(path)
-	switch {
-	case path == "" || name == "":
+	if path == "" || name == "" {
 		return ""
-	case h.FS != nil: // which has no absolute names
-		return name
 	}
-	name, _ = filepath.Abs(name)
+	if h.FS == nil { // which has no absolute names
+		name, _ = filepath.Abs(name)
+	}
 	if strings.HasSuffix(path, "/") && len(path) > 1 {
 		name += "/"
 	}
@@ -532,40 +490,36 @@ func (h *CGIHandler) absolute(path string) string {
 // notPassed contains the names of the fields that scripts do not get as HTTP_ variables:
 // those that have a variable of their own, fields of the connection, credentials, and
 // Proxy, as programs take HTTP_PROXY for a setting (CVE-2016-5385).
-var notPassed = []string{"content-type", "content-length", "authorization", "proxy", "proxy-authorization", "proxy-connection",
-	"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+var notPassed = []string{"content-type", "content-length", "authorization", "proxy",
+	"proxy-authorization", "proxy-connection", "connection", "keep-alive", "te", "trailer",
+	"transfer-encoding", "upgrade"}
 
 // variableBytes contains what the name of a field may consist of that scripts get. Another
 // name, such as X_Y, could become the same variable as the one that it imitates.
 var variableBytes = newByteSet(alnum + "-")
 
 // fieldVariables returns the variables for the fields of the request (RFC 3875 section
-// 4.1.18). The values of fields with the same name are joined.
-func fieldVariables(fields Header) map[string]string {
-	variables := make(map[string]string)
+// 4.1.18), except for those that Connection names. The values of fields with the same name
+// are joined.
+func fieldVariables(fields Header) (variables []string) {
+	passed := make(map[string]bool) // names in lower case
 	for _, f := range fields {
-		name, separator := fieldVariable(f.Name), ", "
-		if name == "HTTP_COOKIE" {
+		if variableBytes.containsAll(f.Name) {
+			passed[strings.ToLower(f.Name)] = true
+		}
+	}
+	others := strings.Join(append(fields.Values("Connection"), notPassed...), ",")
+	for name := range strings.SplitSeq(others, ",") {
+		delete(passed, strings.ToLower(trimSpace(name)))
+	}
+	for name := range passed {
+		variable, separator := "HTTP_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_")), ", "
+		if name == "cookie" {
 			separator = "; "
 		}
-		_, done := variables[name]
-		if !done && variableBytes.containsAll(f.Name) && !slices.Contains(notPassed, strings.ToLower(f.Name)) {
-			variables[name] = strings.Join(fields.Values(f.Name), separator)
-		}
-	}
-	for _, options := range fields.Values("Connection") { // names of fields of the connection
-		for option := range strings.SplitSeq(options, ",") {
-			if option = trimSpace(option); option != "" && variableBytes.containsAll(option) {
-				delete(variables, fieldVariable(option))
-			}
-		}
+		variables = append(variables, variable+"="+strings.Join(fields.Values(name), separator))
 	}
 	return variables
-}
-
-// fieldVariable returns the name of the variable for a field.
-func fieldVariable(name string) string {
-	return "HTTP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
 // arguments returns the words of an indexed query (RFC 3875 section 4.4). It returns none
@@ -589,12 +543,8 @@ type scriptHeader struct {
 	code     int // status code of the response
 	message  string
 	location string // path of a local redirect; "" if it is none
-	length   int64  // Content-Length, or noLength
 	fields   Header // fields of the response
 }
-
-// noLength is the length of output that has no Content-Length.
-const noLength = math.MaxInt64
 
 // parseScriptHeader parses a header whose lines end in LF or CRLF.
 func parseScriptHeader(block string) (sh scriptHeader, err error) {
@@ -605,46 +555,46 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 	if len(fields) == 0 {
 		return sh, errors.New("no header field")
 	}
-	sh.code, sh.length = 200, noLength
+	sh.code = 200
 	status, hasStatus := fields.Lookup("Status")
 	if hasStatus {
-		digits, message, _ := strings.Cut(status, " ")
-		code, ok := parseDigits(digits)
-		if !ok || code < 200 || code > 599 || len(digits) != 3 {
+		var digits string
+		digits, sh.message, _ = strings.Cut(status, " ")
+		sh.code, _ = strconv.Atoi(digits)
+		if len(digits) != 3 || sh.code < 200 || sh.code > 599 {
 			return sh, errors.New("bad Status " + quote(status))
 		}
-		sh.code, sh.message = int(code), message
 	}
+	length := int64(-1)
 	for _, f := range fields {
 		switch strings.ToLower(f.Name) {
 		case "status", "server", "date", "connection", "keep-alive", "transfer-encoding", "trailer", "upgrade":
 			continue
 		case "content-length":
 			n, ok := parseLength(f.Value)
-			first := sh.length == noLength
-			if !ok || !first && n != sh.length {
+			first := length < 0
+			if !ok || !first && n != length {
 				return sh, errors.New("bad Content-Length " + quote(f.Value))
 			}
-			if sh.length = n; !first || sh.code == 204 || sh.code == 205 {
+			if length = n; !first || sh.code == 204 || sh.code == 205 {
 				continue // 204 must not have it (RFC 9110 section 8.6)
 			}
 		case "location":
 			if f.Value == "" {
 				return sh, errors.New("empty Location")
 			}
-			if strings.HasPrefix(f.Value, "/") && !hasStatus {
-				sh.location = f.Value
-				continue
-			}
 			if !hasStatus {
 				sh.code = 302
+				if f.Value[0] == '/' {
+					sh.location = f.Value
+				}
 			}
 			f.Value = quoteTarget(f.Value)
 		}
 		sh.fields = append(sh.fields, f)
 	}
 	if sh.code == 205 { // which must have an empty body (RFC 9110 section 15.3.6)
-		sh.length, sh.fields = 0, append(sh.fields, Field{"Content-Length", "0"})
+		sh.fields = append(sh.fields, Field{"Content-Length", "0"})
 	}
 	return sh, nil
 }
@@ -681,11 +631,12 @@ func (h *CGIHandler) sendResponse(s *script, sh scriptHeader) {
 	for _, f := range sh.fields {
 		self.SendHeader(f.Name, f.Value)
 	}
-	if sh.length == noLength && h.persistent() && h.line.atLeast(1, 1) && h.Command != "HEAD" && sh.code != 204 && sh.code != 304 {
+	hasBody := h.Command != "HEAD" && sh.code != 204 && sh.code != 304
+	if hasBody && h.out.length < 0 && h.persistent() && h.line.atLeast(1, 1) {
 		self.SendHeader("Transfer-Encoding", "chunked")
 	}
 	self.EndHeaders()
-	h.sendOutput(s, sh.length)
+	h.sendOutput(s)
 }
 
 // sendRaw sends all output of a script, which includes the head or, unless it is a non-parsed
@@ -700,31 +651,32 @@ func (h *CGIHandler) sendRaw(s *script, nph bool) {
 		h.scripts().FlushHeaders()
 		h.out.endHead() // the script's output begins with the rest of it
 	}
-	h.sendOutput(s, noLength)
+	h.sendOutput(s)
 }
 
-// sendOutput sends the output of a script as it comes, up to length bytes.
-func (h *CGIHandler) sendOutput(s *script, length int64) {
-	buf := make([]byte, min(length, 32<<10))
-	for length > 0 {
-		n, err := s.output.Read(buf[:min(length, int64(len(buf)))])
-		switch {
-		case err == io.EOF:
-			return
-		case err == nil && h.out.chunked:
-			_, err = fmt.Fprintf(h.WFile, "%x\r\n%s\r\n", n, buf[:n])
-		case err == nil:
-			_, err = h.WFile.Write(buf[:n])
+// A chunkWriter writes chunks to w.
+type chunkWriter struct{ w io.Writer }
+
+func (c chunkWriter) Write(p []byte) (int, error) {
+	_, err := fmt.Fprintf(c.w, "%x\r\n%s\r\n", len(p), p)
+	return len(p), err
+}
+
+// sendOutput sends the output of a script as it comes, up to the length of the response.
+func (h *CGIHandler) sendOutput(s *script) {
+	dst, length := h.WFile, h.out.length
+	if h.out.chunked {
+		dst = chunkWriter{dst}
+	}
+	if length < 0 {
+		length = math.MaxInt64
+	}
+	if _, err := io.Copy(dst, io.LimitReader(s.output, length)); err != nil {
+		h.cut = true
+		s.cancel(errClientGone) // without effect if err is the cause of an earlier cancel
+		if err == errTimedOut {
+			h.scripts().LogError("CGI script %s timed out", s.url)
 		}
-		if err != nil {
-			h.cut = true
-			s.cancel(errClientGone) // without effect if err is the cause of an earlier cancel
-			if err == errTimedOut {
-				h.scripts().LogError("CGI script %s timed out", s.url)
-			}
-			return
-		}
-		length -= int64(n)
 	}
 }
 
@@ -736,8 +688,7 @@ func (h *CGIHandler) endResponse(s *script) {
 		h.scripts().LogError("CGI script %s: %v", s.url, err)
 	}
 	var exit *exec.ExitError
-	signaled := errors.As(err, &exit) && !exit.Exited()
-	if signaled && h.location == "" && h.out.length < 0 {
+	if errors.As(err, &exit) && !exit.Exited() && h.location == "" && h.out.length < 0 {
 		h.cut = true
 	}
 	if h.out.chunked && !h.cut {

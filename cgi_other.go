@@ -18,9 +18,7 @@ var inherited = []string{"PATH", "TZ", "TMPDIR", "LANG", "LC_ALL",
 
 func changesUser(asServer bool) bool { return false }
 
-func isolate(cmd *exec.Cmd, asServer bool) error { return nil }
-
-func chownFiles(cmd *exec.Cmd, files ...*os.File) {}
+func isolate(cmd *exec.Cmd, asServer bool, files ...*os.File) error { return nil }
 
 // signalGroup ends the script itself, which cannot be asked to end. There is no group
 // for signal 0.

@@ -28,11 +28,18 @@ func changesUser(asServer bool) bool {
 }
 
 // isolate makes a script the leader of a new process group and, unless asServer is
-// set, takes root's privileges from it.
-func isolate(cmd *exec.Cmd, asServer bool) (err error) {
+// set, takes root's privileges from it. Then it makes the script's user the owner of
+// the open files, which may be nil, so that the script can open them again by names
+// such as /dev/stderr.
+func isolate(cmd *exec.Cmd, asServer bool, files ...*os.File) (err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if changesUser(asServer) {
 		cmd.SysProcAttr.Credential, err = nobody()
+	}
+	if user := cmd.SysProcAttr.Credential; user != nil {
+		for _, f := range files {
+			f.Chown(int(user.Uid), int(user.Gid))
+		}
 	}
 	return err
 }
@@ -51,16 +58,6 @@ var nobody = sync.OnceValues(func() (*syscall.Credential, error) {
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 })
-
-// chownFiles makes the user of a script the owner of its open files, so that it can
-// open them again by names such as /dev/stderr. Files may be nil.
-func chownFiles(cmd *exec.Cmd, files ...*os.File) {
-	if c := cmd.SysProcAttr.Credential; c != nil {
-		for _, f := range files {
-			f.Chown(int(c.Uid), int(c.Gid))
-		}
-	}
-}
 
 // signalGroup sends a signal to the process group of a script; signal 0 only tests
 // whether the group exists. The caller makes sure that it is the group of the script:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,44 +86,29 @@ const hexDigits = "0123456789abcdef"
 // control a terminal or the direction of text: control characters and, outside of
 // Latin-1, whatever is not printable become escape sequences, and backslashes are
 // doubled. A byte that is not valid UTF-8 is decoded as Latin-1.
-func appendEscaped(dst []byte, s string) []byte {
-	for i := 0; i < len(s); {
-		r, n := decodeRune(s[i:])
-		i += n
+func appendEscaped(dst []byte, s string) []byte { return appendRepr(dst, s, 0) }
+
+// appendRepr appends s as Python's repr writes it between two quotation marks or, if mark
+// is 0, as Python writes it to the log.
+func appendRepr(dst []byte, s string, mark rune) []byte {
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd") {
+			r = rune(s[i])
+		}
+		latin1, quoted := r < 0x100, mark != 0
 		switch {
-		case r == '\\':
-			dst = append(dst, '\\', '\\')
-		case r < ' ' || 0x7f <= r && r < 0xa0 || r > 0xff && !unicode.IsPrint(r):
-			dst = appendEscapeSequence(dst, r)
-		default:
+		case r == '\\', quoted && r == mark:
+			dst = append(dst, '\\', byte(r))
+		case ' ' <= r && r < 0x7f, unicode.IsPrint(r), latin1 && r >= 0xa0 && !quoted:
 			dst = utf8.AppendRune(dst, r)
+		case latin1 && !(quoted && strings.ContainsRune("\t\n\r", r)):
+			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
+		default:
+			sequence := strconv.QuoteRuneToASCII(r)
+			dst = append(dst, strings.Trim(sequence, "'")...)
 		}
 	}
 	return dst
-}
-
-// appendEscapeSequence appends the escape sequence for a rune in a Python string.
-func appendEscapeSequence(dst []byte, r rune) []byte {
-	switch {
-	case r < 0x100:
-		return append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
-	case r < 0x10000:
-		return fmt.Appendf(dst, `\u%04x`, r)
-	}
-	return fmt.Appendf(dst, `\U%08x`, r)
-}
-
-// decodeRune is like [utf8.DecodeRuneInString], but decodes a byte that is not
-// valid UTF-8 as Latin-1.
-func decodeRune(s string) (r rune, n int) {
-	if c := s[0]; c < utf8.RuneSelf {
-		return rune(c), 1
-	}
-	r, n = utf8.DecodeRuneInString(s)
-	if r == utf8.RuneError && n == 1 {
-		r = rune(s[0])
-	}
-	return r, n
 }
 
 // maxQuoted is how much of a text is quoted, in bytes.
@@ -132,30 +118,12 @@ const maxQuoted = 1 << 10
 // what a client sent in this form.
 func quote(s string) string {
 	s = s[:min(len(s), maxQuoted)]
-	q := byte('\'')
-	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
-		q = '"'
+	mark := '\''
+	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+		mark = '"'
 	}
-	dst := append(make([]byte, 0, len(s)+2), q)
-	for i := 0; i < len(s); {
-		r, n := decodeRune(s[i:])
-		i += n
-		switch {
-		case r == rune(q) || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r == '\t':
-			dst = append(dst, '\\', 't')
-		case r == '\n':
-			dst = append(dst, '\\', 'n')
-		case r == '\r':
-			dst = append(dst, '\\', 'r')
-		case unicode.IsPrint(r):
-			dst = utf8.AppendRune(dst, r)
-		default:
-			dst = appendEscapeSequence(dst, r)
-		}
-	}
-	return string(append(dst, q))
+	dst := append(make([]byte, 0, len(s)+2), byte(mark))
+	return string(append(appendRepr(dst, s, mark), byte(mark)))
 }
 
 // dateStrings are the dates of a second.
@@ -192,14 +160,13 @@ func afterSpace(s string) string {
 func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 	const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
 	for _, layout := range [...]string{httpTimeFormat, rfc850, time.ANSIC} {
-		t, err := time.Parse(layout, s)
-		if err != nil || afterSpace(t.Format(layout)) != afterSpace(s) { // Parse also takes fractions of a second
-			continue
+		t, err := time.Parse(layout, s) // which also takes fractions of a second
+		if err == nil && afterSpace(t.Format(layout)) == afterSpace(s) {
+			if layout == rfc850 { // which leaves the century to the reader
+				t = t.AddDate((now.Year()+150-t.Year())/100*100-100, 0, 0)
+			}
+			return t, true
 		}
-		if layout == rfc850 { // which leaves the century to the reader
-			t = t.AddDate((now.Year()+150-t.Year())/100*100-100, 0, 0)
-		}
-		return t, true
 	}
 	return time.Time{}, false
 }

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,9 +31,7 @@ const (
 	// errorsTime is how often standard error is logged while there is no output, and how
 	// long a handler waits for its end when the script has exited.
 	errorsTime = 500 * time.Millisecond
-)
 
-const (
 	maxErrorLines = 100     // of standard error that are logged
 	maxErrorLine  = 1 << 10 // bytes
 )
@@ -47,22 +44,21 @@ var (
 
 // A script is a process that runs a CGI script, and the leader of a process group. The
 // caller sets the first group of fields, calls start, reads output, and calls finish and
-// close. A goroutine, for which the server waits, calls wait. That starts two more, and
-// waits for them: readErrors and, when ctx is canceled, endGroup.
+// close. Three goroutines, for which the server waits, call wait, readErrors and conclude.
 type script struct {
 	url      string          // of the script, for log lines
 	cmd      *exec.Cmd       // what to run
+	asServer bool            // it keeps the server's user
 	ctx      context.Context // canceled when the script is to end, with the reason as its cause
 	cancel   context.CancelCauseFunc
 	body     *storedBody
 	slots    chan struct{}     // the script has a place in it until it has exited
 	logError func(line string) // called by Read and finish for each line of standard error
 
-	output *bufio.Reader // reads from the script, by Read
-	stdout *os.File      // the end of the pipe that the server reads
-	stderr *os.File      // the same
-	errors chan string   // lines of stderr; closed when the script has exited and these have ended
-	limit  *time.Timer   // cancels ctx when the script has run for too long; close brings it forward
+	stdout, stderr *os.File      // the ends of the pipes that the server reads
+	output         *bufio.Reader // reads from the script, by Read
+	errors         chan string   // lines of stderr; closed when the script has exited and these have ended
+	limit          *time.Timer   // cancels ctx when the script has run for too long; close brings it forward
 
 	exited       chan struct{} // closed when the script has exited
 	err          error         // why the script failed by itself; set before exited is closed
@@ -74,7 +70,7 @@ type script struct {
 // has to end within limit. A limit of 0 means none. If ctx is canceled before the script
 // runs, start returns the cause. When the server stops accepting, it returns
 // ErrServerClosed instead of waiting.
-func (s *script) start(server *HTTPServer, limit time.Duration) (err error) {
+func (s *script) start(server *HTTPServer, limit time.Duration) error {
 	select {
 	case s.slots <- struct{}{}: // even when the server stops, as the request came before
 	default:
@@ -86,37 +82,35 @@ func (s *script) start(server *HTTPServer, limit time.Duration) (err error) {
 			return ErrServerClosed
 		}
 	}
-	if err = context.Cause(s.ctx); err == nil {
-		err = s.startProcess(server)
+	err := context.Cause(s.ctx)
+	if err == nil {
+		err = s.startProcess(server, limit)
 	}
 	if err != nil {
 		<-s.slots
-		return err
 	}
-	s.limit = time.AfterFunc(cmp.Or(max(limit, 0), math.MaxInt64), func() { s.cancel(errTimedOut) })
-	go s.wait(server)
-	return nil
+	return err
 }
 
-// startProcess makes the pipes and starts the process, for which the server waits then.
-func (s *script) startProcess(server *HTTPServer) (err error) {
+// startProcess makes the pipes, and starts the process and the goroutines.
+func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err error) {
 	if !server.beginWork() {
 		return ErrServerClosed
 	}
+	defer server.work.Done()    // the goroutines are counted by then
 	var outEnd, errEnd *os.File // the ends of the script; a nil file can be closed
 	if s.stdout, outEnd, err = os.Pipe(); err == nil {
 		s.stderr, errEnd, err = os.Pipe()
 	}
 	defer outEnd.Close()
 	defer errEnd.Close()
+	err = cmp.Or(err, isolate(s.cmd, s.asServer, outEnd, errEnd, s.body.file))
 	if err == nil {
-		chownFiles(s.cmd, outEnd, errEnd, s.body.file)
 		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, outEnd, errEnd
 		s.cmd.WaitDelay = scriptGrace // Wait writes the input of a pipe, which children may not read
 		err = s.cmd.Start()
 	}
 	if err != nil {
-		server.work.Done()
 		s.stdout.Close()
 		s.stderr.Close()
 		return err
@@ -124,21 +118,15 @@ func (s *script) startProcess(server *HTTPServer) (err error) {
 	s.output = bufio.NewReader(s)
 	s.errors = make(chan string, maxErrorLines+1) // with the line that says that there were more
 	s.exited, s.closed = make(chan struct{}), make(chan struct{})
+	s.limit = time.AfterFunc(cmp.Or(max(limit, 0), math.MaxInt64), func() { s.cancel(errTimedOut) })
+	server.work.Go(s.wait)
+	server.work.Go(s.readErrors)
+	server.work.Go(func() { s.conclude(server) })
 	return nil
 }
 
-// wait waits until the script has exited and close was called. If ctx is canceled before,
-// it ends the process group.
-func (s *script) wait(server *HTTPServer) {
-	defer server.work.Done()
-	ended := make(chan struct{})
-	leaveRunning := context.AfterFunc(s.ctx, func() {
-		defer close(ended)
-		s.endGroup(server.urgent)
-	})
-	var reading sync.WaitGroup
-	reading.Go(s.readErrors)
-
+// wait waits until the script has exited, and frees its place and its input.
+func (s *script) wait() {
 	if err := s.cmd.Wait(); s.ctx.Err() == nil { // else it was told to end
 		s.err = err
 	}
@@ -147,15 +135,21 @@ func (s *script) wait(server *HTTPServer) {
 	<-s.slots
 	s.body.close()
 	s.stderr.SetReadDeadline(time.Now().Add(scriptGrace)) // children may not keep it open for longer
-	reading.Wait()
-	close(s.errors)
-	select {
-	case <-s.closed: // until then, children may write output
-	case <-s.ctx.Done():
+}
+
+// conclude waits until the script has exited and close was called, as until then children
+// may write output. If ctx is canceled before, it ends the process group.
+func (s *script) conclude(server *HTTPServer) {
+	for _, event := range []chan struct{}{s.exited, s.closed} {
+		select {
+		case <-event:
+		case <-s.ctx.Done():
+		}
 	}
-	if !leaveRunning() { // ctx was canceled
-		<-ended
+	if s.ctx.Err() != nil {
+		s.endGroup(server.urgent)
 	}
+	<-s.exited
 	s.limit.Stop()
 	s.cancel(nil)
 	if s.childrenLeft { // the server is their parent now if it is the first process of a container
@@ -199,7 +193,9 @@ func poll(ctx context.Context, more func() bool) {
 // ends them.
 func (s *script) Read(p []byte) (int, error) {
 	for quiet := time.Duration(0); quiet < scriptGrace; { // quiet begins when the script has exited
-		s.logErrors()
+		for len(s.errors) > 0 {
+			s.logError(<-s.errors)
+		}
 		s.stdout.SetReadDeadline(time.Now().Add(errorsTime))
 		n, err := s.stdout.Read(p)
 		cause := context.Cause(s.ctx)
@@ -222,14 +218,15 @@ func (s *script) Read(p []byte) (int, error) {
 // into several. It reads on after the last one that may be logged, so that the script need
 // not wait.
 func (s *script) readErrors() {
-	defer s.stderr.Close()
 	r := bufio.NewReaderSize(s.stderr, maxErrorLine)
 	for lines := 0; ; lines++ {
 		line, _, err := r.ReadLine()
-		if err != nil {
-			return
-		}
 		switch {
+		case err != nil:
+			s.stderr.Close()
+			<-s.exited
+			close(s.errors)
+			return
 		case lines < maxErrorLines:
 			s.errors <- string(line)
 		case lines == maxErrorLines:
@@ -238,25 +235,12 @@ func (s *script) readErrors() {
 	}
 }
 
-// logErrors logs the lines of standard error so far.
-func (s *script) logErrors() {
-	for len(s.errors) > 0 {
-		s.logError(<-s.errors)
-	}
-}
-
 // finish ends the reading of output, waits scriptGrace for the script to exit, and logs the
 // last lines of standard error, which children may keep open. It returns why the script has
 // failed, if it has exited without being told to.
-func (s *script) finish() error {
+func (s *script) finish() (err error) {
 	s.stdout.Close()
-	select {
-	case <-s.exited:
-	case <-time.After(scriptGrace):
-		s.logErrors()
-		return nil
-	}
-	timeout := time.After(errorsTime)
+	exited, timeout := s.exited, time.After(scriptGrace)
 	for {
 		select {
 		case line, ok := <-s.errors:
@@ -264,8 +248,10 @@ func (s *script) finish() error {
 				return s.err
 			}
 			s.logError(line)
+		case <-exited:
+			err, exited, timeout = s.err, nil, time.After(errorsTime)
 		case <-timeout:
-			return s.err
+			return err
 		}
 	}
 }
@@ -298,11 +284,11 @@ type storedBody struct {
 func (b *storedBody) readFrom(r io.Reader, memory, limit int64) error {
 	r = io.LimitReader(r, limit+1)
 	data, err := io.ReadAll(io.LimitReader(r, memory+1))
-	switch size := int64(len(data)); {
-	case err == nil && size > memory:
-		err = b.readIntoFile(io.MultiReader(bytes.NewReader(data), r))
-	case size > 0:
-		b.size, b.input = size, bytes.NewReader(data)
+	if b.size = int64(len(data)); b.size > 0 {
+		b.input = bytes.NewReader(data)
+	}
+	if err == nil && b.size > memory {
+		err = b.readIntoFile(io.MultiReader(b.input, r))
 	}
 	if err == nil && b.size > limit {
 		err = errBodyTooLarge
@@ -318,6 +304,7 @@ func (b *storedBody) readIntoFile(r io.Reader) (err error) {
 		return fmt.Errorf("httpserver: a request body needs a temporary file: %w", err)
 	}
 	os.Remove(b.file.Name())
+	b.size = 0
 	if _, err = io.Copy(b, r); err != nil {
 		return err
 	}
@@ -338,12 +325,11 @@ func (b *storedBody) Write(p []byte) (int, error) {
 
 // close deletes the file.
 func (b *storedBody) close() {
-	if b.file == nil {
-		return
+	if b.file != nil {
+		b.file.Close()
+		if runtime.GOOS == "windows" { // which does not remove a file that is open
+			os.Remove(b.file.Name())
+		}
+		b.store.size.Add(-b.size)
 	}
-	b.file.Close()
-	if runtime.GOOS == "windows" { // which does not remove a file that is open
-		os.Remove(b.file.Name())
-	}
-	b.store.size.Add(-b.size)
 }
