@@ -338,9 +338,12 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 // send writes p to the connection. A write that made some progress within the
 // handler's timeout is continued. The caller holds w.mu.
 func (w *responseWriter) send(p []byte) (n int, err error) {
-	step := len(p)
-	if _, ok := w.conn.(*net.TCPConn); !ok {
-		step = maxRecord // a write that times out breaks a tls.Conn for good
+	step := smallBody
+	switch w.conn.(type) {
+	case *net.TCPConn:
+		step = len(p)
+	case interface{ NetConn() net.Conn }: // a write that times out breaks a tls.Conn for good
+		step = maxRecord
 	}
 	w.sent = w.sent || len(p) > 0
 	for w.err == nil && n < len(p) {
