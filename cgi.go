@@ -146,6 +146,7 @@ func (h *CGIHandler) runOrRefuse() {
 // not for a script.
 func (h *CGIHandler) runIfCGI() bool {
 	self, redirects := h.scripts(), 0
+	defer func() { h.CGIInfo = CGIInfo{} }() // an idle connection does not keep the last path
 	for ; self.IsCGI(); redirects++ {
 		if redirects > maxRedirects {
 			self.LogError("CGI script: more than %d local redirects", maxRedirects)
@@ -227,7 +228,7 @@ func (h *CGIHandler) directories() (clean []string) {
 // what a link leads to may be another link. Names are compared as well, because not all
 // file systems have inodes.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
-	const maxParts = 1024 // of the name and of the links; a name with more is refused
+	const maxParts = 256 // of the name and of the links; a name with more is refused
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
 	for parts := 0; parts < maxParts; {
@@ -240,6 +241,9 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 		}
 		parts++
 		next := passed + slashes + part
+		if part == ".." {
+			next = path.Clean(next) // else a link to it, repeated, takes quadratic time
+		}
 		info, err := os.Lstat(next)
 		if part == "" || err != nil { // then the rest of the name leads nowhere
 			return false
@@ -345,7 +349,7 @@ func (h *CGIHandler) RunCGI() {
 	}
 	s := &script{url: url, asServer: h.RunAsServer, body: body}
 	s.slots = cmp.Or(h.Slots, make(chan struct{}, 1))
-	s.cmd = h.command(url, file, info, body.size)
+	s.command = func() *exec.Cmd { return h.command(url, file, info, body.size) }
 	s.ctx, s.cancel = context.WithCancelCause(h.Server.ctx)
 	s.logError = func(line string) { self.LogError("%s: %s", url, line) }
 	defer h.in.watch(s.cancel)() // until RunCGI returns

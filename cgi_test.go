@@ -467,7 +467,7 @@ func TestCGIManyLinks(t *testing.T) {
 		strings.Repeat("/self", 35) + "/hello.txt":     "200",
 		strings.Repeat("/list/up", 35) + "/hello.txt":  "200",
 		strings.Repeat("/self", 35) + "/cgi-bin/plain": "403",
-		strings.Repeat("/self", 300) + "/hello.txt":    "404",
+		strings.Repeat("/self", 300) + "/hello.txt":    "403",
 		strings.Repeat("/dots", 35) + "/hello.txt":     "200",
 	} {
 		if answer := ask(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 "+want+" ") {
@@ -979,6 +979,52 @@ func TestCGISlotsClientGone(t *testing.T) {
 		}
 	}
 	patient.Close()
+}
+
+// A request that waits for a place holds little more than its head. The arguments and the
+// environment of the script are made when it has one.
+func TestCGIWaitsSmall(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	const connections = 50
+	site, slots, waiting := makeScripts(t), make(chan struct{}, 1), make(chan struct{}, connections)
+	slots <- struct{}{}
+	s, _ := start(t, func() httpserver.Handler {
+		h := &waiter{waiting: waiting}
+		h.Directory, h.RunAsServer, h.Slots = site, true, slots
+		return h
+	}, nil)
+	before := heap()
+	for range connections {
+		send(t, s.Addr(), "GET /cgi-bin/args?"+strings.Repeat("+", 60_000)+" HTTP/1.0\r\n\r\n")
+	}
+	for range connections {
+		<-waiting
+	}
+	if each := (int64(heap()) - int64(before)) / connections; each > 400_000 {
+		t.Errorf("%d bytes are held for each request", each)
+	}
+}
+
+// An idle connection keeps nothing of a request for a script.
+func TestCGIIdleKeepsNothing(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	s, _ := startCGI(t, nil)
+	s.Stderr = io.Discard
+	for _, target := range []string{"/cgi-bin/nope/" + strings.Repeat("p", 60_000), "/cgi-bin/nope?" + strings.Repeat("p+", 30_000)} {
+		const connections = 50
+		before := heap()
+		for range connections {
+			_, r := send(t, s.Addr(), "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			readResponse(t, r)
+		}
+		if each := (int64(heap()) - int64(before)) / connections; each > 50_000 {
+			t.Errorf("%.20s: %d bytes are kept for each connection", target, each)
+		}
+	}
 }
 
 // However a script ends, no process, descriptor or goroutine is left.

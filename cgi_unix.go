@@ -3,12 +3,13 @@
 package httpserver
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -44,10 +45,19 @@ func isolate(cmd *exec.Cmd, asServer bool, files ...*os.File) (err error) {
 	return err
 }
 
-// nobody returns the user nobody, without supplementary groups. It looks the user up
-// only once.
-var nobody = sync.OnceValues(func() (*syscall.Credential, error) {
+// foundNobody is the result of nobody; nil before the first success.
+var foundNobody atomic.Pointer[syscall.Credential]
+
+// nobody returns the user nobody, without supplementary groups. If the system has no file
+// descriptors to look the user up, the error wraps EAGAIN.
+func nobody() (*syscall.Credential, error) {
+	if found := foundNobody.Load(); found != nil {
+		return found, nil
+	}
 	nobody, err := user.Lookup("nobody")
+	if err != nil && !errors.As(err, new(user.UnknownUserError)) { // package user may hide the error of the system
+		err = fmt.Errorf("%w (%w)", err, syscall.EAGAIN)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("scripts of root run as nobody: %w", err)
 	}
@@ -56,8 +66,9 @@ var nobody = sync.OnceValues(func() (*syscall.Credential, error) {
 	if err1 != nil || err2 != nil || uid == 0 {
 		return nil, fmt.Errorf("scripts of root run as nobody, who has the ids %q and %q", nobody.Uid, nobody.Gid)
 	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-})
+	foundNobody.Store(&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)})
+	return foundNobody.Load(), nil
+}
 
 // signalGroup sends a signal to the process group of a script; signal 0 only tests
 // whether the group exists. The caller makes sure that it is the group of the script:

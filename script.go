@@ -46,15 +46,16 @@ var (
 // caller sets the first group of fields, calls start, reads output, and calls finish and
 // close. Three goroutines, for which the server waits, call wait, readErrors and conclude.
 type script struct {
-	url      string          // of the script, for log lines
-	cmd      *exec.Cmd       // what to run
-	asServer bool            // it keeps the server's user
-	ctx      context.Context // canceled when the script is to end, with the reason as its cause
+	url      string           // of the script, for log lines
+	command  func() *exec.Cmd // makes cmd, which may be large, when the script has a place
+	asServer bool             // it keeps the server's user
+	ctx      context.Context  // canceled when the script is to end, with the reason as its cause
 	cancel   context.CancelCauseFunc
 	body     *storedBody
 	slots    chan struct{}     // the script has a place in it until it has exited
 	logError func(line string) // called by Read and finish for each line of standard error
 
+	cmd            *exec.Cmd
 	stdout, stderr *os.File      // the ends of the pipes that the server reads
 	output         *bufio.Reader // reads from the script, by Read
 	errors         chan string   // lines of stderr; closed when the script has exited and these have ended
@@ -104,6 +105,7 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	}
 	defer outEnd.Close()
 	defer errEnd.Close()
+	s.cmd = s.command()
 	err = cmp.Or(err, isolate(s.cmd, s.asServer, outEnd, errEnd, s.body.file))
 	if err == nil {
 		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, outEnd, errEnd

@@ -183,3 +183,51 @@ func TestScriptMounted(t *testing.T) {
 		}
 	}
 }
+
+// While there are no descriptors to look the user nobody up, scripts are answered with 503.
+// Afterwards they run.
+func TestScriptNobodyLater(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	site := nobodySite(t, "hi", "#!/bin/sh\necho X: y; echo; echo hi\n")
+	s, log := start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory, h.ProtocolVersion = site, "HTTP/1.1"
+		return h
+	}, nil)
+	conn, r := send(t, s.Addr(), "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n") // it is accepted before descriptors run out
+	readResponse(t, r)
+	run := func() string {
+		io.WriteString(conn, "GET /cgi-bin/hi HTTP/1.1\r\nHost: x\r\n\r\n")
+		response, _ := readResponse(t, r)
+		return response.Status
+	}
+	var limit syscall.Rlimit
+	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	limit.Cur = 100
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	var files []*os.File
+	for {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		files = append(files, f)
+	}
+	const pipes = 4 // descriptors, which are made before the look-up
+	for _, f := range files[:pipes] {
+		f.Close()
+	}
+	if got := run(); got != "503 Service Unavailable" || !strings.Contains(log.String(), "lookup") {
+		t.Errorf("without descriptors: got %q; log:\n%s", got, log)
+	}
+	for _, f := range files[pipes:] {
+		f.Close()
+	}
+	if got := run(); got != "200 OK" {
+		t.Errorf("with descriptors: got %q; log:\n%s", got, log)
+	}
+}

@@ -319,12 +319,12 @@ type waiter struct {
 	waiting chan<- struct{}
 }
 
-func (h *waiter) VersionString() string { // for SERVER_SOFTWARE
+func (h *waiter) IsExecutable(name string) bool {
 	select {
 	case h.waiting <- struct{}{}:
 	default:
 	}
-	return h.CGIHandler.VersionString()
+	return h.CGIHandler.IsExecutable(name)
 }
 
 // A request that waits for a place when the server ends is answered.
