@@ -427,7 +427,7 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 	if last.path == clean && last.directory == h.Directory {
 		return last.name
 	}
-	name, _ := localPath(h.Directory, clean, runtime.GOOS == "windows")
+	name := localPath(h.Directory, clean, runtime.GOOS == "windows")
 	if len(clean) <= maxLast { // which is a part of the request
 		last.directory, last.path, last.name = h.Directory, strings.Clone(clean), name
 	}
