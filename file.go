@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -123,52 +122,25 @@ func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 	return io.ReadFull(r, p)
 }
 
-// cut makes b the piece of size bytes that begins at start. A small one is all tail.
-func (b *fileBody) cut(start, size int64) {
-	b.start, b.tailStart, b.next, b.end = start, start, start, start+size
-	if size > smallBody && b.tail == nil {
+// cut makes b the piece of the file that r is. A small one is all tail.
+func (b *fileBody) cut(r byteRange) {
+	b.start, b.tailStart, b.next, b.end = r.start, r.start, r.start, r.start+r.size
+	if r.size > smallBody && b.tail == nil {
 		b.tailStart = b.end - tailSize
 	}
 }
 
-// A selection is the part of a file that a response consists of, and what its head
-// says about that part.
-type selection struct {
-	body         io.ReadCloser
-	code         int // 200 or 206
-	contentType  string
-	contentRange string // "" if there is no such field
-	length       string // in digits
-}
-
-// selection returns what is sent for a request for the ranges: the whole file if
-// there are none, or if several are not worth it.
-func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
-	if len(ranges) == 1 {
-		b.cut(ranges[0].start, ranges[0].size)
-		return selection{b, 206, contentType, ranges[0].contentRange(b.size), strconv.FormatInt(ranges[0].size, 10)}
-	}
-	if len(ranges) > 1 {
-		checkField("Content-type", contentType) // the heads of the parts do not pass SendHeader
-		m := newMultipart(ranges, contentType, newBoundary(), b.size)
-		if m.worthwhile(b.size) {
-			return selection{b.pieces(ranges, m), 206, m.contentType, "", strconv.FormatInt(m.length, 10)}
-		}
-	}
-	b.cut(0, b.size)
-	return selection{b, 200, contentType, "", b.handler.last.length} // validators has set it to size
-}
-
-// pieces returns the body of a multipart response.
-func (b *fileBody) pieces(ranges []byteRange, m *multipart) io.ReadCloser {
+// pieces returns the body of a multipart response, which has the texts around the ranges.
+func (b *fileBody) pieces(ranges []byteRange, texts []string) io.ReadCloser {
 	var readers []io.Reader
 	for i, r := range ranges {
 		piece := *b
 		piece.several = true
-		piece.cut(r.start, r.size)
-		readers = append(readers, strings.NewReader(m.heads[i]), &piece)
+		piece.cut(r)
+		readers = append(readers, strings.NewReader(texts[i]), &piece)
 	}
-	return multipartBody{io.MultiReader(append(readers, strings.NewReader(m.end))...), b}
+	readers = append(readers, strings.NewReader(texts[len(ranges)]))
+	return multipartBody{io.MultiReader(readers...), b}
 }
 
 // A multipartBody reads several pieces of a file, and closes the file.

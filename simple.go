@@ -218,32 +218,60 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	return nil, false
 }
 
-// sendFileHead sends the head for a file. It returns the part of the file that is to
-// be sent, if any.
+// sendFileHead sends the head for a file, or a 304, 412 or 416 instead. It returns the part
+// of the file that is to be sent, if any.
 func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser, bool) {
 	h.opened = file
-	now := file.opened
-	v := h.validators(file)
-	code := checkPreconditions(h.Headers, h.Command, v, now)
+	self, v := h.files(), h.validators(file)
+	code := checkPreconditions(h.Headers, h.Command, v, file.opened)
 	var ranges []byteRange
 	if code == 200 && file.at != nil {
-		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, now)
+		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, file.opened)
 	}
-	if code >= 300 {
-		h.sendNoFile(code, v)
-		file.Close()
-		return nil, false
+	switch {
+	case code < 300:
+		return h.sendPartHead(file, name, v, ranges), true
+	case code == 304:
+		self.SendResponse(304, "")
+		if v.tag != "" {
+			self.SendHeader("ETag", v.tag)
+		}
+		self.EndHeaders()
+	default:
+		self.SendError(code, "", "") // EndHeaders adds Content-Range
 	}
+	file.Close()
+	return nil, false
+}
+
+// sendPartHead sends the head for the ranges of a file, and returns them. It sends the whole
+// file if there are none, or if several are not worth it.
+func (h *SimpleHandler) sendPartHead(file *fileBody, name string, v validators, ranges []byteRange) (body io.ReadCloser) {
 	self := h.files()
-	sent := file.selection(ranges, withCharset(self.GuessType(name), h.Charset))
-	self.SendResponse(sent.code, "")
-	self.SendHeader("Content-type", sent.contentType)
-	if coding := contentCoding(name, sent.contentType); coding != "" {
+	contentType := withCharset(self.GuessType(name), h.Charset)
+	code, part, length, contentRange := 200, byteRange{0, file.size}, h.last.length, ""
+	body = file
+	if len(ranges) == 1 {
+		code, part = 206, ranges[0]
+		length, contentRange = strconv.FormatInt(part.size, 10), part.contentRange(file.size)
+	} else if len(ranges) > 1 {
+		checkField("Content-type", contentType) // the one of the parts does not pass SendHeader
+		boundary := newBoundary()
+		texts, size, ok := multipart(ranges, contentType, boundary, file.size)
+		if ok {
+			code, body, length = 206, file.pieces(ranges, texts), strconv.FormatInt(size, 10)
+			contentType = "multipart/byteranges; boundary=" + boundary
+		}
+	}
+	file.cut(part)
+	self.SendResponse(code, "")
+	self.SendHeader("Content-type", contentType)
+	if coding := contentCoding(name, contentType); coding != "" {
 		self.SendHeader("Content-Encoding", coding)
 	}
-	self.SendHeader("Content-Length", sent.length)
-	if sent.contentRange != "" {
-		self.SendHeader("Content-Range", sent.contentRange)
+	self.SendHeader("Content-Length", length)
+	if contentRange != "" {
+		self.SendHeader("Content-Range", contentRange)
 	}
 	if !v.modified.IsZero() {
 		self.SendHeader("Last-Modified", self.DateTimeString(v.modified))
@@ -255,7 +283,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 		self.SendHeader("Accept-Ranges", "bytes")
 	}
 	self.EndHeaders()
-	return sent.body, true
+	return body
 }
 
 // validators returns the validators of a file, which may be those of the last request.
@@ -266,20 +294,6 @@ func (h *SimpleHandler) validators(file *fileBody) validators {
 		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
 	}
 	return last.validators
-}
-
-// sendNoFile sends a 304, 412 or 416 instead of a file.
-func (h *SimpleHandler) sendNoFile(code int, v validators) {
-	self := h.files()
-	if code != 304 {
-		self.SendError(code, "", "") // EndHeaders adds Content-Range
-		return
-	}
-	self.SendResponse(304, "")
-	if v.tag != "" {
-		self.SendHeader("ETag", v.tag)
-	}
-	self.EndHeaders()
 }
 
 // redirectToSlash redirects to the same path with a slash at its end, so that
