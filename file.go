@@ -40,7 +40,6 @@ type fileBody struct {
 	modified time.Time   // modification time of the file
 	inode    inode       // of the file
 	opened   time.Time   // just before size, modified and inode were read
-	cache    *fileCache  // for the content of file; nil for a file of an FS
 	several  bool        // other pieces are sent in the same response
 
 	handler *SimpleHandler // that opened the file
@@ -48,8 +47,8 @@ type fileBody struct {
 
 	start, tailStart, next, end int64 // set by cut; Read continues at next
 
-	tail []byte        // the tail if Read has read it; generated content is all tail
-	sum  *maphash.Hash // of what precedes the tail, if it was summed
+	tail []byte       // the tail if Read has read it; generated content is all tail
+	sum  maphash.Hash // of what precedes the tail, if the file is recent
 }
 
 // An inode is what the system knows about one of its files, besides size and modification
@@ -85,6 +84,9 @@ func (b *fileBody) Close() error {
 
 // age returns how long ago the file had been modified when it was opened.
 func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
+
+// isRecent reports whether the file is likely to change, and so is summed.
+func (b *fileBody) isRecent() bool { return b.age() < recent }
 
 // isLeased reports whether err, of an open that does not wait, means that another process
 // has a lease on a regular file, such as Samba. The system asks that process to give up
@@ -163,8 +165,8 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 		return 0, io.EOF
 	case b.next < b.tailStart:
 		n, err = b.readFull(p[:min(int64(len(p)), b.tailStart-b.next)])
-		if b.age() < recent {
-			b.addSum(p[:n])
+		if b.isRecent() {
+			b.sum.Write(p[:n])
 		}
 	default:
 		if b.tail == nil {
@@ -202,21 +204,18 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	return n + m, err
 }
 
-// copyBySystem has the system copy the piece except for its tail to a TCP
-// connection. It does nothing if reading and writing is faster, if the system
-// cannot copy the file, or if the file is recent and so has to be summed.
+// copyBySystem has the system copy what precedes the tail to a TCP connection. It does
+// nothing if the piece is small, for which that is not faster, if the system cannot copy the
+// file, or if the file is recent and so has to be summed.
 func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
-	if b.end-b.start <= copyLimit || b.age() < recent {
-		return 0, nil
-	}
 	src, ok := b.file.(interface {
 		io.ReadSeeker
 		syscall.Conn
 	})
-	if _, isTCP := out.conn.(*net.TCPConn); !ok || !isTCP {
+	_, isTCP := out.conn.(*net.TCPConn)
+	if b.start == b.tailStart || !ok || !isTCP || b.isRecent() {
 		return 0, nil
 	}
-	b.tailStart = b.end - tailSize // also of a piece that cut made all tail
 	n, err = out.copyFrom(src, b.start, b.tailStart-b.start)
 	b.next += n
 	if err == nil && b.next < b.tailStart {
@@ -245,14 +244,6 @@ func (b *fileBody) readFull(p []byte) (n int, err error) {
 	return n, err
 }
 
-// addSum adds bytes to the sum.
-func (b *fileBody) addSum(p []byte) {
-	if b.sum == nil {
-		b.sum = new(maphash.Hash)
-	}
-	b.sum.Write(p)
-}
-
 // readTail fills p with the tail, unless the file may have changed since it was
 // opened. If the file ends before, readTail returns how much it read.
 func (b *fileBody) readTail(p []byte) (n int, err error) {
@@ -263,7 +254,7 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 		return 0, err
 	}
 	if int64(n) == b.size {
-		b.cache.add(b.file, p)
+		b.handler.fileState().cache.add(b.file, p)
 	}
 	return n, nil
 }
@@ -280,7 +271,7 @@ func (b *fileBody) check(tail []byte) error {
 	}
 	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) &&
 		!b.mayBeOverwritten(inodeOf(info))
-	canCompare := b.at != nil && (b.sum != nil || b.start == b.tailStart)
+	canCompare := b.at != nil && (b.isRecent() || b.start == b.tailStart)
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil
@@ -308,7 +299,7 @@ func (b *fileBody) mayBeOverwritten(now inode) bool {
 
 // compare reads the piece again and returns errFileChanged if it has another sum.
 func (b *fileBody) compare(tail []byte) error {
-	b.addSum(tail)
+	b.sum.Write(tail)
 	var again maphash.Hash
 	again.SetSeed(b.sum.Seed())
 	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))

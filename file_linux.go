@@ -16,10 +16,6 @@ import (
 // that, a small file takes half the time. file_other.go is the counterpart for other
 // systems.
 
-// copyLimit is the size, in bytes, up to which reading and writing a file is faster
-// than having the system copy it.
-const copyLimit = 32 << 10
-
 // A systemFile is an open file or directory. It is made ready by open.
 type systemFile struct {
 	fd   int // -1 after Close

@@ -13,10 +13,6 @@ import (
 // This file is the counterpart of file_linux.go and filecache_linux.go for other
 // systems, which open files by package os and do not cache them.
 
-// copyLimit is the size, in bytes, up to which reading and writing a file is faster
-// than having the system copy it.
-const copyLimit = smallBody
-
 // A systemFile opens files and directories.
 type systemFile struct{}
 

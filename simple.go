@@ -323,17 +323,15 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		return nil, fs.ErrPermission
 	}
 	b := &fileBody{handler: h, name: name, opened: time.Now()}
-	var cache *fileCache
 	if h.FS == nil {
-		cache = &h.fileState().cache
-		if content, modified := cache.get(name); content != nil {
+		if content, modified := h.fileState().cache.get(name); content != nil {
 			b.at, b.size, b.modified = content, content.Size(), modified
 			return b, nil
 		}
 	}
 	f, err := h.openFile(name, &b.system)
 	if err != nil {
-		return nil, h.openError(name, err)
+		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil {
@@ -351,37 +349,36 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 			return b, err
 		}
 	}
-	b.file, b.at, b.cache = f, readerAt(f), cache
+	b.file, b.at = f, readerAt(f)
 	b.size, b.modified, b.inode = max(info.Size(), 0), info.ModTime(), inodeOf(info)
 	return b, nil
 }
 
-// openFile opens a name without waiting for the other end of a FIFO. It uses system
-// for a file of the system.
-func (h *SimpleHandler) openFile(name string, system *systemFile) (fs.File, error) {
+// openFile opens a name without waiting for the other end of a FIFO, with the errors of
+// open. It uses system for a file of the system. A name of an FS is examined before, as Open
+// may wait, and one that the system does not open is examined afterwards.
+func (h *SimpleHandler) openFile(name string, system *systemFile) (f fs.File, err error) {
 	if h.FS == nil {
-		return system.open(name)
+		f, err = system.open(name)
+	} else if err = h.examine(name); err == nil {
+		f, err = h.FS.Open(fsName(name))
 	}
-	info, err := h.stat(name)
-	if err == nil {
-		err = checkRegular(name, info)
+	if err == nil || err == errIsDirectory || errors.Is(err, fs.ErrNotExist) || outOfResources(err) {
+		return f, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	return h.FS.Open(fsName(name))
+	return nil, cmp.Or(h.examine(name), err)
 }
 
-// openError returns the error of open for an error of openFile.
-func (h *SimpleHandler) openError(name string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) || outOfResources(err) {
+// examine returns nil for the name of a regular file, and the error of open for any other.
+func (h *SimpleHandler) examine(name string) error {
+	info, err := h.stat(name)
+	switch {
+	case err == nil:
+		return checkRegular(name, info)
+	case outOfResources(err):
 		return err
 	}
-	info, statErr := h.stat(name)
-	if statErr != nil {
-		return fs.ErrNotExist
-	}
-	return cmp.Or(checkRegular(name, info), err)
+	return fs.ErrNotExist
 }
 
 // checkRegular returns nil for a regular file, and the error of open for any other.
