@@ -220,7 +220,7 @@ type readings struct {
 
 // A reading is a reading of a directory.
 type reading struct {
-	begun   bool          // no request can join any more
+	begun   atomic.Bool   // no request can join any more
 	done    chan struct{} // closed at the end
 	entries []listingEntry
 	err     error
@@ -232,7 +232,7 @@ type reading struct {
 func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
 	r.mu.Lock()
 	last := r.names[name]
-	if last != nil && !last.begun {
+	if last != nil && !last.begun.Load() {
 		r.mu.Unlock()
 		<-last.done
 		return last.entries, last.err
@@ -255,9 +255,7 @@ func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]li
 		<-last.done
 	}
 	runtime.Gosched() // requests that have arrived join
-	r.mu.Lock()
-	mine.begun = true
-	r.mu.Unlock()
+	mine.begun.Store(true)
 	mine.entries, mine.err = read()
 	return mine.entries, mine.err
 }
@@ -271,12 +269,21 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	}
 	name = strings.TrimSuffix(name, "/") + "/"
 	entries := make([]listingEntry, len(read))
-	var system systemInfo
+	var system systemInfo // its memory is used for all entries
 	for i, d := range read {
 		e := &entries[i]
 		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), size: -1, modified: noTime}
 		e.dir, e.link = d.IsDir(), d.Type()&fs.ModeSymlink != 0
-		if info, err := h.entryInfo(d, name+e.name, &system); err == nil {
+		var info fs.FileInfo = &system
+		switch {
+		case h.FS == nil:
+			err = system.read(name+e.name, e.link)
+		case e.link:
+			info, err = h.stat(name + e.name)
+		default:
+			info, err = d.Info()
+		}
+		if err == nil {
 			e.describe(info)
 		}
 	}
@@ -297,19 +304,6 @@ func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
 	return d.ReadDir(-1) // os.ReadDir would sort
 }
 
-// entryInfo describes an entry of a directory by its name, or what it links to. It uses
-// system, whose memory is used for all entries, for a file of the system.
-func (h *SimpleHandler) entryInfo(d fs.DirEntry, name string, system *systemInfo) (fs.FileInfo, error) {
-	isLink := d.Type()&fs.ModeSymlink != 0
-	switch {
-	case h.FS == nil:
-		return system, system.read(name, isLink)
-	case isLink:
-		return h.stat(name)
-	}
-	return d.Info()
-}
-
 // describe copies what info says about a file or directory. It leaves out a time that
 // RFC 3339 cannot express, which requires a year of four digits.
 func (e *listingEntry) describe(info fs.FileInfo) {
@@ -317,8 +311,7 @@ func (e *listingEntry) describe(info fs.FileInfo) {
 	if info.Mode().IsRegular() {
 		e.size = max(info.Size(), 0)
 	}
-	const year0, year10000 = -62167219200, 253402300800
-	if t := info.ModTime(); !t.IsZero() && year0 <= t.Unix() && t.Unix() < year10000 {
+	if t := info.ModTime().UTC(); !t.IsZero() && 0 <= t.Year() && t.Year() <= 9999 {
 		e.modified = t.Unix()
 	}
 }
@@ -326,14 +319,13 @@ func (e *listingEntry) describe(info fs.FileInfo) {
 // A listingColumn is a column of a listing.
 type listingColumn struct {
 	query, title string // its names in queries and on the page
-	descending   bool   // whether the first click sorts in descending order
 	compare      func(a, b listingEntry) int
 }
 
 var listingColumns = []listingColumn{
-	{"name", "Name", false, compareNames},
-	{"size", "Size", true, func(a, b listingEntry) int { return cmp.Compare(a.size, b.size) }},
-	{"date", "Modified (UTC)", true, func(a, b listingEntry) int { return cmp.Compare(a.modified, b.modified) }},
+	{"name", "Name", compareNames},
+	{"size", "Size", func(a, b listingEntry) int { return cmp.Compare(a.size, b.size) }},
+	{"date", "Modified (UTC)", func(a, b listingEntry) int { return cmp.Compare(a.modified, b.modified) }},
 }
 
 // compareNames compares entries in the default order.
@@ -508,29 +500,30 @@ func listingSummary(entries []listingEntry) string {
 		}
 	}
 	var items []string
-	count := func(n int64, one, several string) {
-		switch {
-		case n == 1:
-			items = append(items, "1 "+one)
-		case n > 1:
-			items = append(items, fmt.Sprint(n, " ", several))
+	count := func(n int64, what string) {
+		if n > 1 {
+			what += "s"
+		}
+		if n > 0 {
+			items = append(items, fmt.Sprint(n, " ", what))
 		}
 	}
-	count(files, "file", "files")
-	count(folders, "folder", "folders")
-	count(others, "other", "others")
+	count(files, "file")
+	count(folders, "folder")
+	count(others, "other")
 	if files > 0 {
 		items = append(items, string(appendSize(nil, size)))
 	}
 	return cmp.Or(strings.Join(items, ", "), "This folder is empty.")
 }
 
-// heads returns the heads of the columns. Each is a link that sorts by the column or, if
-// that is the order already, reverses it. rel=nofollow keeps crawlers away from it.
+// heads returns the heads of the columns. Each is a link that sorts by the column, in
+// descending order unless that is the name, or reverses the order if it is sorted already.
+// rel=nofollow keeps crawlers away from it.
 func (order listingOrder) heads() (heads string) {
 	direction := map[bool]string{false: "asc", true: "desc"}
 	for i, c := range listingColumns {
-		sorted, descending := "", c.descending
+		sorted, descending := "", i > 0
 		if i == order.column {
 			sorted, descending = ` aria-sort="`+direction[order.descending]+`ending"`, !order.descending
 		}
@@ -572,12 +565,11 @@ func (e *listingEntry) appendRow(dst []byte) []byte {
 	dst = append(dst, "<td>"...)
 	if e.modified != noTime {
 		dst = append(dst, `<time datetime="`...)
+		date := len(dst)
 		dst = appendTime(dst, e.modified)
-		date := dst[len(dst)-len("2006-01-02T15:04:05Z"):]
 		dst = append(dst, `">`...)
-		dst = append(dst, date[:len("2006-01-02")]...)
-		dst = append(dst, ' ')
-		dst = append(dst, date[len("2006-01-02T"):len("2006-01-02T15:04")]...)
+		dst = append(dst, dst[date:date+len("2006-01-02T15:04")]...)
+		dst[len(dst)-len("T15:04")] = ' '
 		dst = append(dst, "</time>"...)
 	}
 	return append(dst, '\n')
