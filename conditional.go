@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -34,16 +35,13 @@ func newValidators(size int64, modified, changed, now time.Time) validators {
 	if isPlaceholder(modified) {
 		return validators{}
 	}
-	last := modified
-	if modified.After(now) && !changed.IsZero() {
-		last = changed
-	}
 	v := validators{fmt.Sprintf(`"%x-%x-%x"`, modified.Unix(), modified.Nanosecond(), size), modified}
+	last := modified
+	if modified.After(now) {
+		v.modified, last = now, cmp.Or(changed, modified)
+	}
 	if now.Sub(last) < clockGrain {
 		v.tag = "W/" + v.tag
-	}
-	if modified.After(now) {
-		v.modified = now
 	}
 	if v.modified.UTC().Year() > 9999 {
 		v.modified = time.Time{} // an HTTP-date has four digits for the year
@@ -138,15 +136,11 @@ func rangeApplies(fields Header, v validators, now time.Time) bool {
 // onlyValue returns the value of a field and reports whether exactly one field has
 // that name. It is used for fields that are ignored if they occur twice.
 func onlyValue(fields Header, name string) (value string, ok bool) {
-	for i := range fields {
-		if fields[i].is(name) {
-			if ok {
-				return "", false
-			}
-			value, ok = fields[i].Value, true
-		}
+	values := fields.Values(name)
+	if len(values) != 1 {
+		return "", false
 	}
-	return value, ok
+	return values[0], true
 }
 
 // unmodified evaluates If-Modified-Since or If-Unmodified-Since (RFC 9110 sections 13.1.3

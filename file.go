@@ -271,11 +271,11 @@ func (b *fileBody) check(tail []byte) error {
 	}
 	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) &&
 		!b.mayBeOverwritten(inodeOf(info))
-	canCompare := b.at != nil && (b.isRecent() || b.start == b.tailStart)
+	summed := b.isRecent() || b.start == b.tailStart
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil
-	case !canCompare, b.several && !unchanged:
+	case b.at == nil, !summed, b.several && !unchanged:
 		return errFileChanged
 	}
 	return b.compare(tail)

@@ -157,16 +157,16 @@ func (i *systemInfo) Name() string { return path.Base(i.name) }
 // Size implements [fs.FileInfo].
 func (i *systemInfo) Size() int64 { return i.stat.Size }
 
-// Mode implements [fs.FileInfo]. What is neither a file nor a directory is irregular.
+// Mode implements [fs.FileInfo], without permissions. What is neither a file nor a
+// directory is irregular.
 func (i *systemInfo) Mode() fs.FileMode {
-	mode := fs.FileMode(i.stat.Mode & 0o777)
 	switch i.stat.Mode & syscall.S_IFMT {
 	case syscall.S_IFREG:
-		return mode
+		return 0
 	case syscall.S_IFDIR:
-		return mode | fs.ModeDir
+		return fs.ModeDir
 	}
-	return mode | fs.ModeIrregular
+	return fs.ModeIrregular
 }
 
 // ModTime implements [fs.FileInfo].

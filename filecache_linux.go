@@ -42,12 +42,8 @@ type fileCache struct {
 
 // A cachedFile is the content of a file in the state that stat describes.
 type cachedFile struct {
-	content bytes.Reader // only used for ReadAt, by many connections at once
+	content *bytes.Reader // only used for ReadAt, by many connections at once
 	stat    syscall.Stat_t
-}
-
-func newCachedFile(stat syscall.Stat_t, content []byte) *cachedFile {
-	return &cachedFile{*bytes.NewReader(content), stat}
 }
 
 // cost returns what f takes in a cache under a name, in bytes.
@@ -69,7 +65,7 @@ func (c *fileCache) get(name string) (content *bytes.Reader, modified time.Time)
 		c.remove(name)
 		return nil, time.Time{}
 	}
-	return &f.content, time.Unix(f.stat.Mtim.Unix())
+	return f.content, time.Unix(f.stat.Mtim.Unix())
 }
 
 // sameState reports whether a and b describe the same file in the same state. A
@@ -85,7 +81,7 @@ func (c *fileCache) add(f fs.File, content []byte) {
 	if !ok || !file.isStable() || !file.recordsChanges() {
 		return
 	}
-	c.put(file.info.name, newCachedFile(file.info.stat, bytes.Clone(content)))
+	c.put(file.info.name, &cachedFile{bytes.NewReader(bytes.Clone(content)), file.info.stat})
 }
 
 // isStable reports whether neither content nor metadata have changed for stableFor.

@@ -316,9 +316,6 @@ func (h *SimpleHandler) redirectToSlash() {
 // be one that cannot be read, and fs.ErrNotExist if there is neither a regular file
 // nor a directory. A name that ends in a slash stands for a directory.
 func (h *SimpleHandler) open(name string) (*fileBody, error) {
-	if name == "" {
-		return nil, fs.ErrNotExist
-	}
 	if h.forbidden != nil && h.forbidden(name) {
 		return nil, fs.ErrPermission
 	}
