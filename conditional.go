@@ -3,6 +3,7 @@ package httpserver
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -235,25 +236,18 @@ func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 // if the file has no byte of the range.
 func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 	first, last, dash := strings.Cut(spec, "-")
-	if !dash {
-		return byteRange{}, false
-	}
 	if first == "" {
 		length, ok := parseDigits(last)
 		length = min(length, size)
 		return byteRange{size - length, length}, ok
 	}
-	start, ok := parseDigits(first)
-	end := size - 1
-	if ok && last != "" {
-		end, ok = parseDigits(last)
-		ok = ok && start <= end
-		end = min(end, size-1)
+	start, startOK := parseDigits(first)
+	end, endOK := int64(math.MaxInt64), true
+	if last != "" {
+		end, endOK = parseDigits(last)
 	}
-	if !ok || start >= size {
-		return byteRange{}, ok
-	}
-	return byteRange{start, end - start + 1}, true
+	length := max(min(end, size-1)-start+1, 0)
+	return byteRange{start, length}, dash && startOK && endOK && start <= end
 }
 
 // overlap reports whether two of the ranges have a byte in common.

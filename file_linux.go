@@ -46,13 +46,14 @@ func (f *systemFile) openFor(flag int) error {
 
 // Stat returns an fs.FileInfo that is valid until the next call of Stat or open.
 func (f *systemFile) Stat() (fs.FileInfo, error) {
-	if err := syscall.Fstat(f.fd, &f.info.stat); err != nil {
-		return nil, f.failed("stat", err)
-	}
-	return &f.info, nil
+	return &f.info, f.failed("stat", syscall.Fstat(f.fd, &f.info.stat))
 }
 
+// failed returns the error for an operation that failed with err, or nil if err is nil.
 func (f *systemFile) failed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
 	return &fs.PathError{Op: op, Path: f.info.name, Err: err}
 }
 
@@ -87,10 +88,7 @@ func (f *systemFile) ReadAt(p []byte, off int64) (n int, err error) {
 // Seek implements [io.Seeker].
 func (f *systemFile) Seek(offset int64, whence int) (int64, error) {
 	position, err := syscall.Seek(f.fd, offset, whence)
-	if err != nil {
-		return 0, f.failed("seek", err)
-	}
-	return position, nil
+	return position, f.failed("seek", err)
 }
 
 // SyscallConn implements [syscall.Conn], which package net needs to have the system

@@ -55,17 +55,17 @@ func (c *fileCache) get(name string) (content *bytes.Reader, modified time.Time)
 	c.mu.RLock()
 	f := c.files[name]
 	c.mu.RUnlock()
-	if f == nil {
-		return nil, time.Time{}
-	}
 	var now syscall.Stat_t
-	if err := syscall.Stat(name, &now); err != nil || !sameState(&now, &f.stat) {
+	switch {
+	case f == nil:
+	case syscall.Stat(name, &now) == nil && sameState(&now, &f.stat):
+		return f.content, time.Unix(f.stat.Mtim.Unix())
+	default:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.remove(name)
-		return nil, time.Time{}
 	}
-	return f.content, time.Unix(f.stat.Mtim.Unix())
+	return nil, time.Time{}
 }
 
 // sameState reports whether a and b describe the same file in the same state. A

@@ -200,14 +200,13 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 			h.redirectToSlash()
 			return nil, false
 		}
-		directory := name
-		if b, name, err = h.openIndex(directory); errors.Is(err, fs.ErrNotExist) {
-			return self.ListDirectory(directory)
+		if b, err = h.openIndex(name); errors.Is(err, fs.ErrNotExist) {
+			return self.ListDirectory(name)
 		}
 	}
 	switch {
 	case err == nil:
-		return h.sendFileHead(b, name)
+		return h.sendFileHead(b)
 	case outOfResources(err): // not a 404, which caches may keep
 		self.SendError(503, "", "")
 	case err == fs.ErrPermission: // of forbidden; what the system does not open is a 404
@@ -220,7 +219,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 
 // sendFileHead sends the head for a file, or a 304, 412 or 416 instead. It returns the part
 // of the file that is to be sent, if any.
-func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser, bool) {
+func (h *SimpleHandler) sendFileHead(file *fileBody) (io.ReadCloser, bool) {
 	h.opened = file
 	self, v := h.files(), h.validators(file)
 	code := checkPreconditions(h.Headers, h.Command, v, file.opened)
@@ -230,7 +229,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 	}
 	switch {
 	case code < 300:
-		return h.sendPartHead(file, name, v, ranges), true
+		return h.sendPartHead(file, v, ranges), true
 	case code == 304:
 		self.SendResponse(304, "")
 		if v.tag != "" {
@@ -246,9 +245,9 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 
 // sendPartHead sends the head for the ranges of a file, and returns them. It sends the whole
 // file if there are none, or if several are not worth it.
-func (h *SimpleHandler) sendPartHead(file *fileBody, name string, v validators, ranges []byteRange) (body io.ReadCloser) {
+func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byteRange) (body io.ReadCloser) {
 	self := h.files()
-	contentType := withCharset(self.GuessType(name), h.Charset)
+	contentType := withCharset(self.GuessType(file.name), h.Charset)
 	code, part, length, contentRange := 200, byteRange{0, file.size}, h.last.length, ""
 	body = file
 	if len(ranges) == 1 {
@@ -266,7 +265,7 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, name string, v validators, 
 	file.cut(part)
 	self.SendResponse(code, "")
 	self.SendHeader("Content-type", contentType)
-	if coding := contentCoding(name, contentType); coding != "" {
+	if coding := contentCoding(file.name, contentType); coding != "" {
 		self.SendHeader("Content-Encoding", coding)
 	}
 	self.SendHeader("Content-Length", length)
@@ -400,9 +399,9 @@ func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 // fsName returns a name in the form that package io/fs requires.
 func fsName(name string) string { return path.Clean(strings.Trim(name, "/")) }
 
-// openIndex opens the index page of a directory and returns its name. The error is
-// fs.ErrNotExist if there is none.
-func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, err error) {
+// openIndex opens the index page of a directory. The error is fs.ErrNotExist if there is
+// none.
+func (h *SimpleHandler) openIndex(directory string) (*fileBody, error) {
 	pages := h.IndexPages
 	if pages == nil {
 		pages = []string{"index.html", "index.htm"}
@@ -411,12 +410,12 @@ func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, e
 		if h.NoHidden && hasHidden("/"+page) {
 			continue
 		}
-		name = strings.TrimSuffix(directory, "/") + "/" + page
-		if b, err = h.open(name); err != errIsDirectory && !errors.Is(err, fs.ErrNotExist) {
-			return b, name, err
+		b, err := h.open(strings.TrimSuffix(directory, "/") + "/" + page)
+		if err != errIsDirectory && !errors.Is(err, fs.ErrNotExist) {
+			return b, err
 		}
 	}
-	return nil, "", fs.ErrNotExist
+	return nil, fs.ErrNotExist
 }
 
 // TranslatePath returns the name of the file for a request target: a name of the
