@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -87,17 +86,6 @@ func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
 
 // isRecent reports whether the file is likely to change, and so is summed.
 func (b *fileBody) isRecent() bool { return b.age() < recent }
-
-// isLeased reports whether err, of an open that does not wait, means that another process
-// has a lease on a regular file, such as Samba. The system asks that process to give up
-// the lease, and an open that waits then succeeds.
-func isLeased(name string, err error) bool {
-	if !errors.Is(err, syscall.EAGAIN) {
-		return false
-	}
-	info, err := os.Stat(name)
-	return err == nil && info.Mode().IsRegular()
-}
 
 // readerAt returns an io.ReaderAt for f, or nil if f can only be read from start to
 // end.

@@ -22,26 +22,18 @@ type systemFile struct {
 	info systemInfo
 }
 
-// open opens a file for reading, or a directory. It does not wait for the other end
-// of a FIFO. It may be called again after Close.
-func (f *systemFile) open(name string) (fs.File, error) {
+// open opens a file for reading, or a directory. With the flag openNonblock, it does not
+// wait for the other end of a FIFO. It may be called again after Close.
+func (f *systemFile) open(name string, flag int) (fs.File, error) {
 	f.info.name = name
-	err := f.openFor(syscall.O_NONBLOCK)
-	if isLeased(name, err) {
-		err = f.openFor(0)
-	}
+	err := ignoreEINTR(func() (err error) {
+		f.fd, err = syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
+		return err
+	})
 	if err != nil {
 		return nil, f.failed("open", err)
 	}
 	return f, nil
-}
-
-// openFor opens the file for reading, with another flag.
-func (f *systemFile) openFor(flag int) error {
-	return ignoreEINTR(func() (err error) {
-		f.fd, err = syscall.Open(f.info.name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
-		return err
-	})
 }
 
 // Stat returns an fs.FileInfo that is valid until the next call of Stat or open.

@@ -62,7 +62,7 @@ func TestFileCache(t *testing.T) {
 			os.Chtimes(name, old, old)
 			var cache fileCache
 			var opened systemFile
-			f, err := opened.open(name)
+			f, err := opened.open(name, openNonblock)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,7 +189,7 @@ func TestFileCacheKeeps(t *testing.T) {
 	for name, settledFile := range map[string]bool{exe: false, filepath.Join(strings.TrimSpace(string(root)), "VERSION"): true} {
 		var cache fileCache
 		var opened systemFile
-		f, err := opened.open(name)
+		f, err := opened.open(name, openNonblock)
 		if err != nil {
 			t.Skip("no file to try it with: ", err)
 		}

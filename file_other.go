@@ -16,13 +16,10 @@ import (
 // A systemFile opens files and directories.
 type systemFile struct{}
 
-// open opens a file for reading, or a directory. It does not wait for the other end
-// of a FIFO.
-func (*systemFile) open(name string) (fs.File, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0)
-	if isLeased(name, err) {
-		f, err = os.Open(name)
-	}
+// open opens a file for reading, or a directory. With the flag openNonblock, it does not
+// wait for the other end of a FIFO.
+func (*systemFile) open(name string, flag int) (fs.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|flag, 0)
 	if err != nil {
 		return nil, err // a nil *os.File is not a nil fs.File
 	}

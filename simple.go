@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -350,12 +351,17 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	return b, nil
 }
 
-// openFile opens a name without waiting for the other end of a FIFO, with the errors of
-// open. It uses system for a file of the system. A name of an FS is examined before, as Open
-// may wait, and one that the system does not open is examined afterwards.
+// openFile opens a name without waiting for the other end of a FIFO, and returns the errors
+// of open. It uses system for a file of the system. A name of an FS is examined before, as
+// Open may wait, and one that the system does not open is examined afterwards.
 func (h *SimpleHandler) openFile(name string, system *systemFile) (f fs.File, err error) {
 	if h.FS == nil {
-		f, err = system.open(name)
+		f, err = system.open(name, openNonblock)
+		if errors.Is(err, syscall.EAGAIN) && h.examine(name) == nil {
+			// Another process, such as Samba, has a lease on the file, which the system asks
+			// it to give up. An open that waits then succeeds.
+			f, err = system.open(name, 0)
+		}
 	} else if err = h.examine(name); err == nil {
 		f, err = h.FS.Open(fsName(name))
 	}
