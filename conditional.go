@@ -232,8 +232,8 @@ func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 	return ranges, n > 0
 }
 
-// parseRangeSpec parses first-last, first- or -length. It returns a range of size 0
-// if the file has no byte of the range.
+// parseRangeSpec parses first-last, first- or -length. The size of the range is 0 or less
+// if the file has no byte of it.
 func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 	first, last, dash := strings.Cut(spec, "-")
 	if first == "" {
@@ -246,8 +246,7 @@ func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 	if last != "" {
 		end, endOK = parseDigits(last)
 	}
-	length := max(min(end, size-1)-start+1, 0)
-	return byteRange{start, length}, dash && startOK && endOK && start <= end
+	return byteRange{start, min(end, size-1) - start + 1}, dash && startOK && endOK && start <= end
 }
 
 // overlap reports whether two of the ranges have a byte in common.

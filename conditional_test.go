@@ -156,6 +156,7 @@ func TestPreconditions(t *testing.T) {
 		{"If-None-Match: " + fileTag + "x", 200, 200, 200},
 		{"If-None-Match: " + fileTag + fileTag, 200, 200, 200},
 		{"If-None-Match: " + fileTag + `, "a`, 200, 200, 200},
+		{"If-None-Match: " + fileTag + `, a"`, 200, 200, 200},
 		{"If-None-Match: " + fileTag + "|If-None-Match: x", 200, 200, 200},
 		{`If-None-Match: "a"|If-Modified-Since: ` + dateEqual, 200, 200, 200},
 		{`If-None-Match: x|If-Modified-Since: ` + dateEqual, 200, 200, 200},
