@@ -1,7 +1,9 @@
 package httpserver
 
 import (
-	"strconv"
+	"cmp"
+	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -34,20 +36,13 @@ func newValidators(size int64, modified, changed, now time.Time) validators {
 	if isPlaceholder(modified) {
 		return validators{}
 	}
+	v := validators{fmt.Sprintf(`"%x-%x-%x"`, modified.Unix(), modified.Nanosecond(), size), modified}
 	last := modified
-	if modified.After(now) && !changed.IsZero() {
-		last = changed
-	}
-	tag := make([]byte, 0, 64)
-	if now.Sub(last) < clockGrain {
-		tag = append(tag, "W/"...)
-	}
-	tag = strconv.AppendInt(append(tag, '"'), modified.Unix(), 16)
-	tag = strconv.AppendInt(append(tag, '-'), int64(modified.Nanosecond()), 16)
-	tag = strconv.AppendInt(append(tag, '-'), size, 16)
-	v := validators{tag: string(append(tag, '"')), modified: modified}
 	if modified.After(now) {
-		v.modified = now
+		v.modified, last = now, cmp.Or(changed, modified)
+	}
+	if now.Sub(last) < clockGrain {
+		v.tag = "W/" + v.tag
 	}
 	if v.modified.UTC().Year() > 9999 {
 		v.modified = time.Time{} // an HTTP-date has four digits for the year
@@ -72,36 +67,32 @@ type byteRange struct{ start, size int64 }
 // contentRange returns the value of Content-Range for the range of a file with the
 // given size.
 func (r byteRange) contentRange(size int64) string {
-	first, last := strconv.FormatInt(r.start, 10), strconv.FormatInt(r.start+r.size-1, 10)
-	return "bytes " + first + "-" + last + "/" + strconv.FormatInt(size, 10)
+	return fmt.Sprintf("bytes %d-%d/%d", r.start, r.start+r.size-1, size)
 }
 
 // checkPreconditions evaluates the preconditions of a request in the order of RFC
 // 9110 section 13.2.2, steps 1 to 4. It returns the status code of the response:
 // 304, 412, or 200 if all preconditions are true.
 func checkPreconditions(fields Header, method string, v validators, now time.Time) (code int) {
-	isRead := method == "GET" || method == "HEAD"
-	if match, ok := matchTags(fields, "If-Match", v, true); ok {
-		if !match {
-			return 412
-		}
-	} else if since, ok := parseSince(fields, "If-Unmodified-Since", v, now); ok && v.modifiedSince(since) {
+	same, ok := matchTags(fields, "If-Match", v, true)
+	if !ok {
+		same, ok = unmodified(fields, "If-Unmodified-Since", v, now)
+	}
+	if ok && !same {
 		return 412
 	}
-	if match, ok := matchTags(fields, "If-None-Match", v, false); ok {
-		switch {
-		case match && isRead:
-			return 304
-		case match:
-			return 412
-		}
-	} else if isRead {
-		since, ok := parseSince(fields, "If-Modified-Since", v, now)
-		if ok && !v.modifiedSince(since) {
-			return 304
-		}
+	isRead := method == "GET" || method == "HEAD"
+	same, ok = matchTags(fields, "If-None-Match", v, false)
+	if !ok && isRead {
+		same, ok = unmodified(fields, "If-Modified-Since", v, now)
 	}
-	return 200
+	switch {
+	case !ok || !same:
+		return 200
+	case isRead:
+		return 304
+	}
+	return 412
 }
 
 // selectRanges evaluates If-Range and Range for a request whose preconditions are
@@ -146,32 +137,24 @@ func rangeApplies(fields Header, v validators, now time.Time) bool {
 // onlyValue returns the value of a field and reports whether exactly one field has
 // that name. It is used for fields that are ignored if they occur twice.
 func onlyValue(fields Header, name string) (value string, ok bool) {
-	for i := range fields {
-		if fields[i].is(name) {
-			if ok {
-				return "", false
-			}
-			value, ok = fields[i].Value, true
-		}
+	values := fields.Values(name)
+	if len(values) != 1 {
+		return "", false
 	}
-	return value, ok
+	return values[0], true
 }
 
-// parseSince returns the date of If-Modified-Since or If-Unmodified-Since. ok is
-// false if the field must be ignored: it does not contain exactly one date, or the
-// file has no modification time (RFC 9110 sections 13.1.3 and 13.1.4).
-func parseSince(fields Header, name string, v validators, now time.Time) (since time.Time, ok bool) {
+// unmodified evaluates If-Modified-Since or If-Unmodified-Since (RFC 9110 sections 13.1.3
+// and 13.1.4). It reports whether the file is unmodified since the date in it, ignoring
+// fractions of a second, which an HTTP-date does not have. ok is false if the field must be
+// ignored: it does not contain exactly one date, or the file has no modification time.
+func unmodified(fields Header, name string, v validators, now time.Time) (same, ok bool) {
 	value, ok := onlyValue(fields, name)
 	if !ok || v.modified.IsZero() {
-		return time.Time{}, false
+		return false, false
 	}
-	return parseHTTPDate(value, now)
-}
-
-// modifiedSince reports whether the file was modified after t. It ignores
-// fractions of a second, which an HTTP-date does not have.
-func (v *validators) modifiedSince(t time.Time) bool {
-	return v.modified.Truncate(time.Second).After(t)
+	date, ok := parseHTTPDate(value, now)
+	return !v.modified.Truncate(time.Second).After(date), ok
 }
 
 // matchTags evaluates If-Match or If-None-Match (RFC 9110 sections 13.1.1 and
@@ -200,7 +183,7 @@ func (v *validators) matches(tag string, strong bool) bool {
 	if strong {
 		return v.strong() && tag == v.tag
 	}
-	return v.tag != "" && strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(v.tag, "W/")
+	return strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(v.tag, "W/")
 }
 
 // nextTag returns the first entity tag of a list (RFC 9110 section 8.8.3) and the
@@ -211,18 +194,11 @@ func nextTag(list string) (tag, rest string, ok bool) {
 	if list == "" {
 		return "", "", true
 	}
-	quoted, _ := strings.CutPrefix(list, "W/")
-	prefix := len(list) - len(quoted)
-	if quoted == "" || quoted[0] != '"' {
-		return "", "", false
-	}
-	end := strings.IndexByte(quoted[1:], '"')
-	if end < 0 || strings.ContainsAny(quoted[1:1+end], " \t") {
-		return "", "", false
-	}
-	size := prefix + end + 2
-	tag, rest = list[:size], strings.TrimLeft(list[size:], " \t")
-	if rest != "" && rest[0] != ',' {
+	quoted, isQuoted := strings.CutPrefix(strings.TrimPrefix(list, "W/"), `"`)
+	opaque, rest, isClosed := strings.Cut(quoted, `"`)
+	tag = list[:len(list)-len(rest)]
+	rest = strings.TrimLeft(rest, " \t")
+	if !isQuoted || !isClosed || strings.ContainsAny(opaque, " \t") || rest != "" && rest[0] != ',' {
 		return "", "", false
 	}
 	return tag, rest, true
@@ -256,29 +232,21 @@ func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 	return ranges, n > 0
 }
 
-// parseRangeSpec parses first-last, first- or -length. It returns a range of size 0
-// if the file has no byte of the range.
+// parseRangeSpec parses first-last, first- or -length. The size of the range is 0 or less
+// if the file has no byte of it.
 func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 	first, last, dash := strings.Cut(spec, "-")
-	if !dash {
-		return byteRange{}, false
-	}
 	if first == "" {
 		length, ok := parseDigits(last)
 		length = min(length, size)
 		return byteRange{size - length, length}, ok
 	}
-	start, ok := parseDigits(first)
-	end := size - 1
-	if ok && last != "" {
-		end, ok = parseDigits(last)
-		ok = ok && start <= end
-		end = min(end, size-1)
+	start, startOK := parseDigits(first)
+	end, endOK := int64(math.MaxInt64), true
+	if last != "" {
+		end, endOK = parseDigits(last)
 	}
-	if !ok || start >= size {
-		return byteRange{}, ok
-	}
-	return byteRange{start, end - start + 1}, true
+	return byteRange{start, min(end, size-1) - start + 1}, dash && startOK && endOK && start <= end
 }
 
 // overlap reports whether two of the ranges have a byte in common.
@@ -293,43 +261,26 @@ func overlap(ranges []byteRange) bool {
 	return false
 }
 
-// A multipart is a body of type multipart/byteranges without the ranges themselves
-// (RFC 9110 section 14.6).
-type multipart struct {
-	contentType     string   // of the response
-	heads           []string // the text before each range
-	end             string   // the text after the last range
-	content, length int64    // of all ranges, and of the whole body, in bytes
-}
-
-// newMultipart returns the multipart body for ranges of a file that has the given
-// content type and size.
-func newMultipart(ranges []byteRange, contentType, boundary string, size int64) *multipart {
-	m := &multipart{
-		contentType: "multipart/byteranges; boundary=" + boundary,
-		end:         "\r\n--" + boundary + "--\r\n",
-	}
-	m.length = int64(len(m.end))
-	separator := ""
-	for _, r := range ranges {
-		head := separator + "--" + boundary + "\r\n" +
-			"Content-type: " + contentType + "\r\n" +
-			"Content-Range: " + r.contentRange(size) + "\r\n\r\n"
-		separator = "\r\n"
-		m.heads = append(m.heads, head)
-		m.content += r.size
-		m.length += int64(len(head)) + r.size
-	}
-	return m
-}
-
 // fewRanges is the number of ranges that are sent however small they are: some
 // clients read the start, the end and an index of a file at once.
 const fewRanges = 4
 
-// worthwhile reports whether the ranges should be sent instead of the whole file
-// (RFC 9110 section 14.2): the body is not larger than the file and, if there are
-// more than fewRanges, at least half of the body is content.
-func (m *multipart) worthwhile(size int64) bool {
-	return 0 <= m.length && m.length <= size && (len(m.heads) <= fewRanges || m.length-m.content <= m.content)
+// multipart returns the texts around the ranges in a body of type multipart/byteranges
+// (RFC 9110 section 14.6), the last of which ends it, and the length of the body. ok is
+// false if the whole file should be sent instead (section 14.2): the body would be larger
+// or, with more than fewRanges ranges, less than half of it would be content.
+func multipart(ranges []byteRange, contentType, boundary string, size int64) (
+	texts []string, length int64, ok bool) {
+	separator, content := "", int64(0)
+	for _, r := range ranges {
+		texts = append(texts, separator+"--"+boundary+"\r\n"+
+			"Content-type: "+contentType+"\r\n"+
+			"Content-Range: "+r.contentRange(size)+"\r\n\r\n")
+		separator = "\r\n"
+		content += r.size
+	}
+	texts = append(texts, "\r\n--"+boundary+"--\r\n")
+	around := int64(len(strings.Join(texts, "")))
+	length = content + around
+	return texts, length, content <= size-around && (len(ranges) <= fewRanges || around <= content)
 }

@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
-	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -41,7 +39,6 @@ type fileBody struct {
 	modified time.Time   // modification time of the file
 	inode    inode       // of the file
 	opened   time.Time   // just before size, modified and inode were read
-	cache    *fileCache  // for the content of file; nil for a file of an FS
 	several  bool        // other pieces are sent in the same response
 
 	handler *SimpleHandler // that opened the file
@@ -49,8 +46,8 @@ type fileBody struct {
 
 	start, tailStart, next, end int64 // set by cut; Read continues at next
 
-	tail []byte        // the tail if Read has read it; generated content is all tail
-	sum  *maphash.Hash // of what precedes the tail, if it was summed
+	tail []byte       // the tail if Read has read it; generated content is all tail
+	sum  maphash.Hash // of what precedes the tail, if the file is recent
 }
 
 // An inode is what the system knows about one of its files, besides size and modification
@@ -87,16 +84,8 @@ func (b *fileBody) Close() error {
 // age returns how long ago the file had been modified when it was opened.
 func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
 
-// isLeased reports whether err, of an open that does not wait, means that another process
-// has a lease on a regular file, such as Samba. The system asks that process to give up
-// the lease, and an open that waits then succeeds.
-func isLeased(name string, err error) bool {
-	if !errors.Is(err, syscall.EAGAIN) {
-		return false
-	}
-	info, err := os.Stat(name)
-	return err == nil && info.Mode().IsRegular()
-}
+// isRecent reports whether the file is likely to change, and so is summed.
+func (b *fileBody) isRecent() bool { return b.age() < recent }
 
 // readerAt returns an io.ReaderAt for f, or nil if f can only be read from start to
 // end.
@@ -123,52 +112,25 @@ func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 	return io.ReadFull(r, p)
 }
 
-// cut makes b the piece of size bytes that begins at start. A small one is all tail.
-func (b *fileBody) cut(start, size int64) {
-	b.start, b.tailStart, b.next, b.end = start, start, start, start+size
-	if size > smallBody && b.tail == nil {
+// cut makes b the piece of the file that r is. A small one is all tail.
+func (b *fileBody) cut(r byteRange) {
+	b.start, b.tailStart, b.next, b.end = r.start, r.start, r.start, r.start+r.size
+	if r.size > smallBody && b.tail == nil {
 		b.tailStart = b.end - tailSize
 	}
 }
 
-// A selection is the part of a file that a response consists of, and what its head
-// says about that part.
-type selection struct {
-	body         io.ReadCloser
-	code         int // 200 or 206
-	contentType  string
-	contentRange string // "" if there is no such field
-	length       string // in digits
-}
-
-// selection returns what is sent for a request for the ranges: the whole file if
-// there are none, or if several are not worth it.
-func (b *fileBody) selection(ranges []byteRange, contentType string) selection {
-	if len(ranges) == 1 {
-		b.cut(ranges[0].start, ranges[0].size)
-		return selection{b, 206, contentType, ranges[0].contentRange(b.size), strconv.FormatInt(ranges[0].size, 10)}
-	}
-	if len(ranges) > 1 {
-		checkField("Content-type", contentType) // the heads of the parts do not pass SendHeader
-		m := newMultipart(ranges, contentType, newBoundary(), b.size)
-		if m.worthwhile(b.size) {
-			return selection{b.pieces(ranges, m), 206, m.contentType, "", strconv.FormatInt(m.length, 10)}
-		}
-	}
-	b.cut(0, b.size)
-	return selection{b, 200, contentType, "", b.handler.last.length} // validators has set it to size
-}
-
-// pieces returns the body of a multipart response.
-func (b *fileBody) pieces(ranges []byteRange, m *multipart) io.ReadCloser {
+// pieces returns the body of a multipart response, which has the texts around the ranges.
+func (b *fileBody) pieces(ranges []byteRange, texts []string) io.ReadCloser {
 	var readers []io.Reader
 	for i, r := range ranges {
 		piece := *b
 		piece.several = true
-		piece.cut(r.start, r.size)
-		readers = append(readers, strings.NewReader(m.heads[i]), &piece)
+		piece.cut(r)
+		readers = append(readers, strings.NewReader(texts[i]), &piece)
 	}
-	return multipartBody{io.MultiReader(append(readers, strings.NewReader(m.end))...), b}
+	readers = append(readers, strings.NewReader(texts[len(ranges)]))
+	return multipartBody{io.MultiReader(readers...), b}
 }
 
 // A multipartBody reads several pieces of a file, and closes the file.
@@ -191,8 +153,8 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 		return 0, io.EOF
 	case b.next < b.tailStart:
 		n, err = b.readFull(p[:min(int64(len(p)), b.tailStart-b.next)])
-		if b.age() < recent {
-			b.addSum(p[:n])
+		if b.isRecent() {
+			b.sum.Write(p[:n])
 		}
 	default:
 		if b.tail == nil {
@@ -230,21 +192,18 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	return n + m, err
 }
 
-// copyBySystem has the system copy the piece except for its tail to a TCP
-// connection. It does nothing if reading and writing is faster, if the system
-// cannot copy the file, or if the file is recent and so has to be summed.
+// copyBySystem has the system copy what precedes the tail to a TCP connection. It does
+// nothing if the piece is small, for which that is not faster, if the system cannot copy the
+// file, or if the file is recent and so has to be summed.
 func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
-	if b.end-b.start <= copyLimit || b.age() < recent {
-		return 0, nil
-	}
 	src, ok := b.file.(interface {
 		io.ReadSeeker
 		syscall.Conn
 	})
-	if _, isTCP := out.conn.(*net.TCPConn); !ok || !isTCP {
+	_, isTCP := out.conn.(*net.TCPConn)
+	if b.start == b.tailStart || !ok || !isTCP || b.isRecent() {
 		return 0, nil
 	}
-	b.tailStart = b.end - tailSize // also of a piece that cut made all tail
 	n, err = out.copyFrom(src, b.start, b.tailStart-b.start)
 	b.next += n
 	if err == nil && b.next < b.tailStart {
@@ -273,14 +232,6 @@ func (b *fileBody) readFull(p []byte) (n int, err error) {
 	return n, err
 }
 
-// addSum adds bytes to the sum.
-func (b *fileBody) addSum(p []byte) {
-	if b.sum == nil {
-		b.sum = new(maphash.Hash)
-	}
-	b.sum.Write(p)
-}
-
 // readTail fills p with the tail, unless the file may have changed since it was
 // opened. If the file ends before, readTail returns how much it read.
 func (b *fileBody) readTail(p []byte) (n int, err error) {
@@ -291,7 +242,7 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 		return 0, err
 	}
 	if int64(n) == b.size {
-		b.cache.add(b.file, p)
+		b.handler.fileState().cache.add(b.file, p)
 	}
 	return n, nil
 }
@@ -308,11 +259,11 @@ func (b *fileBody) check(tail []byte) error {
 	}
 	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) &&
 		!b.mayBeOverwritten(inodeOf(info))
-	canCompare := b.at != nil && (b.sum != nil || b.start == b.tailStart)
+	summed := b.isRecent() || b.start == b.tailStart
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil
-	case !canCompare, b.several && !unchanged:
+	case b.at == nil, !summed, b.several && !unchanged:
 		return errFileChanged
 	}
 	return b.compare(tail)
@@ -336,7 +287,7 @@ func (b *fileBody) mayBeOverwritten(now inode) bool {
 
 // compare reads the piece again and returns errFileChanged if it has another sum.
 func (b *fileBody) compare(tail []byte) error {
-	b.addSum(tail)
+	b.sum.Write(tail)
 	var again maphash.Hash
 	again.SetSeed(b.sum.Seed())
 	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))

@@ -16,47 +16,36 @@ import (
 // that, a small file takes half the time. file_other.go is the counterpart for other
 // systems.
 
-// copyLimit is the size, in bytes, up to which reading and writing a file is faster
-// than having the system copy it.
-const copyLimit = 32 << 10
-
 // A systemFile is an open file or directory. It is made ready by open.
 type systemFile struct {
 	fd   int // -1 after Close
 	info systemInfo
 }
 
-// open opens a file for reading, or a directory. It does not wait for the other end
-// of a FIFO. It may be called again after Close.
-func (f *systemFile) open(name string) (fs.File, error) {
+// open opens a file for reading, or a directory. With the flag openNonblock, it does not
+// wait for the other end of a FIFO. It may be called again after Close.
+func (f *systemFile) open(name string, flag int) (fs.File, error) {
 	f.info.name = name
-	err := f.openFor(syscall.O_NONBLOCK)
-	if isLeased(name, err) {
-		err = f.openFor(0)
-	}
+	err := ignoreEINTR(func() (err error) {
+		f.fd, err = syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
+		return err
+	})
 	if err != nil {
 		return nil, f.failed("open", err)
 	}
 	return f, nil
 }
 
-// openFor opens the file for reading, with another flag.
-func (f *systemFile) openFor(flag int) error {
-	return ignoreEINTR(func() (err error) {
-		f.fd, err = syscall.Open(f.info.name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
-		return err
-	})
-}
-
 // Stat returns an fs.FileInfo that is valid until the next call of Stat or open.
 func (f *systemFile) Stat() (fs.FileInfo, error) {
-	if err := syscall.Fstat(f.fd, &f.info.stat); err != nil {
-		return nil, f.failed("stat", err)
-	}
-	return &f.info, nil
+	return &f.info, f.failed("stat", syscall.Fstat(f.fd, &f.info.stat))
 }
 
+// failed returns the error for an operation that failed with err, or nil if err is nil.
 func (f *systemFile) failed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
 	return &fs.PathError{Op: op, Path: f.info.name, Err: err}
 }
 
@@ -91,10 +80,7 @@ func (f *systemFile) ReadAt(p []byte, off int64) (n int, err error) {
 // Seek implements [io.Seeker].
 func (f *systemFile) Seek(offset int64, whence int) (int64, error) {
 	position, err := syscall.Seek(f.fd, offset, whence)
-	if err != nil {
-		return 0, f.failed("seek", err)
-	}
-	return position, nil
+	return position, f.failed("seek", err)
 }
 
 // SyscallConn implements [syscall.Conn], which package net needs to have the system
@@ -161,16 +147,16 @@ func (i *systemInfo) Name() string { return path.Base(i.name) }
 // Size implements [fs.FileInfo].
 func (i *systemInfo) Size() int64 { return i.stat.Size }
 
-// Mode implements [fs.FileInfo]. What is neither a file nor a directory is irregular.
+// Mode implements [fs.FileInfo], without permissions. What is neither a file nor a
+// directory is irregular.
 func (i *systemInfo) Mode() fs.FileMode {
-	mode := fs.FileMode(i.stat.Mode & 0o777)
 	switch i.stat.Mode & syscall.S_IFMT {
 	case syscall.S_IFREG:
-		return mode
+		return 0
 	case syscall.S_IFDIR:
-		return mode | fs.ModeDir
+		return fs.ModeDir
 	}
-	return mode | fs.ModeIrregular
+	return fs.ModeIrregular
 }
 
 // ModTime implements [fs.FileInfo].

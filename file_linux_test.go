@@ -62,13 +62,13 @@ func TestFileCache(t *testing.T) {
 			os.Chtimes(name, old, old)
 			var cache fileCache
 			var opened systemFile
-			f, err := opened.open(name)
+			f, err := opened.open(name, openNonblock)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer f.Close()
 			f.Stat()
-			cache.put(name, newCachedFile(opened.info.stat, []byte("abcde")))
+			cache.put(name, &cachedFile{bytes.NewReader([]byte("abcde")), opened.info.stat})
 			c.change(t, name)
 			kept, modified := cache.get(name)
 			if (kept != nil) != c.same {
@@ -91,7 +91,7 @@ func TestFileCacheBound(t *testing.T) {
 		var cache fileCache
 		cost := size + 500 + entryCost
 		for i := range 2 * maxCache / cost {
-			cache.put(fmt.Sprintf("%0500d", i), newCachedFile(syscall.Stat_t{}, make([]byte, size)))
+			cache.put(fmt.Sprintf("%0500d", i), &cachedFile{content: bytes.NewReader(make([]byte, size))})
 		}
 		if sum := len(cache.files) * cost; sum != cache.size || sum > maxCache || sum < maxCache/2 {
 			t.Errorf("%d files of %d bytes are kept, which cost %d bytes, %d counted", len(cache.files), size, sum, cache.size)
@@ -105,7 +105,7 @@ func TestFileCacheName(t *testing.T) {
 	t.Parallel()
 	var cache fileCache
 	head := strings.Repeat("x", 1<<20)
-	cache.put(head[:10], newCachedFile(syscall.Stat_t{}, nil))
+	cache.put(head[:10], &cachedFile{content: bytes.NewReader(nil)})
 	for name := range cache.files {
 		if name != head[:10] || unsafe.StringData(name) == unsafe.StringData(head) {
 			t.Errorf("%q is a part of the head", name)
@@ -149,7 +149,7 @@ func TestFileCacheServes(t *testing.T) {
 	}
 	var stat syscall.Stat_t
 	syscall.Stat(name, &stat)
-	shared[fileState](&s.HTTPServer).cache.put(name, newCachedFile(stat, cached))
+	shared[fileState](&s.HTTPServer).cache.put(name, &cachedFile{bytes.NewReader(cached), stat})
 	etag := newValidators(int64(len(cached)), old, time.Time{}, time.Now()).tag
 	for _, tt := range []struct{ request, head, body string }{
 		{"GET /index.html HTTP/1.0", "HTTP/1.0 200 OK", string(cached)},
@@ -189,7 +189,7 @@ func TestFileCacheKeeps(t *testing.T) {
 	for name, settledFile := range map[string]bool{exe: false, filepath.Join(strings.TrimSpace(string(root)), "VERSION"): true} {
 		var cache fileCache
 		var opened systemFile
-		f, err := opened.open(name)
+		f, err := opened.open(name, openNonblock)
 		if err != nil {
 			t.Skip("no file to try it with: ", err)
 		}

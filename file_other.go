@@ -13,20 +13,13 @@ import (
 // This file is the counterpart of file_linux.go and filecache_linux.go for other
 // systems, which open files by package os and do not cache them.
 
-// copyLimit is the size, in bytes, up to which reading and writing a file is faster
-// than having the system copy it.
-const copyLimit = smallBody
-
 // A systemFile opens files and directories.
 type systemFile struct{}
 
-// open opens a file for reading, or a directory. It does not wait for the other end
-// of a FIFO.
-func (*systemFile) open(name string) (fs.File, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0)
-	if isLeased(name, err) {
-		f, err = os.Open(name)
-	}
+// open opens a file for reading, or a directory. With the flag openNonblock, it does not
+// wait for the other end of a FIFO.
+func (*systemFile) open(name string, flag int) (fs.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|flag, 0)
 	if err != nil {
 		return nil, err // a nil *os.File is not a nil fs.File
 	}

@@ -42,12 +42,8 @@ type fileCache struct {
 
 // A cachedFile is the content of a file in the state that stat describes.
 type cachedFile struct {
-	content bytes.Reader // only used for ReadAt, by many connections at once
+	content *bytes.Reader // only used for ReadAt, by many connections at once
 	stat    syscall.Stat_t
-}
-
-func newCachedFile(stat syscall.Stat_t, content []byte) *cachedFile {
-	return &cachedFile{*bytes.NewReader(content), stat}
 }
 
 // cost returns what f takes in a cache under a name, in bytes.
@@ -59,17 +55,17 @@ func (c *fileCache) get(name string) (content *bytes.Reader, modified time.Time)
 	c.mu.RLock()
 	f := c.files[name]
 	c.mu.RUnlock()
-	if f == nil {
-		return nil, time.Time{}
-	}
 	var now syscall.Stat_t
-	if err := syscall.Stat(name, &now); err != nil || !sameState(&now, &f.stat) {
+	switch {
+	case f == nil:
+	case syscall.Stat(name, &now) == nil && sameState(&now, &f.stat):
+		return f.content, time.Unix(f.stat.Mtim.Unix())
+	default:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.remove(name)
-		return nil, time.Time{}
 	}
-	return &f.content, time.Unix(f.stat.Mtim.Unix())
+	return nil, time.Time{}
 }
 
 // sameState reports whether a and b describe the same file in the same state. A
@@ -85,7 +81,7 @@ func (c *fileCache) add(f fs.File, content []byte) {
 	if !ok || !file.isStable() || !file.recordsChanges() {
 		return
 	}
-	c.put(file.info.name, newCachedFile(file.info.stat, bytes.Clone(content)))
+	c.put(file.info.name, &cachedFile{bytes.NewReader(bytes.Clone(content)), file.info.stat})
 }
 
 // isStable reports whether neither content nor metadata have changed for stableFor.

@@ -34,17 +34,13 @@ import (
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
 	entries, err := h.listDirectory(name)
+	release := reserve(&h.fileState().sending, entries)
 	switch {
-	case outOfResources(err):
+	case release == nil, outOfResources(err):
 		self.SendError(503, "", "")
 		return nil, false
 	case err != nil:
 		self.SendError(404, "No permission to list directory", "")
-		return nil, false
-	}
-	release, ok := reserve(&h.fileState().sending, entries)
-	if !ok {
-		self.SendError(503, "", "")
 		return nil, false
 	}
 	if h.NoHidden {
@@ -57,18 +53,18 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 	if !json {
 		l, contentType = newListingPage(targetPath(h.Path), entries, order), "text/html; charset=utf-8"
 	}
-	b, length := l.body()
-	b.release, h.opened = release, b
+	l.release, h.opened = release, l
+	length := l.begin()
 	self.SendResponse(200, "")
 	self.SendHeader("Content-type", contentType)
-	self.SendHeader("Content-Length", strconv.Itoa(length))
+	self.SendHeader("Content-Length", strconv.FormatInt(length, 10))
 	if !json {
 		self.SendHeader("Content-Security-Policy", listingPolicy)
 	}
 	self.SendHeader("X-Content-Type-Options", "nosniff")
 	self.SendHeader("Vary", "Accept")
 	self.EndHeaders()
-	return b, true
+	return l, true
 }
 
 const (
@@ -85,128 +81,111 @@ const (
 	maxListings = 256 << 20
 )
 
-// A listing is a page, which consists of numbered parts: its start, its entries, and its
-// end.
-type listing struct {
-	start       string
-	entries     []listingEntry
-	appendEntry func(e *listingEntry, dst []byte) []byte
-	separator   string // between entries
-	end         string
-}
-
-// parts returns the number of parts.
-func (l *listing) parts() int { return len(l.entries) + 2 }
-
-// append appends parts, beginning with the given one, until dst has the given length or
-// more. It returns the number of the next part.
-func (l *listing) append(dst []byte, part, length int) (_ []byte, next int) {
-	for ; part < l.parts() && len(dst) < length; part++ {
-		switch i := part - 1; {
-		case i < 0:
-			dst = append(dst, l.start...)
-		case i == len(l.entries):
-			dst = append(dst, l.end...)
-		default:
-			if i > 0 {
-				dst = append(dst, l.separator...)
-			}
-			dst = l.appendEntry(&l.entries[i], dst)
-		}
-	}
-	return dst, part
-}
-
-// body returns a body that reads the page, and the length of the page.
-func (l *listing) body() (b *listingBody, length int) {
-	b = &listingBody{listing: l, unread: pages.Get().(*bytes.Buffer)}
-	b.fill(wholeListing)
-	if length = b.unread.Len(); b.next == l.parts() {
-		b.listing = new(listing) // the entries are not needed any more
-		b.next = b.listing.parts()
-		return b, length
-	}
-	for b.next < l.parts() {
-		b.fill(listingPiece)
-		length += b.unread.Len()
-	}
-	b.Close()
-	return &listingBody{listing: l, unread: new(bytes.Buffer)}, length
-}
-
-// pages holds the memory of pages that were sent.
-var pages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// A listingBody reads a page. The memory that it uses is used again after Close.
-type listingBody struct {
-	listing *listing
-	next    int           // number of the part that follows unread
-	unread  *bytes.Buffer // what was generated and not read yet
-	release func()        // called once by Close, unless it is nil
-}
-
 // reserve counts in sending what a large number of entries takes, until release is called.
-// It returns false if that is too much.
-func reserve(sending *atomic.Int64, entries []listingEntry) (release func(), ok bool) {
+// It returns nil if that is too much.
+func reserve(sending *atomic.Int64, entries []listingEntry) (release func()) {
 	const entrySize = 64
 	size := int64(0)
 	for i := range entries {
 		size += entrySize + 2*int64(len(entries[i].name)) // with the key
 	}
 	if size <= wholeListing {
-		return nil, true
+		return func() {}
 	}
-	release = func() { sending.Add(-size) }
 	if sending.Add(size) > maxListings {
-		release()
-		return nil, false
+		sending.Add(-size)
+		return nil
 	}
-	return release, true
+	return sync.OnceFunc(func() { sending.Add(-size) })
+}
+
+// A listing is a page, which is generated in pieces while it is read. The memory that it
+// uses is used again after Close.
+type listing struct {
+	start       string
+	appendEntry func(e *listingEntry, dst []byte) []byte
+	separator   string // between entries
+	end         string
+
+	entries []listingEntry // nil after the end was generated
+	next    int            // index of the entry that follows unread; past all after the end
+	unread  *bytes.Buffer  // what was generated and not read yet
+	release func()         // called by Close, perhaps twice
+}
+
+// pages holds the memory of pages that were sent.
+var pages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// begin makes the page ready to be read, and returns its length.
+func (l *listing) begin() (length int64) {
+	entries := l.entries
+	l.unread = pages.Get().(*bytes.Buffer)
+	l.fill(wholeListing)
+	if length = int64(l.unread.Len()); length < wholeListing {
+		return length
+	}
+	length, _ = l.WriteTo(io.Discard)
+	l.free()
+	l.entries, l.next = entries, 0
+	return length
+}
+
+// free gives back the memory of what was not read, and ends the page.
+func (l *listing) free() {
+	if l.unread.Cap() <= 2*wholeListing {
+		pages.Put(l.unread)
+	}
+	l.entries, l.next, l.unread = nil, 1, new(bytes.Buffer)
 }
 
 // fill generates the next piece of the page, of about the given length.
-func (b *listingBody) fill(length int) {
-	b.unread.Reset()
-	var piece []byte
-	piece, b.next = b.listing.append(b.unread.AvailableBuffer(), b.next, length)
-	b.unread = bytes.NewBuffer(piece)
+func (l *listing) fill(length int) {
+	l.unread.Reset()
+	if l.next == 0 {
+		l.unread.WriteString(l.start)
+	}
+	for ; l.next < len(l.entries) && l.unread.Len() < length; l.next++ {
+		row := l.unread.AvailableBuffer()
+		if l.next > 0 {
+			row = append(row, l.separator...)
+		}
+		l.unread.Write(l.appendEntry(&l.entries[l.next], row))
+	}
+	if l.next == len(l.entries) {
+		l.unread.WriteString(l.end)
+		l.entries, l.next = nil, 1
+	}
 }
 
 // more reports whether the page has not been read to its end. If so, a part of it is in
 // unread.
-func (b *listingBody) more() bool {
-	if b.unread.Len() == 0 && b.next < b.listing.parts() {
-		b.fill(listingPiece)
+func (l *listing) more() bool {
+	if l.unread.Len() == 0 {
+		l.fill(listingPiece)
 	}
-	return b.unread.Len() > 0
+	return l.unread.Len() > 0
 }
 
 // Read implements [io.Reader].
-func (b *listingBody) Read(p []byte) (n int, err error) {
-	b.more()
-	return b.unread.Read(p)
+func (l *listing) Read(p []byte) (n int, err error) {
+	l.more()
+	return l.unread.Read(p)
 }
 
 // WriteTo implements [io.WriterTo], so that a piece is written at once.
-func (b *listingBody) WriteTo(w io.Writer) (written int64, err error) {
-	for err == nil && b.more() {
+func (l *listing) WriteTo(w io.Writer) (written int64, err error) {
+	for err == nil && l.more() {
 		var n int64
-		n, err = b.unread.WriteTo(w)
+		n, err = l.unread.WriteTo(w)
 		written += n
 	}
 	return written, err
 }
 
-// Close implements [io.Closer]. Closing a closed body does nothing.
-func (b *listingBody) Close() error {
-	if b.unread.Cap() <= 2*wholeListing {
-		pages.Put(b.unread)
-	}
-	b.next, b.unread = b.listing.parts(), new(bytes.Buffer)
-	if b.release != nil {
-		b.release()
-		b.release = nil
-	}
+// Close implements [io.Closer]. Closing a closed page does nothing.
+func (l *listing) Close() error {
+	l.free()
+	l.release()
 	return nil
 }
 
@@ -241,7 +220,7 @@ type readings struct {
 
 // A reading is a reading of a directory.
 type reading struct {
-	begun   bool          // no request can join any more
+	begun   atomic.Bool   // no request can join any more
 	done    chan struct{} // closed at the end
 	entries []listingEntry
 	err     error
@@ -253,7 +232,7 @@ type reading struct {
 func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
 	r.mu.Lock()
 	last := r.names[name]
-	if last != nil && !last.begun {
+	if last != nil && !last.begun.Load() {
 		r.mu.Unlock()
 		<-last.done
 		return last.entries, last.err
@@ -276,9 +255,7 @@ func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]li
 		<-last.done
 	}
 	runtime.Gosched() // requests that have arrived join
-	r.mu.Lock()
-	mine.begun = true
-	r.mu.Unlock()
+	mine.begun.Store(true)
 	mine.entries, mine.err = read()
 	return mine.entries, mine.err
 }
@@ -292,12 +269,21 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	}
 	name = strings.TrimSuffix(name, "/") + "/"
 	entries := make([]listingEntry, len(read))
-	var system systemInfo
+	var system systemInfo // its memory is used for all entries
 	for i, d := range read {
 		e := &entries[i]
 		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), size: -1, modified: noTime}
 		e.dir, e.link = d.IsDir(), d.Type()&fs.ModeSymlink != 0
-		if info, err := h.entryInfo(d, name+e.name, &system); err == nil {
+		var info fs.FileInfo = &system
+		switch {
+		case h.FS == nil:
+			err = system.read(name+e.name, e.link)
+		case e.link:
+			info, err = h.stat(name + e.name)
+		default:
+			info, err = d.Info()
+		}
+		if err == nil {
 			e.describe(info)
 		}
 	}
@@ -318,19 +304,6 @@ func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
 	return d.ReadDir(-1) // os.ReadDir would sort
 }
 
-// entryInfo describes an entry of a directory by its name, or what it links to. It uses
-// system, whose memory is used for all entries, for a file of the system.
-func (h *SimpleHandler) entryInfo(d fs.DirEntry, name string, system *systemInfo) (fs.FileInfo, error) {
-	isLink := d.Type()&fs.ModeSymlink != 0
-	switch {
-	case h.FS == nil:
-		return system, system.read(name, isLink)
-	case isLink:
-		return h.stat(name)
-	}
-	return d.Info()
-}
-
 // describe copies what info says about a file or directory. It leaves out a time that
 // RFC 3339 cannot express, which requires a year of four digits.
 func (e *listingEntry) describe(info fs.FileInfo) {
@@ -338,8 +311,7 @@ func (e *listingEntry) describe(info fs.FileInfo) {
 	if info.Mode().IsRegular() {
 		e.size = max(info.Size(), 0)
 	}
-	const year0, year10000 = -62167219200, 253402300800
-	if t := info.ModTime(); !t.IsZero() && year0 <= t.Unix() && t.Unix() < year10000 {
+	if t := info.ModTime().UTC(); !t.IsZero() && 0 <= t.Year() && t.Year() <= 9999 {
 		e.modified = t.Unix()
 	}
 }
@@ -347,14 +319,13 @@ func (e *listingEntry) describe(info fs.FileInfo) {
 // A listingColumn is a column of a listing.
 type listingColumn struct {
 	query, title string // its names in queries and on the page
-	descending   bool   // whether the first click sorts in descending order
 	compare      func(a, b listingEntry) int
 }
 
 var listingColumns = []listingColumn{
-	{"name", "Name", false, compareNames},
-	{"size", "Size", true, func(a, b listingEntry) int { return cmp.Compare(a.size, b.size) }},
-	{"date", "Modified (UTC)", true, func(a, b listingEntry) int { return cmp.Compare(a.modified, b.modified) }},
+	{"name", "Name", compareNames},
+	{"size", "Size", func(a, b listingEntry) int { return cmp.Compare(a.size, b.size) }},
+	{"date", "Modified (UTC)", func(a, b listingEntry) int { return cmp.Compare(a.modified, b.modified) }},
 }
 
 // compareNames compares entries in the default order.
@@ -529,29 +500,30 @@ func listingSummary(entries []listingEntry) string {
 		}
 	}
 	var items []string
-	count := func(n int64, one, several string) {
-		switch {
-		case n == 1:
-			items = append(items, "1 "+one)
-		case n > 1:
-			items = append(items, fmt.Sprint(n, " ", several))
+	count := func(n int64, what string) {
+		if n > 1 {
+			what += "s"
+		}
+		if n > 0 {
+			items = append(items, fmt.Sprint(n, " ", what))
 		}
 	}
-	count(files, "file", "files")
-	count(folders, "folder", "folders")
-	count(others, "other", "others")
+	count(files, "file")
+	count(folders, "folder")
+	count(others, "other")
 	if files > 0 {
 		items = append(items, string(appendSize(nil, size)))
 	}
 	return cmp.Or(strings.Join(items, ", "), "This folder is empty.")
 }
 
-// heads returns the heads of the columns. Each is a link that sorts by the column or, if
-// that is the order already, reverses it. rel=nofollow keeps crawlers away from it.
+// heads returns the heads of the columns. Each is a link that sorts by the column, in
+// descending order unless that is the name, or reverses the order if it is sorted already.
+// rel=nofollow keeps crawlers away from it.
 func (order listingOrder) heads() (heads string) {
 	direction := map[bool]string{false: "asc", true: "desc"}
 	for i, c := range listingColumns {
-		sorted, descending := "", c.descending
+		sorted, descending := "", i > 0
 		if i == order.column {
 			sorted, descending = ` aria-sort="`+direction[order.descending]+`ending"`, !order.descending
 		}
@@ -593,12 +565,11 @@ func (e *listingEntry) appendRow(dst []byte) []byte {
 	dst = append(dst, "<td>"...)
 	if e.modified != noTime {
 		dst = append(dst, `<time datetime="`...)
+		date := len(dst)
 		dst = appendTime(dst, e.modified)
-		date := dst[len(dst)-len("2006-01-02T15:04:05Z"):]
 		dst = append(dst, `">`...)
-		dst = append(dst, date[:len("2006-01-02")]...)
-		dst = append(dst, ' ')
-		dst = append(dst, date[len("2006-01-02T"):len("2006-01-02T15:04")]...)
+		dst = append(dst, dst[date:date+len("2006-01-02T15:04")]...)
+		dst[len(dst)-len("T15:04")] = ' '
 		dst = append(dst, "</time>"...)
 	}
 	return append(dst, '\n')

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -28,10 +29,11 @@ func listingJSON(target string, list ...listingEntry) string {
 	return wholePage(newListingJSON(entries))
 }
 
-// wholePage returns a page.
+// wholePage returns a page, generated as one piece.
 func wholePage(l *listing) string {
-	page, _ := l.append(nil, 0, math.MaxInt)
-	return string(page)
+	l.unread = new(bytes.Buffer)
+	l.fill(math.MaxInt)
+	return l.unread.String()
 }
 
 // Large pages that are being sent have a limit; small ones do not count.
@@ -78,39 +80,44 @@ func TestListingPieces(t *testing.T) {
 		for i := range entries {
 			entries[i] = listingEntry{name: fmt.Sprint("<", i), size: int64(i * i), modified: int64(i)}
 		}
-		for name, l := range map[string]*listing{"page": newListingPage("/", entries, listingOrder{}), "JSON": newListingJSON(entries)} {
-			want := wholePage(l)
-			for reader, read := range map[string]func(b *listingBody) string{
-				"Read": func(b *listingBody) string {
+		for name, newListing := range map[string]func() *listing{
+			"page": func() *listing { return newListingPage("/", entries, listingOrder{}) },
+			"JSON": func() *listing { return newListingJSON(entries) },
+		} {
+			want := wholePage(newListing())
+			for reader, read := range map[string]func(l *listing) string{
+				"Read": func(l *listing) string {
 					var got strings.Builder
-					io.CopyBuffer(&got, struct{ io.Reader }{b}, make([]byte, 777))
+					io.CopyBuffer(&got, struct{ io.Reader }{l}, make([]byte, 777))
 					return got.String()
 				},
-				"WriteTo": func(b *listingBody) string {
+				"WriteTo": func(l *listing) string {
 					var got strings.Builder
-					if n, err := b.WriteTo(&got); int(n) != got.Len() || err != nil {
+					if n, err := l.WriteTo(&got); int(n) != got.Len() || err != nil {
 						t.Errorf("WriteTo: %d, %v", n, err)
 					}
 					return got.String()
 				},
-				"Read, then WriteTo": func(b *listingBody) string {
+				"Read, then WriteTo": func(l *listing) string {
 					begin := make([]byte, 20_000)
-					n, _ := b.Read(begin)
+					n, _ := l.Read(begin)
 					var got strings.Builder
-					b.WriteTo(&got)
+					l.WriteTo(&got)
 					return string(begin[:n]) + got.String()
 				},
 			} {
-				b, length := l.body()
-				if got := read(b); got != want || length != len(want) {
+				l := newListing()
+				l.release = func() {}
+				length := l.begin()
+				if got := read(l); got != want || int(length) != len(want) {
 					t.Errorf("%s of %d entries by %s: %d bytes, length %d, want %d", name, n, reader, len(got), length, len(want))
 				}
-				if held := b.unread.Cap(); len(want) > wholeListing && held > 2*listingPiece {
+				if held := l.unread.Cap(); len(want) > wholeListing && held > 2*listingPiece {
 					t.Errorf("%s of %d entries: %d bytes are held", name, n, held)
 				}
-				b.Close()
-				b.Close()
-				if n, err := b.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				l.Close()
+				l.Close()
+				if n, err := l.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 					t.Errorf("after Close: %d, %v", n, err)
 				}
 			}

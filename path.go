@@ -21,10 +21,7 @@ func cleanPath(target string) (clean string, ok bool) {
 	if strings.IndexByte(decoded, 0) >= 0 {
 		return "", false
 	}
-	if decoded != "" && !strings.Contains(decoded, "//") && !strings.Contains(decoded, "/.") {
-		return decoded, true // without the allocation below
-	}
-	clean = path.Clean("/" + decoded)
+	clean = path.Clean(cmp.Or(decoded, "/")) // which begins with a slash, like all of targetPath
 	if strings.HasSuffix(decoded, "/") && clean != "/" {
 		clean += "/"
 	}
@@ -93,18 +90,15 @@ var (
 )
 
 // quoteName percent-encodes a file name for use as a relative link.
-func quoteName(name string) string { return percentEncode(name, nameBytes) }
+func quoteName(name string) string { return string(appendPercentEncoded(nil, name, nameBytes)) }
 
 // quoteTarget percent-encodes the bytes of a request target that are not allowed
 // in a URI, such as backslashes and control characters.
-func quoteTarget(target string) string { return percentEncode(target, locationBytes) }
-
-// percentEncode returns s with all bytes percent-encoded that are not in keep.
-func percentEncode(s string, keep *byteSet) string {
-	return string(appendPercentEncoded(make([]byte, 0, len(s)+8), s, keep))
+func quoteTarget(target string) string {
+	return string(appendPercentEncoded(nil, target, locationBytes))
 }
 
-// appendPercentEncoded appends the result of percentEncode.
+// appendPercentEncoded appends s with all bytes percent-encoded that are not in keep.
 func appendPercentEncoded(dst []byte, s string, keep *byteSet) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
@@ -117,17 +111,14 @@ func appendPercentEncoded(dst []byte, s string, keep *byteSet) []byte {
 	return dst
 }
 
-// localPath joins a directory and a cleaned path. ok is false if windows is true
-// and an element of the path is not a plain file name on Windows.
-func localPath(directory, clean string, windows bool) (name string, ok bool) {
-	if windows {
-		for part := range strings.SplitSeq(clean, "/") {
-			if !windowsName(part) {
-				return "", false
-			}
-		}
+// localPath joins a directory and a cleaned path. It returns "" if windows is true and an
+// element of the path is not a plain file name on Windows.
+func localPath(directory, clean string, windows bool) string {
+	special := func(part string) bool { return !windowsName(part) }
+	if windows && slices.ContainsFunc(strings.Split(clean, "/"), special) {
+		return ""
 	}
-	return strings.TrimSuffix(cmp.Or(directory, "."), "/") + clean, true
+	return strings.TrimSuffix(cmp.Or(directory, "."), "/") + clean
 }
 
 // windowsName reports whether s is a plain file name on Windows: it contains no

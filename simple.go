@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -200,14 +201,13 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 			h.redirectToSlash()
 			return nil, false
 		}
-		directory := name
-		if b, name, err = h.openIndex(directory); errors.Is(err, fs.ErrNotExist) {
-			return self.ListDirectory(directory)
+		if b, err = h.openIndex(name); errors.Is(err, fs.ErrNotExist) {
+			return self.ListDirectory(name)
 		}
 	}
 	switch {
 	case err == nil:
-		return h.sendFileHead(b, name)
+		return h.sendFileHead(b)
 	case outOfResources(err): // not a 404, which caches may keep
 		self.SendError(503, "", "")
 	case err == fs.ErrPermission: // of forbidden; what the system does not open is a 404
@@ -218,32 +218,60 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	return nil, false
 }
 
-// sendFileHead sends the head for a file. It returns the part of the file that is to
-// be sent, if any.
-func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser, bool) {
+// sendFileHead sends the head for a file, or a 304, 412 or 416 instead. It returns the part
+// of the file that is to be sent, if any.
+func (h *SimpleHandler) sendFileHead(file *fileBody) (io.ReadCloser, bool) {
 	h.opened = file
-	now := file.opened
-	v := h.validators(file)
-	code := checkPreconditions(h.Headers, h.Command, v, now)
+	self, v := h.files(), h.validators(file)
+	code := checkPreconditions(h.Headers, h.Command, v, file.opened)
 	var ranges []byteRange
 	if code == 200 && file.at != nil {
-		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, now)
+		code, ranges = selectRanges(h.Headers, h.Command, v, file.size, file.opened)
 	}
-	if code >= 300 {
-		h.sendNoFile(code, v)
-		file.Close()
-		return nil, false
+	switch {
+	case code < 300:
+		return h.sendPartHead(file, v, ranges), true
+	case code == 304:
+		self.SendResponse(304, "")
+		if v.tag != "" {
+			self.SendHeader("ETag", v.tag)
+		}
+		self.EndHeaders()
+	default:
+		self.SendError(code, "", "") // EndHeaders adds Content-Range
 	}
+	file.Close()
+	return nil, false
+}
+
+// sendPartHead sends the head for the ranges of a file, and returns them. It sends the whole
+// file if there are none, or if several are not worth it.
+func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byteRange) (body io.ReadCloser) {
 	self := h.files()
-	sent := file.selection(ranges, withCharset(self.GuessType(name), h.Charset))
-	self.SendResponse(sent.code, "")
-	self.SendHeader("Content-type", sent.contentType)
-	if coding := contentCoding(name, sent.contentType); coding != "" {
+	contentType := withCharset(self.GuessType(file.name), h.Charset)
+	code, part, length, contentRange := 200, byteRange{0, file.size}, h.last.length, ""
+	body = file
+	if len(ranges) == 1 {
+		code, part = 206, ranges[0]
+		length, contentRange = strconv.FormatInt(part.size, 10), part.contentRange(file.size)
+	} else if len(ranges) > 1 {
+		checkField("Content-type", contentType) // the one of the parts does not pass SendHeader
+		boundary := newBoundary()
+		texts, size, ok := multipart(ranges, contentType, boundary, file.size)
+		if ok {
+			code, body, length = 206, file.pieces(ranges, texts), strconv.FormatInt(size, 10)
+			contentType = "multipart/byteranges; boundary=" + boundary
+		}
+	}
+	file.cut(part)
+	self.SendResponse(code, "")
+	self.SendHeader("Content-type", contentType)
+	if coding := contentCoding(file.name, contentType); coding != "" {
 		self.SendHeader("Content-Encoding", coding)
 	}
-	self.SendHeader("Content-Length", sent.length)
-	if sent.contentRange != "" {
-		self.SendHeader("Content-Range", sent.contentRange)
+	self.SendHeader("Content-Length", length)
+	if contentRange != "" {
+		self.SendHeader("Content-Range", contentRange)
 	}
 	if !v.modified.IsZero() {
 		self.SendHeader("Last-Modified", self.DateTimeString(v.modified))
@@ -255,7 +283,7 @@ func (h *SimpleHandler) sendFileHead(file *fileBody, name string) (io.ReadCloser
 		self.SendHeader("Accept-Ranges", "bytes")
 	}
 	self.EndHeaders()
-	return sent.body, true
+	return body
 }
 
 // validators returns the validators of a file, which may be those of the last request.
@@ -266,20 +294,6 @@ func (h *SimpleHandler) validators(file *fileBody) validators {
 		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
 	}
 	return last.validators
-}
-
-// sendNoFile sends a 304, 412 or 416 instead of a file.
-func (h *SimpleHandler) sendNoFile(code int, v validators) {
-	self := h.files()
-	if code != 304 {
-		self.SendError(code, "", "") // EndHeaders adds Content-Range
-		return
-	}
-	self.SendResponse(304, "")
-	if v.tag != "" {
-		self.SendHeader("ETag", v.tag)
-	}
-	self.EndHeaders()
 }
 
 // redirectToSlash redirects to the same path with a slash at its end, so that
@@ -302,24 +316,19 @@ func (h *SimpleHandler) redirectToSlash() {
 // be one that cannot be read, and fs.ErrNotExist if there is neither a regular file
 // nor a directory. A name that ends in a slash stands for a directory.
 func (h *SimpleHandler) open(name string) (*fileBody, error) {
-	if name == "" {
-		return nil, fs.ErrNotExist
-	}
 	if h.forbidden != nil && h.forbidden(name) {
 		return nil, fs.ErrPermission
 	}
 	b := &fileBody{handler: h, name: name, opened: time.Now()}
-	var cache *fileCache
 	if h.FS == nil {
-		cache = &h.fileState().cache
-		if content, modified := cache.get(name); content != nil {
+		if content, modified := h.fileState().cache.get(name); content != nil {
 			b.at, b.size, b.modified = content, content.Size(), modified
 			return b, nil
 		}
 	}
 	f, err := h.openFile(name, &b.system)
 	if err != nil {
-		return nil, h.openError(name, err)
+		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil {
@@ -337,37 +346,41 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 			return b, err
 		}
 	}
-	b.file, b.at, b.cache = f, readerAt(f), cache
+	b.file, b.at = f, readerAt(f)
 	b.size, b.modified, b.inode = max(info.Size(), 0), info.ModTime(), inodeOf(info)
 	return b, nil
 }
 
-// openFile opens a name without waiting for the other end of a FIFO. It uses system
-// for a file of the system.
-func (h *SimpleHandler) openFile(name string, system *systemFile) (fs.File, error) {
+// openFile opens a name without waiting for the other end of a FIFO, and returns the errors
+// of open. It uses system for a file of the system. A name of an FS is examined before, as
+// Open may wait, and one that the system does not open is examined afterwards.
+func (h *SimpleHandler) openFile(name string, system *systemFile) (f fs.File, err error) {
 	if h.FS == nil {
-		return system.open(name)
+		f, err = system.open(name, openNonblock)
+		if errors.Is(err, syscall.EAGAIN) && h.examine(name) == nil {
+			// Another process, such as Samba, has a lease on the file, which the system asks
+			// it to give up. An open that waits then succeeds.
+			f, err = system.open(name, 0)
+		}
+	} else if err = h.examine(name); err == nil {
+		f, err = h.FS.Open(fsName(name))
 	}
-	info, err := h.stat(name)
-	if err == nil {
-		err = checkRegular(name, info)
+	if err == nil || err == errIsDirectory || errors.Is(err, fs.ErrNotExist) || outOfResources(err) {
+		return f, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	return h.FS.Open(fsName(name))
+	return nil, cmp.Or(h.examine(name), err)
 }
 
-// openError returns the error of open for an error of openFile.
-func (h *SimpleHandler) openError(name string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) || outOfResources(err) {
+// examine returns nil for the name of a regular file, and the error of open for any other.
+func (h *SimpleHandler) examine(name string) error {
+	info, err := h.stat(name)
+	switch {
+	case err == nil:
+		return checkRegular(name, info)
+	case outOfResources(err):
 		return err
 	}
-	info, statErr := h.stat(name)
-	if statErr != nil {
-		return fs.ErrNotExist
-	}
-	return cmp.Or(checkRegular(name, info), err)
+	return fs.ErrNotExist
 }
 
 // checkRegular returns nil for a regular file, and the error of open for any other.
@@ -392,9 +405,9 @@ func (h *SimpleHandler) stat(name string) (fs.FileInfo, error) {
 // fsName returns a name in the form that package io/fs requires.
 func fsName(name string) string { return path.Clean(strings.Trim(name, "/")) }
 
-// openIndex opens the index page of a directory and returns its name. The error is
-// fs.ErrNotExist if there is none.
-func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, err error) {
+// openIndex opens the index page of a directory. The error is fs.ErrNotExist if there is
+// none.
+func (h *SimpleHandler) openIndex(directory string) (*fileBody, error) {
 	pages := h.IndexPages
 	if pages == nil {
 		pages = []string{"index.html", "index.htm"}
@@ -403,12 +416,12 @@ func (h *SimpleHandler) openIndex(directory string) (b *fileBody, name string, e
 		if h.NoHidden && hasHidden("/"+page) {
 			continue
 		}
-		name = strings.TrimSuffix(directory, "/") + "/" + page
-		if b, err = h.open(name); err != errIsDirectory && !errors.Is(err, fs.ErrNotExist) {
-			return b, name, err
+		b, err := h.open(strings.TrimSuffix(directory, "/") + "/" + page)
+		if err != errIsDirectory && !errors.Is(err, fs.ErrNotExist) {
+			return b, err
 		}
 	}
-	return nil, "", fs.ErrNotExist
+	return nil, fs.ErrNotExist
 }
 
 // TranslatePath returns the name of the file for a request target: a name of the
@@ -427,7 +440,7 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 	if last.path == clean && last.directory == h.Directory {
 		return last.name
 	}
-	name, _ := localPath(h.Directory, clean, runtime.GOOS == "windows")
+	name := localPath(h.Directory, clean, runtime.GOOS == "windows")
 	if len(clean) <= maxLast { // which is a part of the request
 		last.directory, last.path, last.name = h.Directory, strings.Clone(clean), name
 	}
