@@ -51,7 +51,7 @@ func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool)
 	json := prefersJSON(h.Headers)
 	l, contentType := newListingJSON(entries), "application/json"
 	if !json {
-		l, contentType = newListingPage(targetPath(h.Path), entries, order), "text/html; charset=utf-8"
+		l, contentType = newListingPage(shownPath(h.Path), entries, order), "text/html; charset=utf-8"
 	}
 	l.release, h.opened = release, l
 	length := l.begin()
@@ -205,10 +205,12 @@ const noTime = math.MinInt64
 // shared with other requests unless they are from an FS, since each handler may have an
 // FS of its own.
 func (h *SimpleHandler) listDirectory(name string) ([]listingEntry, error) {
+	readings := &h.fileState().listings
 	if h.FS != nil {
+		defer readings.begin()()
 		return h.readDirectory(name)
 	}
-	return h.fileState().listings.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
+	return readings.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
 }
 
 // A readings lets requests for the same directory share a reading of it. The zero
@@ -216,6 +218,20 @@ func (h *SimpleHandler) listDirectory(name string) ([]listingEntry, error) {
 type readings struct {
 	mu    sync.Mutex
 	names map[string]*reading // the last reading of each directory, until it ends
+	once  sync.Once           // makes slots
+	slots chan struct{}       // a reading has a place in it
+}
+
+// maxReadings is how many directories are read at once, for all handlers of a server
+// together: what is read takes memory before reserve can count it.
+const maxReadings = 4
+
+// begin waits until fewer than maxReadings directories are being read. The caller calls
+// end after reading one.
+func (r *readings) begin() (end func()) {
+	r.once.Do(func() { r.slots = make(chan struct{}, maxReadings) })
+	r.slots <- struct{}{}
+	return func() { <-r.slots }
 }
 
 // A reading is a reading of a directory.
@@ -254,6 +270,7 @@ func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]li
 	if last != nil {
 		<-last.done
 	}
+	defer r.begin()()
 	runtime.Gosched() // requests that have arrived join
 	mine.begun.Store(true)
 	mine.entries, mine.err = read()
@@ -462,6 +479,20 @@ func newListingPage(path string, entries []listingEntry, order listingOrder) *li
 		end = "</table>\n" + end
 	}
 	return &listing{start: start, entries: entries, appendEntry: (*listingEntry).appendRow, end: end}
+}
+
+// maxShown is the length of a path, in bytes, up to which a page shows it as it was sent.
+const maxShown = 4 << 10
+
+// shownPath returns the path of a request target as a page shows it. One that is so long
+// because of dot segments is shown without them.
+func shownPath(target string) string {
+	path := targetPath(target)
+	if len(path) > maxShown {
+		clean, _ := cleanPath(target)
+		path = quoteName(clean)
+	}
+	return path
 }
 
 // maxPathLinks is the largest number of links in the path on a page. The length of the

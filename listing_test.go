@@ -264,6 +264,19 @@ func TestListingLongPath(t *testing.T) {
 	}
 }
 
+// A path is shown as it was sent, unless it is much longer than the name it stands for.
+func TestShownPath(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]string{
+		"/a/../b%20c/?q": "/a/../b%20c/",
+		"/" + strings.Repeat("&", maxShown) + "/../b%20c/?q": "/b%20c/",
+	} {
+		if got := shownPath(target); got != want {
+			t.Errorf("%.20q: got %.20q, want %q", target, got, want)
+		}
+	}
+}
+
 func TestListingSummary(t *testing.T) {
 	t.Parallel()
 	file := func(size int64) listingEntry { return listingEntry{name: "f", size: size} }

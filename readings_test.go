@@ -120,6 +120,35 @@ func TestReadingsAge(t *testing.T) {
 	wg.Wait()
 }
 
+// At most maxReadings directories are read at once.
+func TestReadingsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := new(readings)
+		var now, most int // readings
+		ended := make(chan struct{})
+		read := func() {
+			now++
+			most = max(most, now)
+			<-ended
+			now--
+		}
+		for i := range 2 * maxReadings {
+			go r.share(strconv.Itoa(i), func() ([]listingEntry, error) { read(); return nil, nil })
+			synctest.Wait()
+		}
+		go func() { defer r.begin()(); read() }() // of an FS
+		synctest.Wait()
+		for range 2*maxReadings + 1 {
+			ended <- struct{}{}
+			synctest.Wait()
+		}
+		if now != 0 || most != maxReadings {
+			t.Errorf("%d at once, then %d", most, now)
+		}
+	})
+}
+
 // A FIFO that has replaced a directory is not waited for.
 func TestReadFIFO(t *testing.T) {
 	t.Parallel()
