@@ -228,7 +228,7 @@ func (h *CGIHandler) directories() (clean []string) {
 // what a link leads to may be another link. Names are compared as well, because not all
 // file systems have inodes.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
-	const maxParts = 256 // of the name and of the links; a name with more is refused
+	const maxParts = 128 // of the name and of the links, as the work grows with the square; more are refused
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
 	for parts := 0; parts < maxParts; {
@@ -241,9 +241,6 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 		}
 		parts++
 		next := passed + slashes + part
-		if part == ".." {
-			next = path.Clean(next) // else a link to it, repeated, takes quadratic time
-		}
 		info, err := os.Lstat(next)
 		if part == "" || err != nil { // then the rest of the name leads nowhere
 			return false
@@ -253,6 +250,10 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 			if rest != "" && (strings.EqualFold(begin, dir) || os.SameFile(info, other)) {
 				return true
 			}
+		}
+		if info.IsDir() {
+			passed = next
+			continue
 		}
 		target, err := os.Readlink(next)
 		switch target = filepath.ToSlash(target); {
