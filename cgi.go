@@ -180,8 +180,9 @@ func (h *CGIHandler) redirectLocally() {
 
 // SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
 // is 403 if another path leads into a CGI directory, through a link or because the file
-// system ignores case: directories are compared, not only their names. An FS has only
-// names. Python: send_head.
+// system ignores case: directories are compared, not only their names. It is also 403 for
+// a name of more than 128 parts, with those of its links. An FS has only names.
+// Python: send_head.
 func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	if h.runIfCGI() {
 		return nil, false
