@@ -2,6 +2,7 @@ package httpserver_test
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -185,15 +186,16 @@ type logsNothing struct{ benchFiles }
 
 func (h *logsNothing) LogRequest(int, int64) {}
 
-// writeOld makes a file that was last changed long ago. It consists of a hole, which
-// is read like any other file.
+// writeOld makes a file that was last changed long ago. After 64 KiB it consists of a hole,
+// which is read like any other file; a small file without blocks would be taken for a
+// generated one.
 func writeOld(b testing.TB, name string, size int64) {
 	b.Helper()
 	os.Mkdir(filepath.Dir(name), 0o777)
 	f, err := os.Create(name)
 	if err == nil {
-		err = f.Truncate(size)
-		f.Close()
+		_, err = f.Write(make([]byte, min(size, 64<<10)))
+		err = cmp.Or(err, f.Truncate(size), f.Close())
 	}
 	if err == nil {
 		err = os.Chtimes(name, siteTime, siteTime)
