@@ -146,7 +146,7 @@ func (h *CGIHandler) runOrRefuse() {
 // not for a script.
 func (h *CGIHandler) runIfCGI() bool {
 	self, redirects := h.scripts(), 0
-	defer func() { h.CGIInfo = CGIInfo{} }() // an idle connection does not keep the last path
+	defer func() { h.CGIInfo, h.location = CGIInfo{}, "" }() // an idle connection does not keep them
 	for ; self.IsCGI(); redirects++ {
 		if redirects > maxRedirects {
 			self.LogError("CGI script: more than %d local redirects", maxRedirects)

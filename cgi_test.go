@@ -104,6 +104,7 @@ var scripts = map[string]func(){
 	"away":     says("Location: http://example.org/x\n\n"),
 	"seeother": says("Status: 303\nLocation: /x\n\n"),
 	"local":    says("Location: /hello.txt?x\n\n"),
+	"longer":   says("Location: /hello.txt?" + strings.Repeat("x", 60_000) + "\n\n"),
 	"tocgi":    says("Location: /cgi-bin/args?a+b\n\n"),
 	"evil":     says("Location: //evil.example/\n\n"),
 	"framed":   says("Content-Type: text/plain\nTransfer-Encoding: chunked\nConnection: keep-alive\nDate: never\nServer: no\n\nx"),
@@ -1015,7 +1016,9 @@ func TestCGIIdleKeepsNothing(t *testing.T) {
 	}
 	s, _ := startCGI(t, nil)
 	s.Stderr = io.Discard
-	for _, target := range []string{"/cgi-bin/nope/" + strings.Repeat("p", 60_000), "/cgi-bin/nope?" + strings.Repeat("p+", 30_000)} {
+	for _, target := range []string{
+		"/cgi-bin/nope/" + strings.Repeat("p", 60_000), "/cgi-bin/nope?" + strings.Repeat("p+", 30_000), "/cgi-bin/longer",
+	} {
 		const connections = 50
 		before := heap()
 		for range connections {

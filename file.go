@@ -247,11 +247,10 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// check returns an error if the piece, which ends with tail, may be a mixture of
-// several states of the file. A changed size or time, or an age at which a change leaves
-// no trace, does not matter if the piece was summed and still has the same sum, as in a
-// file that is appended to. Several pieces cannot be compared, since the earlier ones
-// were sent.
+// check returns an error if the piece, which ends with tail, may not be of the state of
+// the file that the head is of. A file that has grown, or that has an age at which a change
+// leaves no trace, is taken to be the same as before if the piece was summed and still has
+// the same sum. Several pieces cannot be compared, since the earlier ones were sent.
 func (b *fileBody) check(tail []byte) error {
 	info, err := b.file.Stat()
 	if err != nil {
@@ -263,7 +262,7 @@ func (b *fileBody) check(tail []byte) error {
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil
-	case b.at == nil, !summed, b.several && !unchanged:
+	case b.at == nil, !summed, !unchanged && (b.several || info.Size() <= b.size):
 		return errFileChanged
 	}
 	return b.compare(tail)

@@ -725,8 +725,10 @@ func acceptWeight(accept, mainType, subtype string) (weight int64, named bool) {
 	for _, mediaRange := range []string{mainType + "/" + subtype, mainType + "/*", "*/*"} {
 		for item := range strings.SplitSeq(accept, ",") {
 			found, parameters, _ := strings.Cut(item, ";")
-			weight, ok := parseWeight(parameters)
-			if ok && equalFold(trimSpace(found), mediaRange) {
+			if !equalFold(trimSpace(found), mediaRange) {
+				continue
+			}
+			if weight, ok := parseWeight(parameters); ok {
 				return weight, !strings.HasSuffix(mediaRange, "*")
 			}
 		}
