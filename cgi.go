@@ -224,12 +224,15 @@ func (h *CGIHandler) directories() (clean []string) {
 	return clean
 }
 
+// maxParts is how many parts of a path are looked at one after another, those of its links
+// included. The work grows with the square of their number.
+const maxParts = 128
+
 // leadsInto reports whether the system passes through one of the directories when it opens
 // a file, or whether a name that ends in a slash leads to one. It follows links itself, as
 // what a link leads to may be another link. Names are compared as well, because not all
 // file systems have inodes.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
-	const maxParts = 128 // of the name and of the links, as the work grows with the square; more are refused
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
 	for parts := 0; parts < maxParts; {
@@ -290,13 +293,13 @@ func (h *CGIHandler) IsPython(name string) bool {
 // far as these exist; the name of the script follows, then PATH_INFO.
 func (h *CGIHandler) findScript() (url, file, info string) {
 	url = h.CGIInfo.Dir + "/" + h.CGIInfo.Rest
-	for end := len(h.CGIInfo.Dir) + 1; ; end++ {
+	for parts, end := 1, len(h.CGIInfo.Dir)+1; ; parts, end = parts+1, end+1 {
 		slash := strings.IndexByte(url[end:], '/')
 		if slash < 0 {
 			return url, h.absolute(url), ""
 		}
 		end += slash
-		if stat, err := h.stat(h.local(url[:end])); err != nil || !stat.IsDir() {
+		if stat, err := h.stat(h.local(url[:end])); err != nil || !stat.IsDir() || parts == maxParts {
 			return url[:end], h.absolute(url[:end]), url[end:]
 		}
 	}

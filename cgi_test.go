@@ -463,6 +463,9 @@ func TestCGIManyLinks(t *testing.T) {
 	symlink(t, ".", filepath.Join(site, "self"))
 	symlink(t, "..", filepath.Join(site, "list", "up"))
 	symlink(t, site+strings.Repeat("/.", 1000), filepath.Join(site, "dots"))
+	if err := os.MkdirAll(filepath.Join(site, "cgi-bin", strings.Repeat("d/", 200)), 0o777); err != nil {
+		t.Fatal(err)
+	}
 	s, _ := startCGISite(t, site, true)
 	for target, want := range map[string]string{
 		strings.Repeat("/self", 35) + "/hello.txt":     "200",
@@ -471,6 +474,8 @@ func TestCGIManyLinks(t *testing.T) {
 		strings.Repeat("/self", 300) + "/hello.txt":    "403",
 		strings.Repeat("/dots", 10) + "/hello.txt":     "200",
 		strings.Repeat("/dots", 39) + "/hello.txt":     "403",
+		"/cgi-bin" + strings.Repeat("/d", 100) + "/x":  "404",
+		"/cgi-bin" + strings.Repeat("/d", 200) + "/x":  "403", // as if the last one looked at were the script
 	} {
 		if answer := ask(t, s.Addr(), "GET "+target+" HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 "+want+" ") {
 			t.Errorf("%s: got %.100q", target, answer)

@@ -53,9 +53,8 @@ type fileBody struct {
 // An inode is what the system knows about one of its files, besides size and modification
 // time. It is zero for other files, and on systems other than Linux.
 type inode struct {
-	device, number uint64
-	attributes     [4]uint32 // number of links, mode, owner and group
-	changed        time.Time // when all this or the content last changed
+	device, number, links uint64
+	changed               time.Time // when a link, a permission or the content last changed
 }
 
 // maxGenerated is the length, in bytes, up to which generated content is sent.
@@ -270,15 +269,16 @@ func (b *fileBody) check(tail []byte) error {
 
 // mayBeOverwritten reports whether a file with the same size and modification time may
 // have other content, because a program has set that time back. It cannot set back the
-// time when the inode changed, which is now the given one. A removal, a new name or new
-// permissions change that time as well, but do not count.
+// time when the inode changed, which is now the given one. A removal, a new name or
+// another link change that time as well, but do not count. New permissions count, as they
+// may come with new content.
 func (b *fileBody) mayBeOverwritten(now inode) bool {
-	if now.changed.Equal(b.inode.changed) || now.attributes != b.inode.attributes {
-		return false // no change, or one that the attributes explain
+	if now.changed.Equal(b.inode.changed) || now.links != b.inode.links {
+		return false // no change, or one that the links explain
 	}
 	info, err := b.handler.stat(b.name)
 	if err != nil {
-		return false
+		return !errors.Is(err, fs.ErrNotExist)
 	}
 	named := inodeOf(info) // of another file if this one was renamed or replaced
 	return named.device == now.device && named.number == now.number

@@ -174,7 +174,7 @@ func inodeOf(info fs.FileInfo) inode {
 	if !ok {
 		return inode{}
 	}
-	return inode{uint64(stat.Dev), stat.Ino, [4]uint32{uint32(stat.Nlink), stat.Mode, stat.Uid, stat.Gid}, time.Unix(stat.Ctim.Unix())}
+	return inode{uint64(stat.Dev), stat.Ino, uint64(stat.Nlink), time.Unix(stat.Ctim.Unix())}
 }
 
 // mayBeGenerated reports whether the size of a file may be wrong. It is 0 for files of

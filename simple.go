@@ -45,7 +45,7 @@ type FileHandler interface {
 //
 // If a file is written to while it is sent, as its size and modification time and on
 // Linux its inode show, the connection closes before the body is complete. The inode does
-// not show it if the file also gets another name, link, owner or mode. A file that
+// not show it if the file also gets another name or link. A file that
 // was modified in the last ten minutes and has grown, such as a log, is then compared
 // with what was sent of it, and the body is completed if that is still the same,
 // unless it consists of several ranges.
