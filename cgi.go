@@ -246,8 +246,11 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 		parts++
 		next := passed + slashes + part
 		info, err := os.Lstat(next)
-		if part == "" || err != nil { // then the rest of the name leads nowhere
-			return false
+		if part == "" || err != nil {
+			// The rest of the name leads nowhere, unless it is only too long to be looked at: the
+			// system opens a name whose links make it longer than the names that it takes.
+			const longestPart = 255
+			return len(part) <= longestPart && errors.Is(err, syscall.ENAMETOOLONG)
 		}
 		begin := name[:max(len(name)-len(rest), 0)] // what of name led here; less within a link's target
 		for dir, other := range directories {

@@ -466,8 +466,17 @@ func TestCGIManyLinks(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(site, "cgi-bin", strings.Repeat("d/", 200)), 0o777); err != nil {
 		t.Fatal(err)
 	}
+	long := strings.Repeat("L", 200)
+	if err := os.Mkdir(filepath.Join(site, long), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	symlink(t, long+"/..", filepath.Join(site, "x"))
 	s, _ := startCGISite(t, site, true)
 	for target, want := range map[string]string{
+		strings.Repeat("/x", 3) + "/hello.txt":         "200",
+		strings.Repeat("/x", 30) + "/cgi-bin/plain":    "403",
+		strings.Repeat("/x", 30) + "/cgi-bin/":         "403",
+		"/" + strings.Repeat("y", 5000):                "404",
 		strings.Repeat("/self", 35) + "/hello.txt":     "200",
 		strings.Repeat("/list/up", 35) + "/hello.txt":  "200",
 		strings.Repeat("/self", 35) + "/cgi-bin/plain": "403",
