@@ -669,6 +669,7 @@ func (h *CGIHandler) sendRaw(s *script, nph bool) {
 // A chunkWriter writes chunks to w.
 type chunkWriter struct{ w io.Writer }
 
+// Write writes p as one chunk (RFC 9112 section 7.1).
 func (c chunkWriter) Write(p []byte) (int, error) {
 	_, err := fmt.Fprintf(c.w, "%x\r\n%s\r\n", len(p), p)
 	return len(p), err

@@ -284,6 +284,17 @@ func TestLargeFileChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	setBack := func(t *testing.T, name string) {
+		if httpserver.Portable {
+			t.Skip("this is not noticed here")
+		}
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, name, 0, other(data))
+		os.Chtimes(name, info.ModTime(), info.ModTime())
+	}
 	for _, c := range []struct {
 		name             string
 		change           func(t *testing.T, name string)
@@ -309,28 +320,10 @@ func TestLargeFileChanges(t *testing.T) {
 		{"cut", func(t *testing.T, name string) { os.Truncate(name, size-1) }, false, false},
 		{"emptied", func(t *testing.T, name string) { os.Truncate(name, 0) }, false, false},
 		{"appended", func(t *testing.T, name string) { write(t, name, os.O_APPEND, []byte("more\n")) }, false, true},
-		{"overwritten, its time set back", func(t *testing.T, name string) {
-			if httpserver.Portable {
-				t.Skip("this is not noticed here")
-			}
-			info, err := os.Stat(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, name, 0, other(data))
-			os.Chtimes(name, info.ModTime(), info.ModTime())
-		}, false, false},
+		{"overwritten, its time set back", setBack, false, false},
 		{"extracted anew, with another mode", func(t *testing.T, name string) {
-			if httpserver.Portable {
-				t.Skip("this is not noticed here")
-			}
-			info, err := os.Stat(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, name, 0, other(data))
+			setBack(t, name)
 			os.Chmod(name, 0o600)
-			os.Chtimes(name, info.ModTime(), info.ModTime())
 		}, false, false},
 		{"removed", func(t *testing.T, name string) { os.Remove(name) }, true, true},
 		{"renamed", func(t *testing.T, name string) { os.Rename(name, name+"2") }, true, true},
