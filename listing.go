@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -283,6 +284,9 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	read, err := h.readNames(name)
 	if err != nil {
 		return nil, err
+	}
+	if resolved, err := filepath.EvalSymlinks(name); err == nil && h.FS == nil {
+		name = resolved // so that its links are followed once, not for each entry
 	}
 	name = strings.TrimSuffix(name, "/") + "/"
 	entries := make([]listingEntry, len(read))

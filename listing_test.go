@@ -9,8 +9,11 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -214,6 +217,42 @@ func TestListingSortLinks(t *testing.T) {
 }
 
 // The links of the path lead from the page to the directories that they name.
+// The links of a directory's own path cost the same however many entries it has. Followed
+// again for each entry, those of the test make it 160 times as long.
+func TestListingOfLinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 500 {
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := strings.Repeat("/again", 38)
+	if err := os.Symlink(strings.Repeat("./", 2000), filepath.Join(dir, "again")); err != nil {
+		t.Skip(err)
+	}
+	if _, err := os.Stat(dir + again); err != nil {
+		t.Skip(err) // on Windows
+	}
+	fastest := func(name string) time.Duration {
+		var h SimpleHandler
+		best := time.Hour
+		for range 5 {
+			begin := time.Now()
+			entries, err := h.readDirectory(name)
+			if len(entries) != 501 || err != nil {
+				t.Fatalf("%d entries, %v", len(entries), err)
+			}
+			best = min(best, time.Since(begin))
+		}
+		return best
+	}
+	plain, linked := fastest(dir), fastest(dir+again)
+	if linked > 30*plain {
+		t.Errorf("a listing takes %v, through links %v", plain, linked)
+	}
+}
+
 func TestListingPath(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`<a href="([^"]*)"( aria-current="page")?>([^<]*)</a>`)
