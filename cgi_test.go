@@ -150,15 +150,11 @@ var scripts = map[string]func(){
 		forever()
 	},
 	"cleansup": func() {
-		ended := make(chan os.Signal, 1)
-		signal.Notify(ended, syscall.SIGTERM)
+		ended := termination()
 		say(plainText + fmt.Sprintln(os.Getpid()))
-		witness := attach()
-		<-ended
-		io.WriteString(witness, "ending\n")
-		bufio.NewReader(witness).ReadString('\n')
-		os.WriteFile(filepath.Join(os.Getenv("CLEANED_IN"), "cleaned"), nil, 0o666)
+		cleanUp(ended)
 	},
+	"hesitates": func() { cleanUp(termination()) },
 	"slow": func() { // reads all of its input, when it is told to
 		bufio.NewReader(attach()).ReadString('\n')
 		sum := sha256.New()
@@ -196,6 +192,22 @@ var scripts = map[string]func(){
 		}
 		say(plainText + fmt.Sprintln(child.Process.Pid))
 	},
+}
+
+// termination returns what receives the SIGTERM of a script.
+func termination() <-chan os.Signal {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM)
+	return ended
+}
+
+// cleanUp waits for the end of a script and then for its witness, before it leaves a file.
+func cleanUp(ended <-chan os.Signal) {
+	witness := attach()
+	<-ended
+	io.WriteString(witness, "ending\n")
+	bufio.NewReader(witness).ReadString('\n')
+	os.WriteFile(filepath.Join(os.Getenv("CLEANED_IN"), "cleaned"), nil, 0o666)
 }
 
 // makeScripts makes a site with the scripts in cgi-bin.
@@ -1121,6 +1133,25 @@ func testScriptsEnd(t *testing.T) {
 		w.awaitEnd(t)
 		if n := strings.Count(log.String(), "timed out"); n != 2 {
 			t.Errorf("log:\n%s", log)
+		}
+	})
+	t.Run("timeout, answered before the end", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		s, _ := startCGI(t, func(h *httpserver.CGIHandler) {
+			h.ScriptTimeout = 3 * time.Second
+			h.Env = append(h.Env, "CLEANED_IN="+dir)
+		})
+		w := newWitness(t)
+		_, r := send(t, s.Addr(), script("GET", "/cgi-bin/hesitates"+w.query()))
+		w.await(t)
+		if line, err := r.ReadString('\n'); line != "HTTP/1.1 504 Gateway Timeout\r\n" {
+			t.Errorf("got %q, %v", line, err)
+		}
+		io.WriteString(w.conn, "go on\n")
+		w.awaitEnd(t)
+		if _, err := os.Stat(filepath.Join(dir, "cleaned")); err != nil {
+			t.Errorf("the response waited until the script was killed: %v", err)
 		}
 	})
 	t.Run("close", func(t *testing.T) {

@@ -28,8 +28,8 @@ const (
 	// the input, or close standard error (wait).
 	scriptGrace = 2 * time.Second
 
-	// errorsTime is how often standard error is logged while there is no output, and how
-	// long a handler waits for its end when the script has exited.
+	// errorsTime is how long a handler waits for the end of standard error when the script
+	// has exited.
 	errorsTime = 500 * time.Millisecond
 
 	maxErrorLines = 100     // of standard error that are logged
@@ -134,6 +134,7 @@ func (s *script) wait() {
 	}
 	s.childrenLeft = signalGroup(s.cmd.Process, 0) == nil
 	close(s.exited)
+	s.wake()
 	<-s.slots
 	s.body.close()
 	s.stderr.SetReadDeadline(time.Now().Add(scriptGrace)) // children may not keep it open for longer
@@ -149,6 +150,7 @@ func (s *script) conclude(server *HTTPServer) {
 		}
 	}
 	if s.ctx.Err() != nil {
+		s.wake()
 		s.endGroup(server.urgent)
 	}
 	<-s.exited
@@ -194,27 +196,33 @@ func poll(ctx context.Context, more func() bool) {
 // has exited and its children write nothing for scriptGrace, Read returns io.EOF and
 // ends them.
 func (s *script) Read(p []byte) (int, error) {
-	for quiet := time.Duration(0); quiet < scriptGrace; { // quiet begins when the script has exited
+	for {
+		var deadline time.Time
+		if isClosed(s.exited) {
+			deadline = time.Now().Add(scriptGrace)
+		}
+		s.stdout.SetReadDeadline(deadline) // from now on, wake ends the read
 		for len(s.errors) > 0 {
 			s.logError(<-s.errors)
 		}
-		s.stdout.SetReadDeadline(time.Now().Add(errorsTime))
+		if cause := context.Cause(s.ctx); cause != nil {
+			return 0, cause
+		}
 		n, err := s.stdout.Read(p)
-		cause := context.Cause(s.ctx)
 		switch {
 		case n > 0:
 			return n, nil
-		case cause != nil:
-			return 0, cause
 		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return 0, err
-		case isClosed(s.exited):
-			quiet += errorsTime
+			return 0, cmp.Or(context.Cause(s.ctx), err)
+		case !deadline.IsZero() && time.Now().After(deadline):
+			s.cancel(nil)
+			return 0, io.EOF
 		}
 	}
-	s.cancel(nil)
-	return 0, io.EOF
 }
+
+// wake makes Read look again at what has happened.
+func (s *script) wake() { s.stdout.SetReadDeadline(time.Unix(1, 0)) }
 
 // readErrors splits standard error into lines, and a line of more than maxErrorLine bytes
 // into several. It reads on after the last one that may be logged, so that the script need
@@ -231,6 +239,7 @@ func (s *script) readErrors() {
 			return
 		case lines < maxErrorLines:
 			s.errors <- string(line)
+			s.wake()
 		case lines == maxErrorLines:
 			s.errors <- "further lines are not logged"
 		}
