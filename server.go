@@ -557,10 +557,10 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
 	if state == nil {
-		state = &connState{server: s, linger: lingerTime}
-	} else {
-		defer s.unregister(state, false)
+		state = cmp.Or(s.register(conn, conn.RemoteAddr()), &connState{server: s})
+		state.linger = lingerTime
 	}
+	defer s.unregister(state, false)
 	state.shutdown(conn)
 }
 

@@ -612,6 +612,44 @@ func TestProcessRequestInGoroutine(t *testing.T) {
 	}
 }
 
+// A halfClosing connection pretends to have ended its own side.
+type halfClosing struct{ net.Conn }
+
+func (halfClosing) CloseWrite() error { return nil }
+
+// Close ends a connection that waits for its client to close it, too, whatever goroutine
+// that is in.
+func TestProcessRequestLingers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		served, closed := make(chan struct{}), make(chan struct{})
+		s, _, l := startInMemory(t, persistent(nil, nil), func(s *httpserver.HTTPServer) {
+			s.ProcessRequest = func(conn net.Conn) {
+				go func() {
+					conn := halfClosing{conn}
+					s.FinishRequest(conn)
+					close(served)
+					s.ShutdownRequest(conn)
+					close(closed)
+				}()
+			}
+		})
+		conn := l.dial(t)
+		io.WriteString(conn, strings.Replace(getHello, "Host", "Connection: close\r\nHost", 1))
+		if _, body := readResponse(t, bufio.NewReader(conn)); body != "hello\n" {
+			t.Errorf("got %q", body)
+		}
+		<-served
+		synctest.Wait()
+		begin := time.Now()
+		s.Close()
+		<-closed
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("closed after %v", took)
+		}
+	})
+}
+
 func TestPrintError(t *testing.T) {
 	t.Parallel()
 	log := new(logBuffer)
