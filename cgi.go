@@ -180,8 +180,9 @@ func (h *CGIHandler) redirectLocally() {
 
 // SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
 // is 403 if another path leads into a CGI directory, through a link or because the file
-// system ignores case: directories are compared, not only their names. It is also 403 for
-// a name of more than 128 parts, with those of its links. An FS has only names.
+// system ignores case: directories are compared, not only their names. On Linux, those count
+// that the opened file is in, even if a link is switched meanwhile. It is also 403 for a name
+// of more than 128 parts, with those of its links. An FS has only names.
 // Python: send_head.
 func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	if h.runIfCGI() {
@@ -194,7 +195,10 @@ func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 			directories[name] = info
 		}
 	}
-	h.forbidden = func(name string) bool { return len(directories) > 0 && leadsInto(name, directories) }
+	h.forbidden = nil
+	if len(directories) > 0 {
+		h.forbidden = func(name string) bool { return leadsInto(name, directories) }
+	}
 	return h.SimpleHandler.SendHead()
 }
 

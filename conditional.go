@@ -26,6 +26,9 @@ type validators struct {
 // strong reports whether the validators change whenever the content does (section 8.8.1).
 func (v *validators) strong() bool { return strings.HasPrefix(v.tag, `"`) }
 
+// weak reports whether the file was just modified, so that it may change unnoticed.
+func (v *validators) weak() bool { return strings.HasPrefix(v.tag, "W/") }
+
 // newValidators returns the validators of a file. They depend only on its size and
 // modification time, so that servers with copies of the same files agree. A file
 // without a modification time has none. The tag is weak while the last modification is
@@ -99,7 +102,8 @@ func checkPreconditions(fields Header, method string, v validators, now time.Tim
 // true. It returns the status code of the response, and the ranges if that is 206.
 // An empty file is always sent as a whole with 200: Content-Range cannot describe a
 // part of it, and a client that resumes a download would take 416 to mean that it
-// has the whole file.
+// has the whole file. A file that was just modified is sent as a whole instead of in
+// several ranges, between which it may change unnoticed.
 func selectRanges(fields Header, method string, v validators, size int64, now time.Time) (
 	code int, ranges []byteRange) {
 	value, ok := onlyValue(fields, "Range")
@@ -108,7 +112,7 @@ func selectRanges(fields Header, method string, v validators, size int64, now ti
 	}
 	ranges, ok = parseRange(value, size)
 	switch {
-	case !ok || overlap(ranges):
+	case !ok || overlap(ranges) || len(ranges) > 1 && v.weak():
 		return 200, nil
 	case len(ranges) == 0:
 		return 416, nil

@@ -292,6 +292,19 @@ func TestSelectRanges(t *testing.T) {
 	}
 }
 
+// Between several ranges, a file that was just modified may change unnoticed.
+func TestRangesOfYoungFile(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]int{"bytes=0-1": 206, "bytes=0-1,4-5": 200, "bytes=0-1,20-30": 206} {
+		fields := Header{{"Range", value}}
+		young, _ := selectOf(fields, "GET", 10, taggedTime, taggedTime.Add(time.Second))
+		old, _ := selectOf(fields, "GET", 10, taggedTime, longAfter)
+		if young != want || old != 206 {
+			t.Errorf("%s: %d, later %d", value, young, old)
+		}
+	}
+}
+
 // selectOf selects ranges of a file that was changed at a time.
 func selectOf(fields Header, method string, size int64, modified, now time.Time) (code int, ranges []byteRange) {
 	return selectRanges(fields, method, newValidators(size, modified, time.Time{}, now), size, now)

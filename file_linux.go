@@ -6,7 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"path"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -34,6 +36,16 @@ func (f *systemFile) open(name string, flag int) (fs.File, error) {
 		return nil, f.failed("open", err)
 	}
 	return f, nil
+}
+
+// openedName returns the name of the open file as the system knows it, without links, or name
+// if it does not tell.
+func (f *systemFile) openedName(name string) string {
+	resolved, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(f.fd))
+	if err != nil {
+		return name
+	}
+	return resolved
 }
 
 // Stat returns an fs.FileInfo that is valid until the next call of Stat or open.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -211,5 +212,45 @@ func TestFileCacheKeeps(t *testing.T) {
 				t.Errorf("%q is kept, %v", content, err)
 			}
 		}
+	}
+}
+
+// A file is not sent if a link was switched to a CGI directory before it was opened.
+func TestForbiddenWhenOpened(t *testing.T) {
+	site := t.TempDir()
+	for _, dir := range []string{"public", "cgi-bin"} {
+		if err := os.Mkdir(filepath.Join(site, dir), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(site, dir, "file"), []byte(dir), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(site, "link")
+	if err := os.Symlink("public", link); err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := os.Stat(filepath.Join(site, "cgi-bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := new(SimpleHandler)
+	h.Server = new(HTTPServer)
+	switchLink := func() {}
+	h.forbidden = func(name string) bool {
+		defer switchLink()
+		return leadsInto(name, map[string]fs.FileInfo{filepath.Join(site, "cgi-bin"): scripts})
+	}
+	if b, err := h.open(filepath.Join(link, "file")); err != nil {
+		t.Errorf("before the switch: %v", err)
+	} else {
+		b.Close()
+	}
+	switchLink = func() {
+		os.Remove(link)
+		os.Symlink("cgi-bin", link)
+	}
+	if _, err := h.open(filepath.Join(link, "file")); err != fs.ErrPermission {
+		t.Errorf("after the switch: %v", err)
 	}
 }

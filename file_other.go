@@ -26,6 +26,9 @@ func (*systemFile) open(name string, flag int) (fs.File, error) {
 	return f, nil
 }
 
+// openedName returns name.
+func (*systemFile) openedName(name string) string { return name }
+
 // A fileCache is always empty.
 type fileCache struct{}
 

@@ -514,7 +514,7 @@ func closeWrite(conn net.Conn) (err error) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		err = half.CloseWrite()
 	}
-	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
+	if upper, ok := conn.(upperConn); ok {
 		err = closeWrite(upper.NetConn())
 	}
 	return err

@@ -61,7 +61,7 @@ type responseWriter struct {
 	head  *[]byte     // what was not sent of the head, and body behind it; nil if there is none
 	err   error       // of the first write that failed
 
-	badFraming bool // the request had two final responses, or a response two lengths or headers
+	badFraming bool // the request had two final responses, or one with two lengths or heads
 	response
 }
 
@@ -79,11 +79,12 @@ type response struct {
 	sent       bool   // a part of it was sent
 }
 
-// begin makes w ready for another response. A head that was not sent is dropped.
+// begin makes w ready for another response to the same request, unless the caller clears
+// badFraming. A head that was not sent is dropped.
 func (w *responseWriter) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.badFraming = w.badFraming || w.headEnded && w.sent && w.code >= 200
+	w.badFraming = w.badFraming || w.sent && (!w.headEnded || w.code >= 200)
 	w.freeHead()
 	w.response = response{length: -1}
 }
@@ -165,8 +166,8 @@ func (w *responseWriter) flushOrHold() {
 	}
 }
 
-// holdExpired sends a head whose body has not followed in time. It may find a later head,
-// as Stop does not wait for it; that is then sent before its body.
+// holdExpired sends a head whose body has not followed in time. As Stop does not wait for it,
+// it may find a later head, which is then sent early.
 func (w *responseWriter) holdExpired() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -318,8 +319,9 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 		if _, err := src.Seek(offset+n, io.SeekStart); err != nil {
 			return n, err
 		}
-		w.beginDeadline()
-		m, err := conn.ReadFrom(&io.LimitedReader{R: src, N: min(size-n, sendStep)})
+		m, err := w.try(func() (int64, error) {
+			return conn.ReadFrom(&io.LimitedReader{R: src, N: min(size-n, sendStep)})
+		})
 		n += m
 		w.written += m
 		switch {
@@ -342,25 +344,38 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 	switch w.conn.(type) {
 	case *net.TCPConn:
 		step = len(p)
-	case interface{ NetConn() net.Conn }: // a write that times out breaks a tls.Conn for good
+	case upperConn:
 		step = maxRecord
 	}
 	w.sent = w.sent || len(p) > 0
 	for w.err == nil && n < len(p) {
-		w.beginDeadline()
-		var m int
-		m, w.err = w.conn.Write(p[n:min(n+step, len(p))])
-		n += m
-		if m > 0 && errors.Is(w.err, os.ErrDeadlineExceeded) {
-			w.err = nil
+		m, err := w.try(func() (int64, error) {
+			m, err := w.conn.Write(p[n:min(n+step, len(p))])
+			return int64(m), err
+		})
+		n += int(m)
+		if m == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			w.err = err
 		}
 	}
 	return n, w.err
 }
 
-// beginDeadline gives the next write the handler's timeout.
-func (w *responseWriter) beginDeadline() {
-	if *w.timeout > 0 {
-		w.conn.SetWriteDeadline(time.Now().Add(*w.timeout))
+// try calls write until that makes some progress, fails, or the handler's timeout has passed.
+// It does so in four parts of that time: what the system takes at the beginning of one, as it
+// does now and then for a client that reads nothing, extends the wait by that part alone.
+func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
+	parts := 4
+	if _, ok := w.conn.(upperConn); ok {
+		parts = 1 // a write that times out breaks a tls.Conn for good
 	}
+	for range parts {
+		if *w.timeout > 0 {
+			w.conn.SetWriteDeadline(time.Now().Add(*w.timeout / time.Duration(parts)))
+		}
+		if n, err = write(); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+	}
+	return n, err
 }

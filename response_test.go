@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -98,6 +99,28 @@ func TestHold(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A response that begins within the head of another one is the last of its connection.
+func TestHeadWithinHead(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(headless)
+		h.ProtocolVersion = "HTTP/1.1"
+		return h
+	}, nil)
+	if got := exchange(t, s.Addr(), getHello+getHello); strings.Count(got, "HTTP/1.1 500") != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// headless sends a part of a head, and then an error.
+type headless struct{ httpserver.BaseRequestHandler }
+
+func (h *headless) DoGET() {
+	h.SendResponse(200, "")
+	h.FlushHeaders()
+	h.SendError(500, "", "")
 }
 
 // A head without a body is sent although the method has not returned.
@@ -269,6 +292,58 @@ func TestSlowReader(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stalledConn is a connection whose client reads nothing. Its system takes what is written
+// first, one byte of each of the next two writes, and nothing more.
+type stalledConn struct {
+	net.Conn
+	writes   int
+	deadline time.Time
+}
+
+func (c *stalledConn) SetWriteDeadline(t time.Time) error { c.deadline = t; return nil }
+
+func (c *stalledConn) Write(p []byte) (n int, err error) {
+	switch c.writes++; c.writes {
+	case 1:
+		return len(p), nil
+	case 2, 3:
+		n = 1
+	}
+	pass(time.Until(c.deadline))
+	return n, os.ErrDeadlineExceeded
+}
+
+// A stalledListener accepts stalled connections.
+type stalledListener struct{ *pipeListener }
+
+func (l stalledListener) Accept() (net.Conn, error) {
+	conn, err := l.pipeListener.Accept()
+	return &stalledConn{Conn: conn}, err
+}
+
+// What the system takes although the client reads nothing extends the timeout by half of it
+// at most.
+func TestClientReadsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipeListener()
+		start(t, func() httpserver.Handler {
+			h := &ended{then: func(h *ended) { h.WFile.Write(make([]byte, 300_000)) }}
+			h.Timeout = time.Minute
+			return h
+		}, func(s *httpserver.HTTPServer) {
+			s.Listener.Close()
+			s.Listener = stalledListener{l}
+		})
+		conn, begin := l.dial(t), time.Now()
+		io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+		io.ReadAll(conn)
+		if took := time.Since(begin); took != 90*time.Second {
+			t.Errorf("closed after %v", took)
+		}
+	})
 }
 
 // An idle connection keeps nothing of its last request.

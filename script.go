@@ -22,10 +22,7 @@ import (
 // handler.
 
 const (
-	// scriptGrace limits each wait for a script to end: from SIGTERM to SIGKILL, from the
-	// end of its output to its exit (finish), from the end of the response to SIGTERM
-	// (close) and, once it has exited, until its children write output (Read), have read
-	// the input, or close standard error (wait).
+	// scriptGrace limits each wait for a script, or for the children that it left, to end.
 	scriptGrace = 2 * time.Second
 
 	// errorsTime is how long a handler waits for the end of standard error when the script
@@ -52,17 +49,17 @@ type script struct {
 	ctx      context.Context  // canceled when the script is to end, with the reason as its cause
 	cancel   context.CancelCauseFunc
 	body     *storedBody
-	slots    chan struct{}     // the script has a place in it until it has exited
+	slots    chan struct{}     // the script has a place in it from start until it has exited
 	logError func(line string) // called by Read and finish for each line of standard error
 
 	cmd            *exec.Cmd
 	stdout, stderr *os.File      // the ends of the pipes that the server reads
 	output         *bufio.Reader // reads from the script, by Read
 	errors         chan string   // lines of stderr; closed when the script has exited and these have ended
-	limit          *time.Timer   // cancels ctx when the script has run for too long; close brings it forward
+	limit          *time.Timer   // cancels ctx when the script has run for too long
 
 	exited       chan struct{} // closed when the script has exited
-	err          error         // why the script failed by itself; set before exited is closed
+	err          error         // why the script failed unless it was told to end; set before exited is closed
 	childrenLeft bool          // in its process group; set before exited is closed
 	closed       chan struct{} // closed by close
 }
@@ -70,7 +67,7 @@ type script struct {
 // start waits for a place among the scripts that run at once, and starts the script, which
 // has to end within limit. A limit of 0 means none. If ctx is canceled before the script
 // runs, start returns the cause. When the server stops accepting, it returns
-// ErrServerClosed instead of waiting.
+// ErrServerClosed instead of waiting. After an error, the caller closes the body.
 func (s *script) start(server *HTTPServer, limit time.Duration) error {
 	select {
 	case s.slots <- struct{}{}: // even when the server stops, as the request came before
@@ -137,11 +134,11 @@ func (s *script) wait() {
 	s.wake()
 	<-s.slots
 	s.body.close()
-	s.stderr.SetReadDeadline(time.Now().Add(scriptGrace)) // children may not keep it open for longer
+	s.stderr.SetReadDeadline(time.Now().Add(scriptGrace)) // children may keep it open
 }
 
-// conclude waits until the script has exited and close was called, as until then children
-// may write output. If ctx is canceled before, it ends the process group.
+// conclude waits until the script has exited and its response has ended. If ctx is canceled
+// before, it ends the process group.
 func (s *script) conclude(server *HTTPServer) {
 	for _, event := range []chan struct{}{s.exited, s.closed} {
 		select {
@@ -156,7 +153,7 @@ func (s *script) conclude(server *HTTPServer) {
 	<-s.exited
 	s.limit.Stop()
 	s.cancel(nil)
-	if s.childrenLeft { // the server is their parent now if it is the first process of a container
+	if s.childrenLeft { // a server that is the first process of a container has to reap them
 		poll(server.ctx, func() bool { return reapGroup(s.cmd.Process) })
 	}
 }
@@ -175,8 +172,8 @@ func (s *script) endGroup(urgent context.Context) {
 	}
 }
 
-// groupLeft reports whether processes of the group are left. If the script has left none
-// when it exited, the number of the group may have become that of another one.
+// groupLeft reports whether processes of the group are left. It does not look at the group
+// if the script had left none when it exited: its number may belong to another one by now.
 func (s *script) groupLeft() bool {
 	return !isClosed(s.exited) || s.childrenLeft && (reapGroup(s.cmd.Process) || signalGroup(s.cmd.Process, 0) == nil)
 }
@@ -198,10 +195,11 @@ func poll(ctx context.Context, more func() bool) {
 func (s *script) Read(p []byte) (int, error) {
 	for {
 		var deadline time.Time
+		s.stdout.SetReadDeadline(deadline) // what happens from now on ends the read by wake
 		if isClosed(s.exited) {
 			deadline = time.Now().Add(scriptGrace)
+			s.stdout.SetReadDeadline(deadline)
 		}
-		s.stdout.SetReadDeadline(deadline) // from now on, wake ends the read
 		for len(s.errors) > 0 {
 			s.logError(<-s.errors)
 		}
@@ -246,9 +244,9 @@ func (s *script) readErrors() {
 	}
 }
 
-// finish ends the reading of output, waits scriptGrace for the script to exit, and logs the
-// last lines of standard error, which children may keep open. It returns why the script has
-// failed, if it has exited without being told to.
+// finish ends the reading of output and waits scriptGrace for the script to exit. It logs the
+// lines of standard error until that ends, for errorsTime after the exit at most. It returns
+// why the script has failed, if it has exited without being told to.
 func (s *script) finish() (err error) {
 	s.stdout.Close()
 	exited, timeout := s.exited, time.After(scriptGrace)
@@ -290,8 +288,8 @@ type storedBody struct {
 }
 
 // readFrom reads the body from r. Up to memory bytes stay in memory. The error is
-// errBodyTooLarge if there are more than limit bytes, errStoreFull, that of r, or a
-// *fs.PathError about the file.
+// errBodyTooLarge if there are more than limit bytes, errStoreFull, that of r, or one that
+// wraps a *fs.PathError about the file.
 func (b *storedBody) readFrom(r io.Reader, memory, limit int64) error {
 	r = io.LimitReader(r, limit+1)
 	data, err := io.ReadAll(io.LimitReader(r, memory+1))
@@ -316,7 +314,11 @@ func (b *storedBody) readIntoFile(r io.Reader) (err error) {
 	}
 	os.Remove(b.file.Name())
 	b.size = 0
-	if _, err = io.Copy(b, r); err != nil {
+	w := bufio.NewWriterSize(b, maxBodyInMemory) // chunks may be small
+	if _, err = io.Copy(w, r); err != nil {
+		return err
+	}
+	if err = w.Flush(); err != nil {
 		return err
 	}
 	b.input = b.file

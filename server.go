@@ -856,9 +856,12 @@ func reset(conn net.Conn) {
 	conn.Close()
 }
 
+// An upperConn is a connection that uses another one, as a tls.Conn does.
+type upperConn interface{ NetConn() net.Conn }
+
 // lowest returns the connection that conn uses, such as the TCP connection below TLS.
 func lowest(conn net.Conn) net.Conn {
-	if upper, ok := conn.(interface{ NetConn() net.Conn }); ok {
+	if upper, ok := conn.(upperConn); ok {
 		return lowest(upper.NetConn())
 	}
 	return conn

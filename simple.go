@@ -332,6 +332,9 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 		return nil, err
 	}
 	info, err := f.Stat()
+	if h.forbidden != nil && h.forbidden(b.system.openedName(name)) { // a link may have been switched
+		err = fs.ErrPermission
+	}
 	if err == nil {
 		err = checkRegular(name, info)
 	}

@@ -3,7 +3,9 @@ package httpserver
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -66,4 +68,32 @@ func TestStoredBodyError(t *testing.T) {
 			t.Errorf("%d bytes in memory: %v, %d bytes are counted", memory, err, b.store.size.Load())
 		}
 	}
+}
+
+// A body that comes byte by byte is not written byte by byte.
+func TestStoredBodyWrites(t *testing.T) {
+	const size = 100_000
+	before := systemWrites(t)
+	b := &storedBody{store: new(bodyStore), maxSize: size}
+	if err := b.readFrom(iotest.OneByteReader(strings.NewReader(strings.Repeat("x", size))), 0, size); err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+	if n := systemWrites(t) - before; n > size/2 { // those of other tests among them
+		t.Errorf("%d bytes take %d writes", size, n)
+	}
+}
+
+// systemWrites returns how many times this process has asked the system to write.
+func systemWrites(t *testing.T) (n int) {
+	t.Helper()
+	counts, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Skip(err)
+	}
+	_, after, _ := strings.Cut(string(counts), "syscw: ")
+	if _, err := fmt.Sscan(after, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
