@@ -24,6 +24,7 @@ const smallBody = 64 << 10
 // holdTime is how long a complete head waits for the body.
 const holdTime = time.Millisecond
 
+// bufferSize is the size of the buffers of a connection, in bytes. Most heads fit.
 const bufferSize = 4 << 10
 
 // maxRecord is the size of a TLS record, in bytes, which crypto/tls sends in one write.
@@ -59,7 +60,7 @@ type responseWriter struct {
 	mu    sync.Mutex  // held while anything is sent, and while headEnded or err change
 	timer *time.Timer // calls holdExpired; nil before the first head was held
 	head  *[]byte     // what was not sent of the head, and body behind it; nil if there is none
-	err   error       // of the first write that failed
+	err   error       // of a write that failed, or of fail; no others succeed
 
 	badFraming bool // the request had two final responses, or one with two lengths or heads
 	response
@@ -75,7 +76,7 @@ type response struct {
 	bare       bool   // it is for HTTP/0.9 and has no head
 	noBody     bool   // it must not have a body; what is written is dropped
 	headEnded  bool   // the head is complete
-	held       bool   // the complete head was held, or still is
+	held       bool   // the complete head is held, or was
 	sent       bool   // a part of it was sent
 }
 

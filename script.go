@@ -117,7 +117,10 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	s.output = bufio.NewReader(s)
 	s.errors = make(chan string, maxErrorLines+1) // with the line that says that there were more
 	s.exited, s.closed = make(chan struct{}), make(chan struct{})
-	s.limit = time.AfterFunc(cmp.Or(max(limit, 0), math.MaxInt64), func() { s.cancel(errTimedOut) })
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
+	s.limit = time.AfterFunc(limit, func() { s.cancel(errTimedOut) })
 	server.work.Go(s.wait)
 	server.work.Go(s.readErrors)
 	server.work.Go(func() { s.conclude(server) })
@@ -200,9 +203,7 @@ func (s *script) Read(p []byte) (int, error) {
 			deadline = time.Now().Add(scriptGrace)
 			s.stdout.SetReadDeadline(deadline)
 		}
-		for len(s.errors) > 0 {
-			s.logError(<-s.errors)
-		}
+		s.logErrors()
 		if cause := context.Cause(s.ctx); cause != nil {
 			return 0, cause
 		}
@@ -244,24 +245,34 @@ func (s *script) readErrors() {
 	}
 }
 
-// finish ends the reading of output and waits scriptGrace for the script to exit. It logs the
-// lines of standard error until that ends, for errorsTime after the exit at most. It returns
-// why the script has failed, if it has exited without being told to.
-func (s *script) finish() (err error) {
+// finish ends the reading of output, waits scriptGrace for the script to exit, and logs the
+// rest of standard error, for which it waits errorsTime. It returns why the script has failed,
+// if it has exited without being told to.
+func (s *script) finish() error {
 	s.stdout.Close()
-	exited, timeout := s.exited, time.After(scriptGrace)
-	for {
+	select {
+	case <-s.exited:
+	case <-time.After(scriptGrace):
+		s.logErrors()
+		return nil
+	}
+	for end := time.After(errorsTime); ; {
 		select {
 		case line, ok := <-s.errors:
 			if !ok {
 				return s.err
 			}
 			s.logError(line)
-		case <-exited:
-			err, exited, timeout = s.err, nil, time.After(errorsTime)
-		case <-timeout:
-			return err
+		case <-end:
+			return s.err
 		}
+	}
+}
+
+// logErrors logs the lines of standard error that are there.
+func (s *script) logErrors() {
+	for len(s.errors) > 0 {
+		s.logError(<-s.errors)
 	}
 }
 
