@@ -363,16 +363,16 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 }
 
 // try calls write until that makes some progress, fails, or the handler's timeout has passed.
-// It does so in four parts of that time: what the system takes at the beginning of one, as it
-// does now and then for a client that reads nothing, extends the wait by that part alone.
+// It does so in parts of that time: what the system takes at the beginning of one, as it does
+// now and then for a client that reads nothing, extends the wait by that part alone.
 func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
-	parts := 4
+	parts := time.Duration(writeParts)
 	if _, ok := w.conn.(upperConn); ok {
 		parts = 1 // a write that times out breaks a tls.Conn for good
 	}
 	for range parts {
 		if *w.timeout > 0 {
-			w.conn.SetWriteDeadline(time.Now().Add(*w.timeout / time.Duration(parts)))
+			w.conn.SetWriteDeadline(time.Now().Add(*w.timeout / parts))
 		}
 		if n, err = write(); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
