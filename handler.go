@@ -102,7 +102,8 @@ type BaseRequestHandler struct {
 
 	// Timeout limits how long a connection may be idle and how long the head of a
 	// request may take to arrive, and how long each read or write of a body may make
-	// no progress. 0 means no limit. Python: StreamRequestHandler.timeout.
+	// no progress, as far as the system tells. 0 means no limit. Python:
+	// StreamRequestHandler.timeout.
 	Timeout time.Duration
 
 	// The connection:
