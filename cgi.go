@@ -188,16 +188,20 @@ func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	if h.runIfCGI() {
 		return nil, false
 	}
-	directories := make(map[string]fs.FileInfo)
-	for _, dir := range h.directories() {
-		name := h.local(dir)
-		if info, err := h.stat(name); err == nil && h.FS == nil {
-			directories[name] = info
-		}
-	}
 	h.forbidden = nil
-	if len(directories) > 0 {
-		h.forbidden = func(name string) bool { return leadsInto(name, directories) }
+	if h.FS == nil {
+		defer func(directory string) { h.Directory = directory }(h.Directory)
+		if directory, err := filepath.EvalSymlinks(h.Directory); err == nil {
+			h.Directory = directory // for the whole request, even if a link to it is switched
+		}
+		directories := make(map[string]fs.FileInfo)
+		for _, dir := range h.directories() {
+			name := h.local(dir)
+			if info, err := h.stat(name); err == nil {
+				directories[filepath.Clean(name)] = info
+			}
+		}
+		h.forbidden = func(name string) bool { return len(directories) > 0 && leadsInto(name, directories) }
 	}
 	return h.SimpleHandler.SendHead()
 }
@@ -235,7 +239,7 @@ const maxParts = 128
 // leadsInto reports whether the system passes through one of the directories when it opens
 // a file, or whether a name that ends in a slash leads to one. It follows links itself, as
 // what a link leads to may be another link. Names are compared as well, because not all
-// file systems have inodes.
+// file systems have inodes, and because a directory may be a link that is switched.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
@@ -256,9 +260,8 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 			const longestPart = 255
 			return len(part) <= longestPart && errors.Is(err, syscall.ENAMETOOLONG)
 		}
-		begin := name[:max(len(name)-len(rest), 0)] // what of name led here; less within a link's target
 		for dir, other := range directories {
-			if rest != "" && (strings.EqualFold(begin, dir) || os.SameFile(info, other)) {
+			if rest != "" && (strings.EqualFold(filepath.Clean(next), dir) || os.SameFile(info, other)) {
 				return true
 			}
 		}

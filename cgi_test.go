@@ -564,6 +564,48 @@ func TestCGILinks(t *testing.T) {
 	}
 }
 
+// switching switches a link when the name of a file has been determined.
+type switching struct {
+	httpserver.CGIHandler
+	then func()
+}
+
+func (h *switching) TranslatePath(path string) string {
+	name := h.CGIHandler.TranslatePath(path)
+	if path == "/pub/plain" {
+		h.then()
+	}
+	return name
+}
+
+// A request is for one folder, even if a link to that is switched meanwhile.
+func TestCGISwitchedFolder(t *testing.T) {
+	t.Parallel()
+	withScripts, other, link := makeScripts(t), t.TempDir(), filepath.Join(t.TempDir(), "site")
+	symlink(t, "cgi-bin", filepath.Join(withScripts, "pub"))
+	symlink(t, other, link)
+	if err := os.Mkdir(filepath.Join(other, "pub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(other, "pub", "plain"), []byte("public"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := start(t, func() httpserver.Handler {
+		h := &switching{then: func() {
+			os.Remove(link)
+			os.Symlink(withScripts, link)
+		}}
+		h.Directory = link
+		return h
+	}, nil)
+	if _, body := fields(ask(t, s.Addr(), "GET /pub/plain HTTP/1.0\r\n\r\n")); body != "public" {
+		t.Errorf("got %q", body)
+	}
+	if got := ask(t, s.Addr(), "GET /pub/plain HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 403 ") {
+		t.Errorf("then got %q", got)
+	}
+}
+
 // A CGI directory may be the root: then nothing is sent as a file.
 func TestCGIRoot(t *testing.T) {
 	t.Parallel()

@@ -246,6 +246,19 @@ func TestForbiddenWhenOpened(t *testing.T) {
 	} else {
 		b.Close()
 	}
+	// Nor is it if the CGI directory itself is a link.
+	if err := os.Symlink("cgi-bin", filepath.Join(site, "htbin")); err != nil {
+		t.Fatal(err)
+	}
+	public, err := os.Stat(filepath.Join(site, "public"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier := map[string]fs.FileInfo{filepath.Join(site, "htbin"): public}
+	os.Symlink("htbin", filepath.Join(site, "scripts"))
+	if !leadsInto(filepath.Join(site, "scripts", "file"), earlier) {
+		t.Error("a link to a CGI directory whose link was switched")
+	}
 	switchLink = func() {
 		os.Remove(link)
 		os.Symlink("cgi-bin", link)
