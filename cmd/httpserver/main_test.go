@@ -195,7 +195,7 @@ func (p *process) idle(t *testing.T) net.Conn {
 // body unread.
 func (p *process) download(t *testing.T) (body io.Reader, content []byte) {
 	t.Helper()
-	content = bytes.Repeat([]byte("0123456789abcde\n"), 2<<20)
+	content = bytes.Repeat([]byte("0123456789abcde\n"), 768<<10) // more than the system buffers
 	p.addFile(t, "large", content)
 	conn := p.dial(t, "")
 	conn.(*net.TCPConn).SetReadBuffer(64 << 10)
