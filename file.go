@@ -174,7 +174,7 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 // precedes the tail.
 func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	out, ok := w.(*responseWriter)
-	if begun := b.next > b.start; !ok || begun { // an override has wrapped WFile, or has read
+	if !ok || b.next > b.start { // an override has wrapped WFile, or has read the beginning
 		return io.Copy(w, struct{ io.Reader }{b})
 	}
 	if b.next == b.end || out.noBody || out.failure() != nil {
