@@ -48,6 +48,10 @@ type ScriptHandler interface {
 // leaves the group, as by setsid, outlives its script. A client that has sent more than
 // 64 KiB after the body of its request is not seen to leave until something is sent to it.
 //
+// What a script has left running when it ends runs on if it has closed its standard output.
+// Otherwise it can go on writing the response. When it is silent for two seconds, the
+// response ends, and the process group gets the same signals.
+//
 // When the server shuts down, requests that wait for one of Slots are answered with 503.
 // So are those whose clients send no byte of the body for four seconds, or have not sent
 // all of it by then if there is no Timeout.

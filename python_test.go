@@ -68,7 +68,7 @@ var differences = []difference{
 
 	// requests that are understood
 	{
-		reason: "Empty lines before a request are skipped (RFC 9112 section 2.2).",
+		reason: "Up to 100 empty lines before a request are skipped (RFC 9112 section 2.2).",
 		cases:  []string{"empty line first"},
 	},
 	{

@@ -40,8 +40,9 @@ type FileHandler interface {
 // Conditional requests and, for files that can seek, range requests are supported
 // (RFC 9110 sections 13 and 14). The ETag consists of the size and modification time of
 // the file, so that servers with copies of the same files agree. It does not show that
-// other content was written if the time was set back afterwards, or if it was written
-// through a memory map and the system has not recorded that yet.
+// other content was written if the time was set back afterwards, if it was written
+// through a memory map and the system has not recorded that yet, or if a single write takes
+// longer than two seconds, as the file gets its time when that begins.
 //
 // If a file is written to while it is sent, as its size and modification time and on
 // Linux its inode show, the connection closes before the body is complete. The inode does
