@@ -193,13 +193,13 @@ func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 		return nil, false
 	}
 	h.forbidden = nil
-	if h.FS == nil {
+	if paths := h.directories(); h.FS == nil && len(paths) > 0 {
 		defer func(directory string) { h.Directory = directory }(h.Directory)
 		if directory, err := filepath.EvalSymlinks(h.Directory); err == nil {
 			h.Directory = directory // for the whole request, even if a link to it is switched
 		}
 		directories := make(map[string]fs.FileInfo)
-		for _, dir := range h.directories() {
+		for _, dir := range paths {
 			name := h.local(dir)
 			if info, err := h.stat(name); err == nil {
 				directories[filepath.Clean(name)] = info

@@ -712,7 +712,7 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// unlogged and unloggedFiles log no requests.
+// unlogged, unloggedFiles and scriptless log no requests.
 type unlogged struct{ hello }
 
 func (h *unlogged) LogRequest(int, int64) {}
@@ -720,6 +720,11 @@ func (h *unlogged) LogRequest(int, int64) {}
 type unloggedFiles struct{ httpserver.SimpleHandler }
 
 func (h *unloggedFiles) LogRequest(int, int64) {}
+
+// scriptless has no CGI directories, as the handler of the command without --cgi.
+type scriptless struct{ httpserver.CGIHandler }
+
+func (h *scriptless) LogRequest(int, int64) {}
 
 // newUnloggedFiles returns a function that makes handlers for a directory.
 func newUnloggedFiles(site, protocol string) func() httpserver.Handler {
@@ -732,7 +737,8 @@ func newUnloggedFiles(site, protocol string) func() httpserver.Handler {
 
 // On a persistent connection a small file takes three allocations, for the head of the
 // request, a name for the system, and the body, which belongs to whoever called
-// SendHead; a response of a method takes one.
+// SendHead; a response of a method takes one. Without CGI directories, a CGIHandler looks for
+// none.
 func TestAllocations(t *testing.T) {
 	if httpserver.Portable || raceDetector() {
 		t.Skip("the numbers are those of the code for Linux without the race detector")
@@ -752,6 +758,11 @@ func TestAllocations(t *testing.T) {
 			h.ProtocolVersion = "HTTP/1.1"
 			return h
 		}, 1},
+		{"/hello.txt", "hello, world\n", func() httpserver.Handler {
+			h := new(scriptless)
+			h.Directory, h.ProtocolVersion, h.CGIDirectories = site, "HTTP/1.1", []string{}
+			return h
+		}, 3},
 	} {
 		s, _ := start(t, c.newHandler, nil)
 		conn := dial(t, s.Addr())
