@@ -22,8 +22,8 @@ const openNonblock = syscall.O_NONBLOCK
 // 64 MiB take a quarter more time.
 const sendStep = 1 << 30
 
-// writeParts is in how many parts of the timeout a slow write is tried: the system says how
-// much it has taken in each.
+// writeParts is in how many parts of the timeout a write is tried: the system says how much
+// it has taken in each.
 const writeParts = 4
 
 // A waiter reads the first bytes of a request into a buffer that it provides when

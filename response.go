@@ -316,18 +316,17 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 		w.sendHead()
 	}
 	conn := w.conn.(io.ReaderFrom)
-	for parts := 1; w.err == nil && n < size; {
+	for w.err == nil && n < size {
 		if _, err := src.Seek(offset+n, io.SeekStart); err != nil {
 			return n, err
 		}
-		m, err := w.try(parts, func() (int64, error) {
+		m, err := w.try(func() (int64, error) {
 			return conn.ReadFrom(&io.LimitedReader{R: src, N: min(size-n, sendStep)})
 		})
 		n += m
 		w.written += m
 		switch {
-		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded):
-			parts = writeParts
+		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded): // it made progress
 		case err != nil && errors.As(err, new(*fs.PathError)): // of src
 			return n, err
 		case err != nil:
@@ -346,33 +345,34 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 	switch w.conn.(type) {
 	case *net.TCPConn:
 		step = len(p)
-	case upperConn: // a write that times out breaks a tls.Conn for good
+	case upperConn:
 		step = maxRecord
 	}
 	w.sent = w.sent || len(p) > 0
-	for parts := 1; w.err == nil && n < len(p); {
-		m, err := w.try(parts, func() (int64, error) {
+	for w.err == nil && n < len(p) {
+		m, err := w.try(func() (int64, error) {
 			m, err := w.conn.Write(p[n:min(n+step, len(p))])
 			return int64(m), err
 		})
 		n += int(m)
-		if m > 0 && errors.Is(err, os.ErrDeadlineExceeded) { // it made progress
-			parts, err = writeParts, nil
+		if m == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			w.err = err
 		}
-		w.err = err
 	}
 	return n, w.err
 }
 
-// try calls write until that makes some progress, fails, or the handler's timeout has passed,
-// in so many parts of that time. After a write that has timed out, there are writeParts: what
-// the system takes at the beginning of a part, as it does now and then for a client that reads
-// nothing, extends the wait by that part alone. At first there is one, as deadlines of several
-// lengths make every write slow.
-func (w *responseWriter) try(parts int, write func() (int64, error)) (n int64, err error) {
+// try calls write until that makes some progress, fails, or the handler's timeout has passed.
+// It does so in parts of that time: what the system takes at the beginning of one, as it does
+// now and then for a client that reads nothing, extends the wait by that part alone.
+func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
+	parts := time.Duration(writeParts)
+	if _, ok := w.conn.(upperConn); ok {
+		parts = 1 // a write that times out breaks a tls.Conn for good
+	}
 	for range parts {
 		if *w.timeout > 0 {
-			w.conn.SetWriteDeadline(time.Now().Add(*w.timeout / time.Duration(parts)))
+			w.conn.SetWriteDeadline(time.Now().Add(*w.timeout / parts))
 		}
 		if n, err = write(); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			break

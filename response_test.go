@@ -323,8 +323,8 @@ func (l stalledListener) Accept() (net.Conn, error) {
 	return &stalledConn{Conn: conn}, err
 }
 
-// What the system takes although the client reads nothing extends the timeout by a quarter of
-// it once the first write has timed out.
+// What the system takes although the client reads nothing extends the timeout by half of it
+// at most.
 func TestClientReadsNothing(t *testing.T) {
 	t.Parallel()
 	notOnWindows(t, "it does not say how much of a write was sent")
@@ -341,7 +341,7 @@ func TestClientReadsNothing(t *testing.T) {
 		conn, begin := l.dial(t), time.Now()
 		io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
 		io.ReadAll(conn)
-		if took := time.Since(begin); took != 135*time.Second {
+		if took := time.Since(begin); took != 90*time.Second {
 			t.Errorf("closed after %v", took)
 		}
 	})
