@@ -285,8 +285,10 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if resolved, err := filepath.EvalSymlinks(name); err == nil && h.FS == nil {
-		name = resolved // so that its links are followed once, not for each entry
+	if h.FS == nil {
+		if resolved, err := filepath.EvalSymlinks(name); err == nil {
+			name = resolved // so that its links are followed once, not for each entry
+		}
 	}
 	name = strings.TrimSuffix(name, "/") + "/"
 	entries := make([]listingEntry, len(read))
