@@ -248,6 +248,7 @@ func (e *stage) end(t *testing.T, listen func(*testing.T) (net.Listener, func() 
 		s.VerifyRequest = func(net.Conn) bool { accepted <- struct{}{}; return true }
 	})
 	conn, r := e.reach(t, dial, accepted, entered, bubble)
+	httpserver.AwaitConnections(&s.HTTPServer, 1) // the first one may not have ended yet
 
 	want, took := e.shut, e.took
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
