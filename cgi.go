@@ -366,7 +366,7 @@ func (h *CGIHandler) RunCGI() {
 		h.fail(url, err, 400, "Bad request body")
 		return
 	}
-	s := &script{url: url, asServer: h.RunAsServer, body: body}
+	s := &script{url: url, body: body}
 	s.slots = cmp.Or(h.Slots, make(chan struct{}, 1))
 	s.command = func() *exec.Cmd { return h.command(url, file, info, body.size) }
 	s.ctx, s.cancel = context.WithCancelCause(h.Server.ctx)
@@ -448,6 +448,7 @@ func (h *CGIHandler) command(url, file, info string, length int64) *exec.Cmd {
 	}
 	cmd.Dir = filepath.Dir(file)
 	cmd.Env = h.environment(url, file, info, length)
+	isolate(cmd, h.RunAsServer)
 	return cmd
 }
 

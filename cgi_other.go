@@ -18,7 +18,9 @@ var inherited = []string{"PATH", "TZ", "TMPDIR", "LANG", "LC_ALL",
 
 func changesUser(asServer bool) bool { return false }
 
-func isolate(cmd *exec.Cmd, asServer bool, files ...*os.File) error { return nil }
+func isolate(cmd *exec.Cmd, asServer bool) {}
+
+func own(script *exec.Cmd, files ...*os.File) {}
 
 // signalGroup ends the script itself, which cannot be asked to end. There is no group
 // for signal 0.

@@ -29,20 +29,22 @@ func changesUser(asServer bool) bool {
 }
 
 // isolate makes a script the leader of a new process group and, unless asServer is
-// set, takes root's privileges from it. Then it makes the script's user the owner of
-// the open files, which may be nil, so that the script can open them again by names
-// such as /dev/stderr.
-func isolate(cmd *exec.Cmd, asServer bool, files ...*os.File) (err error) {
+// set, takes root's privileges from it.
+func isolate(cmd *exec.Cmd, asServer bool) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if changesUser(asServer) {
-		cmd.SysProcAttr.Credential, err = nobody()
+		cmd.SysProcAttr.Credential, cmd.Err = nobody()
 	}
-	if user := cmd.SysProcAttr.Credential; user != nil {
+}
+
+// own makes the user of a script the owner of open files, which may be nil, so that
+// the script can open them again by names such as /dev/stderr.
+func own(script *exec.Cmd, files ...*os.File) {
+	if user := script.SysProcAttr.Credential; user != nil {
 		for _, f := range files {
 			f.Chown(int(user.Uid), int(user.Gid))
 		}
 	}
-	return err
 }
 
 // foundNobody is the result of nobody; nil before the first success.

@@ -192,11 +192,11 @@ func (l *listing) Close() error {
 
 // A listingEntry is one line of a listing.
 type listingEntry struct {
-	name      string
-	key       string // the name in lower case, by which entries are sorted
-	dir, link bool   // both are set for a link to a directory
-	size      int64  // bytes of a regular file, or of the one a link leads to; else -1
-	modified  int64  // seconds since 1970; noTime if unknown
+	name     string
+	key      string      // the name in lower case, by which entries are sorted
+	mode     fs.FileMode // type bits; ModeSymlink and ModeDir are both set for a link to a directory
+	size     int64       // bytes of a regular file, or of the one a link leads to; else -1
+	modified int64       // seconds since 1970; noTime if unknown
 }
 
 // noTime is earlier than all times.
@@ -295,13 +295,12 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	var system systemInfo // its memory is used for all entries
 	for i, d := range read {
 		e := &entries[i]
-		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), size: -1, modified: noTime}
-		e.dir, e.link = d.IsDir(), d.Type()&fs.ModeSymlink != 0
+		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), mode: d.Type(), size: -1, modified: noTime}
 		var info fs.FileInfo = &system
 		switch {
 		case h.FS == nil:
-			err = system.read(name+e.name, e.link)
-		case e.link:
+			err = system.read(name+e.name, e.isLink())
+		case e.isLink():
 			info, err = h.stat(name + e.name)
 		default:
 			info, err = d.Info()
@@ -327,10 +326,12 @@ func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
 	return d.ReadDir(-1) // os.ReadDir would sort
 }
 
+func (e *listingEntry) isLink() bool { return e.mode&fs.ModeSymlink != 0 }
+
 // describe copies what info says about a file or directory. It leaves out a time that
 // RFC 3339 cannot express, which requires a year of four digits.
 func (e *listingEntry) describe(info fs.FileInfo) {
-	e.dir = info.IsDir()
+	e.mode = e.mode&fs.ModeSymlink | info.Mode()&fs.ModeDir
 	if info.Mode().IsRegular() {
 		e.size = max(info.Size(), 0)
 	}
@@ -527,7 +528,7 @@ func listingSummary(entries []listingEntry) string {
 	var files, folders, others, size int64
 	for i := range entries {
 		switch {
-		case entries[i].dir:
+		case entries[i].mode.IsDir():
 			folders++
 		case entries[i].size >= 0:
 			files++
@@ -584,9 +585,9 @@ func (e *listingEntry) appendRow(dst []byte) []byte {
 	dst = append(dst, `">`...)
 	dst = appendHTML(dst, e.name)
 	switch {
-	case e.link:
+	case e.isLink():
 		dst = append(dst, '@')
-	case e.dir:
+	case e.mode.IsDir():
 		dst = append(dst, '/')
 	}
 	dst = append(dst, "</a></li>\n</ul><td"...)
@@ -618,7 +619,7 @@ func isVisible(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r)
 // appendLink appends the link to the entry, relative to the directory.
 func (e *listingEntry) appendLink(dst []byte) []byte {
 	dst = appendPercentEncoded(dst, e.name, nameBytes)
-	if e.dir {
+	if e.mode.IsDir() {
 		dst = append(dst, '/')
 	}
 	return dst
@@ -672,7 +673,7 @@ func newListingJSON(entries []listingEntry) *listing {
 func (e *listingEntry) appendJSON(dst []byte) []byte {
 	kind := "other"
 	switch {
-	case e.dir:
+	case e.mode.IsDir():
 		kind = "directory"
 	case e.size >= 0:
 		kind = "file"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"io/fs"
 	"math"
 	"net"
 	"net/url"
@@ -153,11 +154,11 @@ func TestListingOrder(t *testing.T) {
 	t.Parallel()
 	list := []listingEntry{
 		{name: "b", size: 20, modified: 100},
-		{name: "C", dir: true, size: -1, modified: 300},
+		{name: "C", mode: fs.ModeDir, size: -1, modified: 300},
 		{name: "a", size: 0, modified: 200},
 		{name: "B", size: 20, modified: 200},
-		{name: "d", link: true, size: -1, modified: noTime},
-		{name: "e", dir: true, link: true, size: -1, modified: 100},
+		{name: "d", mode: fs.ModeSymlink, size: -1, modified: noTime},
+		{name: "e", mode: fs.ModeDir | fs.ModeSymlink, size: -1, modified: 100},
 		{name: "_", size: 1 << 40, modified: -5},
 	}
 	for query, want := range map[string]string{
@@ -319,7 +320,7 @@ func TestShownPath(t *testing.T) {
 func TestListingSummary(t *testing.T) {
 	t.Parallel()
 	file := func(size int64) listingEntry { return listingEntry{name: "f", size: size} }
-	folder := listingEntry{name: "d", dir: true, size: -1}
+	folder := listingEntry{name: "d", mode: fs.ModeDir, size: -1}
 	for want, list := range map[string][]listingEntry{
 		"This folder is empty.":      {},
 		"1 file, 0 B":                {file(0)},
@@ -344,9 +345,9 @@ func TestListingRows(t *testing.T) {
 	for want, e := range map[string]listingEntry{
 		"<li><a href=\"a%20b\">a b</a></li>\n</ul><td>999 B<td><time datetime=\"1970-01-01T00:00:00Z\">1970-01-01 00:00</time>\n":                 {name: "a b", size: 999},
 		"<li><a href=\"x\">x</a></li>\n</ul><td title=\"1000 bytes\">1.0 kB<td><time datetime=\"2026-11-24T15:02:59Z\">2026-11-24 15:02</time>\n": {name: "x", size: 1000, modified: 1795532579},
-		"<li><a href=\"d/\">d/</a></li>\n</ul><td><td>\n":                            {name: "d", dir: true, size: -1, modified: noTime},
-		"<li><a href=\"d/\">d@</a></li>\n</ul><td><td>\n":                            {name: "d", dir: true, link: true, size: -1, modified: noTime},
-		"<li><a href=\"f\">f@</a></li>\n</ul><td>1 B<td>\n":                          {name: "f", link: true, size: 1, modified: noTime},
+		"<li><a href=\"d/\">d/</a></li>\n</ul><td><td>\n":                            {name: "d", mode: fs.ModeDir, size: -1, modified: noTime},
+		"<li><a href=\"d/\">d@</a></li>\n</ul><td><td>\n":                            {name: "d", mode: fs.ModeDir | fs.ModeSymlink, size: -1, modified: noTime},
+		"<li><a href=\"f\">f@</a></li>\n</ul><td>1 B<td>\n":                          {name: "f", mode: fs.ModeSymlink, size: 1, modified: noTime},
 		"<li><a href=\"%3C%26%22%3E%27\">&lt;&amp;\"&gt;'</a></li>\n</ul><td><td>\n": {name: `<&">'`, size: -1, modified: noTime},
 		"<li><a href=\"%FFx\">\xffx</a></li>\n</ul><td><td>\n":                       {name: "\xffx", size: -1, modified: noTime},
 	} {
@@ -415,9 +416,9 @@ func TestListingJSON(t *testing.T) {
 		t.Errorf("nothing: %q", got)
 	}
 	text := listingJSON("/?sort=size&order=desc",
-		listingEntry{name: "d", dir: true, link: true, size: -1, modified: 951782400},
+		listingEntry{name: "d", mode: fs.ModeDir | fs.ModeSymlink, size: -1, modified: 951782400},
 		listingEntry{name: "\"\\\n\x1f</x>\xff", size: 3, modified: 0},
-		listingEntry{name: "x", link: true, size: -1, modified: noTime},
+		listingEntry{name: "x", mode: fs.ModeSymlink, size: -1, modified: noTime},
 		listingEntry{name: "big", size: 1<<63 - 1, modified: -1},
 	)
 	const want = `[{"name":"big","type":"file","size":9223372036854775807,"mtime":"1969-12-31T23:59:59Z","href":"big"},
@@ -438,8 +439,10 @@ func FuzzListing(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string, size, modified int64, dir bool) {
 		modified = modified % 1e11
-		e := listingEntry{name: name, dir: dir, size: size, modified: modified}
-		mark := map[bool]string{true: "/"}[dir]
+		e, mark := listingEntry{name: name, size: size, modified: modified}, ""
+		if dir {
+			e.mode, mark = fs.ModeDir, "/"
+		}
 		var list []struct {
 			Name, Href string
 			Mtime      time.Time

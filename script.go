@@ -45,7 +45,6 @@ var (
 type script struct {
 	url      string           // of the script, for log lines
 	command  func() *exec.Cmd // makes cmd, which may be large, when the script has a place
-	asServer bool             // it keeps the server's user
 	ctx      context.Context  // canceled when the script is to end, with the reason as its cause
 	cancel   context.CancelCauseFunc
 	body     *storedBody
@@ -102,9 +101,9 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	}
 	defer outEnd.Close()
 	defer errEnd.Close()
-	s.cmd = s.command()
-	err = cmp.Or(err, isolate(s.cmd, s.asServer, outEnd, errEnd, s.body.file))
 	if err == nil {
+		s.cmd = s.command()
+		own(s.cmd, outEnd, errEnd, s.body.file)
 		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, outEnd, errEnd
 		s.cmd.WaitDelay = scriptGrace // Wait writes the input of a pipe, which children may not read
 		err = s.cmd.Start()
