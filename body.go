@@ -163,15 +163,12 @@ func (b *bodyReader) skipTrailers() error {
 		if err != nil {
 			return err
 		}
-		text, ok := strings.CutSuffix(line, "\r\n")
-		if ok && text != "" {
-			_, ok = parseField(text)
-		}
-		if !ok {
-			return errBadChunk
-		}
-		if text == "" {
+		if line == "\r\n" {
 			return io.EOF
+		}
+		text, ended := strings.CutSuffix(line, "\r\n")
+		if _, ok := parseField(text); !ok || !ended {
+			return errBadChunk
 		}
 		total += len(line)
 	}
@@ -204,19 +201,13 @@ func bodyError(err error) error {
 // returns the size of the chunk and the number of bytes in chunk extensions.
 func parseChunkSize(line string) (size int64, extension int, ok bool) {
 	line, ok = strings.CutSuffix(line, "\r\n")
-	if !ok {
-		return 0, 0, false
-	}
-	digits := line
-	if end := strings.IndexAny(line, "; \t"); end >= 0 {
-		digits = line[:end]
-		rest := trimSpace(line[end:])
-		if rest == "" || rest[0] != ';' || hasControl(rest) {
-			return 0, 0, false
-		}
+	digits, extensions, found := strings.Cut(line, ";")
+	if found {
+		digits = strings.TrimRight(digits, " \t")
 	}
 	n, err := strconv.ParseUint(digits, 16, 63)
-	return int64(n), len(line) - len(digits), err == nil && len(digits) <= 16
+	ok = ok && err == nil && len(digits) <= 16 && !hasControl(extensions)
+	return int64(n), len(line) - len(digits), ok
 }
 
 // skippable reports whether what is left of the body can be read and dropped.

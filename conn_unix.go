@@ -50,10 +50,8 @@ func (w *waiter) wait(c *connReader) bool {
 func (w *waiter) open(c *connReader) bool {
 	var err error
 	switch conn := c.conn.(type) {
-	case *net.TCPConn:
-		w.raw, err = conn.SyscallConn()
-	case *net.UnixConn:
-		w.raw, err = conn.SyscallConn()
+	case *net.TCPConn, *net.UnixConn:
+		w.raw, err = conn.(syscall.Conn).SyscallConn()
 	default:
 		return false
 	}

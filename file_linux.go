@@ -118,7 +118,7 @@ func (f *systemFile) Close() error {
 	return syscall.Close(fd)
 }
 
-// sendMore sends p, which the system may keep until more is sent: the start of a file
+// sendMore sends p, which the system may keep until more is sent: the start of a body
 // leaves in one packet with the head. It returns how much of p it took, without waiting.
 // As two packets, the head and a file of 1 MiB take twice the time.
 func sendMore(conn net.Conn, p []byte) (n int) {

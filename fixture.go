@@ -430,7 +430,7 @@ func (a Answer) Drip(s string, pause time.Duration) Answer {
 
 // Pause waits for d.
 func (a Answer) Pause(d time.Duration) Answer {
-	return a.add("Pause "+d.String(), func(c *fixtureConn) { waitFor(c, time.After(d)) })
+	return a.add("Pause "+d.String(), func(c *fixtureConn) { pause(d, c.f.ctx.Done()) })
 }
 
 // Wait holds back the steps that follow until c is closed or has a value to receive. A nil
@@ -466,9 +466,8 @@ func (a Answer) Read(n int64) Answer {
 func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 	return a.add("Do", func(c *fixtureConn) {
 		f(c.h)
-		if c.h.out.headEnded {
-			c.h.out.flush()
-		} else if c.h.out.code != 0 {
+		c.h.out.sendHeld()
+		if c.h.out.code != 0 && !c.h.out.headEnded {
 			c.h.Self().LogError("Do returned without EndHeaders")
 		}
 		c.h.out.begin()

@@ -96,7 +96,7 @@ type BaseRequestHandler struct {
 	ProtocolVersion       string // of responses; "" means HTTP/1.0; HTTP/1.1 allows persistent connections
 	ServerVersion         string // first part of VersionString, name[/version]; "" means BaseHTTP/0.6
 	SysVersion            string // second part of VersionString; "" means Go/ and the version of Go
-	DefaultRequestVersion string // RequestVersion until the request line has been read; "" means HTTP/0.9
+	DefaultRequestVersion string // RequestVersion for a request line without a valid version; "" means HTTP/0.9
 	ErrorMessageFormat    string // page of SendError; "" means DefaultErrorMessage
 	ErrorContentType      string // Content-Type of that page; "" means DefaultErrorContentType
 
@@ -307,9 +307,7 @@ func (h *BaseRequestHandler) endRequest() {
 		h.CloseConnection = true
 		return
 	}
-	if h.out.headEnded {
-		h.out.flush()
-	}
+	h.out.sendHeld()
 	if !h.cut && h.out.failure() == nil {
 		h.state.unframed.Store(false)
 	}
@@ -432,11 +430,8 @@ func has[T any](h Handler) bool { _, ok := h.(T); return ok }
 // HTTP/1.0, the default, it closes. Python: send_error.
 func (h *BaseRequestHandler) SendError(code int, message, explain string) {
 	self := h.Self()
-	phrase, text, ok := StatusText(code)
-	if !ok {
-		phrase, text = "???", "???"
-	}
-	message, explain = cmp.Or(message, phrase), cmp.Or(explain, text)
+	phrase, text, _ := StatusText(code)
+	message, explain = cmp.Or(message, phrase, "???"), cmp.Or(explain, text, "???")
 	self.LogError("code %d, message %s", code, message)
 	self.SendResponse(code, message)
 	if h.CloseConnection || h.broken || h.expects || !h.body.skippable() {
@@ -474,14 +469,12 @@ func (h *BaseRequestHandler) SendResponse(code int, message string) {
 // and has not been sent is dropped. A client of HTTP/0.9 gets no head.
 // Python: send_response_only.
 func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
-	if message == "" {
-		message, _, _ = StatusText(code)
-	}
+	phrase, _, _ := StatusText(code)
 	version := cmp.Or(h.ProtocolVersion, "HTTP/1.0")
 	if h.RequestVersion == "HTTP/0.9" {
 		version = ""
 	}
-	h.out.statusLine(version, code, message)
+	h.out.statusLine(version, code, cmp.Or(message, phrase))
 }
 
 // SendHeader adds a header field to the response, even if there is one of that name.

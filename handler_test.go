@@ -621,12 +621,21 @@ func (h *exiting) DoGET() { runtime.Goexit() }
 
 func TestGoexitClosesConnection(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, httpserver.New[exiting], nil)
-	if got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n"); got != "" {
-		t.Errorf("got %q", got)
-	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
+	for _, hooked := range []bool{false, true} {
+		s, _ := start(t, httpserver.New[exiting], func(s *httpserver.HTTPServer) {
+			if hooked {
+				s.ProcessRequest = func(conn net.Conn) {
+					s.FinishRequest(conn)
+					s.ShutdownRequest(conn) // is not reached
+				}
+			}
+		})
+		if got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n"); got != "" {
+			t.Errorf("got %q", got)
+		}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -64,12 +63,7 @@ func (h Header) Values(name string) []string {
 // hasToken reports whether a field with the given name, whose value is a list,
 // contains the token.
 func (h Header) hasToken(name, token string) bool {
-	for i := range h {
-		if h[i].is(name) && hasToken(h[i].Value, token) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h, func(f Field) bool { return f.is(name) && hasToken(f.Value, token) })
 }
 
 // hasToken reports whether a comma-separated list (RFC 9110 section 5.6.1)
@@ -126,11 +120,13 @@ func parseRequestLine(line string) (r requestLine, err *statusError) {
 	return r, nil
 }
 
-// hasControl reports whether s contains an ASCII control character other than a
-// tab.
+// isControl reports whether c is an ASCII control character other than a tab.
+func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+// hasControl reports whether s contains such a control character.
 func hasControl(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if controlBytes[s[i]] {
+	for i := range len(s) {
+		if isControl(s[i]) {
 			return true
 		}
 	}
@@ -142,11 +138,11 @@ func hasControl(s string) bool {
 // with 505.
 func (r *requestLine) parseVersion(version string) *statusError {
 	number, ok := strings.CutPrefix(version, "HTTP/")
-	major, minor, dot := strings.Cut(number, ".")
+	major, minor, _ := strings.Cut(number, ".")
 	var ok1, ok2 bool
 	r.major, ok1 = parseDigits(major)
 	r.minor, ok2 = parseDigits(minor)
-	if !ok || !dot || !ok1 || !ok2 || max(len(major), len(minor)) > 10 {
+	if !ok || !ok1 || !ok2 || max(len(major), len(minor)) > 10 {
 		return badRequest("Bad request version", version)
 	}
 	if r.major >= 2 {
@@ -232,12 +228,7 @@ const hostMarks = "-._~%!$&'()*+,;="
 // parseFields parses the header lines of block, up to an empty line or the end,
 // and appends the fields to fields. A line ends in LF or CRLF.
 func parseFields(fields Header, block string) (Header, *statusError) {
-	for block != "" {
-		var line string
-		line, block, _ = strings.Cut(block, "\n")
-		if len(line) >= maxLine {
-			return nil, errHeaderLine
-		}
+	for line := range strings.SplitSeq(block, "\n") {
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" {
 			break
@@ -288,9 +279,6 @@ var (
 	hexBytes    = newByteSet("0123456789abcdefABCDEF")
 	schemeBytes = newByteSet(alnum + "+-.")
 	tokenBytes  = newByteSet(alnum + "!#$%&'*+-.^_`|~")
-
-	controlBytes = newByteSet("\x00\x01\x02\x03\x04\x05\x06\x07\x08\n\x0b\x0c\r\x0e\x0f" +
-		"\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f") // without the tab
 )
 
 const alnum = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -347,8 +335,8 @@ func (s *HTTPServer) allowsHost(authority string) bool {
 	}
 	host, _, _ := cutPort(authority)
 	host = strings.TrimSuffix(host, ".")
-	isIP6 := strings.HasPrefix(host, "[") && !strings.HasPrefix(host, "[v")
-	if host == "" || isIP6 || equalFold(host, "localhost") || net.ParseIP(host) != nil {
+	_, notIP := netip.ParseAddr(strings.Trim(host, "[]"))
+	if host == "" || notIP == nil || equalFold(host, "localhost") {
 		return true
 	}
 	return slices.ContainsFunc(s.Hosts, func(name string) bool { return equalFold(name, host) })

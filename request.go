@@ -128,14 +128,12 @@ func (c *connReader) header(from, limit int) (end int, err error) {
 	end = from
 	for fields := 0; ; fields++ {
 		line, err := c.line(end, maxLine)
-		if err == errLineLimit {
-			err = errHeaderLine
-		}
-		if err != nil {
-			return 0, err
-		}
 		end += len(line)
 		switch {
+		case err == errLineLimit:
+			return 0, errHeaderLine
+		case err != nil:
+			return 0, err
 		case len(trimEnd(line)) == 0:
 			return end, nil
 		case fields == maxFields:
@@ -212,7 +210,7 @@ func (h *BaseRequestHandler) noRequest(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		h.state.linger = idleTime                  // a request may be on its way
-		if h.out.code == 0 && !h.state.closing() { // else a persistent connection was idle
+		if h.requests == 0 && !h.state.closing() { // else a persistent connection was idle
 			h.Self().LogError("Request timed out")
 		}
 	case !isGone(err):
@@ -234,7 +232,7 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 		if err != errLineLimit {
 			h.RequestLine = string(h.in.buffered())
 		}
-		return h.readFailed(err)
+		return h.refuse(err)
 	}
 	end := 0
 	if whole {
@@ -253,29 +251,24 @@ func (h *BaseRequestHandler) beginReading() {
 	h.state.wait(readingTime)
 }
 
-// refuse responds to a request after which nothing can be read. It returns false.
-func (h *BaseRequestHandler) refuse(e *statusError) bool {
-	h.broken, h.CloseConnection = true, true
-	h.in.fixture.refuse(e)
-	h.Self().SendError(e.code, e.message, e.explain)
-	return false
-}
-
-// readFailed ends a request whose head did not arrive as a whole, or is too large. It
-// returns false.
-func (h *BaseRequestHandler) readFailed(err error) bool {
-	refused, ok := err.(*statusError)
-	switch {
-	case ok:
-		return h.refuse(refused)
-	case err == errLineLimit:
-		return h.refuse(&statusError{code: 414})
-	case err == io.EOF:
-		return h.refuse(&statusError{code: 400, message: "Incomplete request"})
+// refuse ends a request after which nothing can be read: its head is malformed, too large,
+// or did not arrive as a whole. It responds unless the connection has failed. It returns
+// false.
+func (h *BaseRequestHandler) refuse(err error) bool {
+	switch err {
+	case errLineLimit: // of the request line
+		err = &statusError{code: 414}
+	case io.EOF:
+		err = &statusError{code: 400, message: "Incomplete request"}
 	}
 	h.broken, h.CloseConnection = true, true
+	h.state.waited()
 	h.in.fixture.refuse(err)
-	h.logFailure("Request", err)
+	if e, ok := err.(*statusError); ok {
+		h.Self().SendError(e.code, e.message, e.explain)
+	} else {
+		h.logFailure("Request", err)
+	}
 	return false
 }
 
@@ -284,7 +277,7 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	if h.rawHeader == "" {
 		end, err := h.in.header(0, maxHead-len(h.RequestLine))
 		if err != nil {
-			return h.readFailed(err)
+			return h.refuse(err)
 		}
 		h.rawHeader = string(h.in.buffered()[:end])
 		h.in.consume(end)

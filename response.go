@@ -58,11 +58,11 @@ type responseWriter struct {
 	// The timer does not touch a head before headEnded is set: until then, the goroutine
 	// of the handler adds to it without mu.
 	mu    sync.Mutex  // held while anything is sent, and while headEnded or err change
-	timer *time.Timer // calls holdExpired; nil before the first head was held
+	timer *time.Timer // calls sendHeld; nil before the first head was held
 	head  *[]byte     // what was not sent of the head, and body behind it; nil if there is none
 	err   error       // of a write that failed, or of fail; no others succeed
 
-	badFraming bool // the request had two final responses, or one with two lengths or heads
+	badFraming bool // two final responses, two lengths or heads of one, or a body before the head
 	response
 }
 
@@ -124,7 +124,7 @@ func (w *responseWriter) statusLine(version string, code int, message string) {
 	line := append(strconv.AppendInt(*w.head, int64(code), 10), ' ')
 	for i := 0; i < len(message); i++ {
 		c := message[i]
-		if controlBytes[c] {
+		if isControl(c) {
 			c = ' '
 		}
 		line = append(line, c)
@@ -161,15 +161,15 @@ func (w *responseWriter) flushOrHold() {
 	}
 	w.held = true
 	if w.timer == nil {
-		w.timer = time.AfterFunc(holdTime, w.holdExpired)
+		w.timer = time.AfterFunc(holdTime, w.sendHeld)
 	} else {
 		w.timer.Reset(holdTime)
 	}
 }
 
-// holdExpired sends a head whose body has not followed in time. As Stop does not wait for it,
-// it may find a later head, which is then sent early.
-func (w *responseWriter) holdExpired() {
+// sendHeld sends a complete head that was not sent. The timer calls it, too: as Stop does not
+// wait for that call, it may find a later head, which is then sent early.
+func (w *responseWriter) sendHeld() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sendUnsent()
@@ -215,6 +215,16 @@ func (w *responseWriter) sendHead() {
 	if w.head != nil {
 		w.send(*w.head)
 		w.freeHead()
+	}
+}
+
+// sendHeadFirst sends a complete head, if possible in one packet with the beginning of a
+// large body, which the caller sends next. The caller holds w.mu.
+func (w *responseWriter) sendHeadFirst() {
+	if w.unsent() && w.err == nil {
+		*w.head = slices.Delete(*w.head, 0, sendMore(w.conn, *w.head))
+		w.sent = true // sendHead may find nothing left
+		w.sendHead()
 	}
 }
 
@@ -267,6 +277,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.noBody {
 		return len(p), nil
 	}
+	w.badFraming = w.badFraming || w.code != 0 && !w.headEnded // p precedes the rest of the head
 	w.written += int64(len(p))
 	if w.unsent() && len(p) <= smallBody {
 		*w.head = append(*w.head, p...)
@@ -275,7 +286,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		}
 		return len(p), nil
 	}
-	w.sendUnsent()
+	w.sendHeadFirst()
 	return w.send(p)
 }
 
@@ -310,11 +321,7 @@ func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64
 func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.unsent() && w.err == nil {
-		*w.head = slices.Delete(*w.head, 0, sendMore(w.conn, *w.head))
-		w.sent = true // sendHead may find nothing left
-		w.sendHead()
-	}
+	w.sendHeadFirst()
 	conn := w.conn.(io.ReaderFrom)
 	for w.err == nil && n < size {
 		if _, err := src.Seek(offset+n, io.SeekStart); err != nil {

@@ -101,26 +101,34 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// A response that begins within the head of another one is the last of its connection.
-func TestHeadWithinHead(t *testing.T) {
+// A response whose head another response or its own body interrupts is the last of its
+// connection.
+func TestHeadInterrupted(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, func() httpserver.Handler {
-		h := new(headless)
-		h.ProtocolVersion = "HTTP/1.1"
-		return h
-	}, nil)
-	if got := exchange(t, s.Addr(), getHello+getHello); strings.Count(got, "HTTP/1.1 500") != 1 {
-		t.Errorf("got %q", got)
+	for name, interrupt := range map[string]func(h *headInterrupted){
+		"response": func(h *headInterrupted) { h.FlushHeaders(); h.SendError(500, "", "") },
+		"body":     func(h *headInterrupted) { io.WriteString(h.WFile, "body"); h.EndHeaders() },
+	} {
+		s, _ := start(t, func() httpserver.Handler {
+			h := &headInterrupted{by: interrupt}
+			h.ProtocolVersion = "HTTP/1.1"
+			return h
+		}, nil)
+		if got := exchange(t, s.Addr(), getHello+getHello); strings.Count(got, "Content-Length: 4\r\n") != 1 {
+			t.Errorf("%s: got %q", name, got)
+		}
 	}
 }
 
-// headless sends a part of a head, and then an error.
-type headless struct{ httpserver.BaseRequestHandler }
+type headInterrupted struct {
+	httpserver.BaseRequestHandler
+	by func(h *headInterrupted)
+}
 
-func (h *headless) DoGET() {
+func (h *headInterrupted) DoGET() {
 	h.SendResponse(200, "")
-	h.FlushHeaders()
-	h.SendError(500, "", "")
+	h.SendHeader("Content-Length", "4")
+	h.by(h)
 }
 
 // A head without a body is sent although the method has not returned.

@@ -183,10 +183,7 @@ func (s *script) groupLeft() bool {
 // poll calls more, at growing intervals, until that returns false or ctx is done.
 func poll(ctx context.Context, more func() bool) {
 	for interval := time.Millisecond; more() && ctx.Err() == nil; interval = min(2*interval, 100*time.Millisecond) {
-		select {
-		case <-time.After(interval):
-		case <-ctx.Done():
-		}
+		pause(interval, ctx.Done())
 	}
 }
 

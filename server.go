@@ -91,6 +91,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"runtime/debug"
@@ -156,7 +157,7 @@ type HTTPServer struct {
 	log     logWriter  // writes to Stderr
 	dates   atomic.Pointer[dateStrings]
 	shut    atomic.Bool   // Shutdown or Close was called
-	taken   atomic.Uint64 // connections accepted so far
+	taken   atomic.Uint64 // connections registered so far
 	pending chan accepted // of an Accept that outlived its time limit; nil if there is none
 	once    sync.Once     // sets the following fields
 
@@ -384,10 +385,7 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 	if s.pending == nil && limit == 0 {
 		return s.acceptNext()
 	}
-	if s.pending == nil {
-		if !s.beginWork() {
-			return nil, net.ErrClosed
-		}
+	if s.pending == nil && s.beginWork() {
 		s.pending = make(chan accepted)
 		go func(pending chan<- accepted) {
 			defer s.work.Done()
@@ -433,10 +431,7 @@ func (s *HTTPServer) acceptNext() (net.Conn, error) {
 		if delay == firstDelay {
 			s.writeLog(fmt.Appendf(nil, "httpserver: accept: %s; trying again\n", cause(err)))
 		}
-		select {
-		case <-time.After(delay):
-		case <-s.stopping:
-		}
+		pause(delay, s.stopping)
 	}
 }
 
@@ -484,11 +479,15 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	if state == nil {
 		return
 	}
+	exited := true // the handler called runtime.Goexit
+	defer func() {
+		if exited || state.unframed.Load() {
+			state.shutdown(conn) // ShutdownRequest may not be called, or not find state
+		}
+		s.unregister(state, true)
+	}()
 	s.finish(conn, state)
-	if state.unframed.Load() {
-		state.shutdown(conn) // ShutdownRequest may not find state
-	}
-	s.unregister(state, true)
+	exited = false
 }
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
@@ -605,10 +604,13 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.acceptQueued(ctx)
 	s.stop()
 	defer s.end()
+	open := s.connections() // no others are registered any more
 	s.mu.Lock()
-	await(ctx, &s.changed, func() bool { return !s.busy() })
+	for _, state := range open {
+		await(ctx, &s.changed, func() bool { return state.users == 0 || state.hijacked })
+	}
 	s.mu.Unlock()
-	if open := s.connections(); len(open) > 0 {
+	if open = s.connections(); len(open) > 0 {
 		return busyError(open, ctx.Err())
 	}
 	defer context.AfterFunc(ctx, func() { s.hurry(ErrServerClosed) })()
@@ -630,17 +632,6 @@ func wake(c *sync.Cond) {
 	c.L.Lock()
 	defer c.L.Unlock()
 	c.Broadcast()
-}
-
-// busy reports whether there is a connection that was not hijacked. The caller holds
-// s.mu.
-func (s *HTTPServer) busy() bool {
-	for state := range s.conns {
-		if !state.hijacked {
-			return true
-		}
-	}
-	return false
 }
 
 // busyError returns an error that wraps err and names open connections.
@@ -666,10 +657,7 @@ const (
 func (s *HTTPServer) acceptQueued(ctx context.Context) {
 	for range queueTime / quietTime {
 		before := s.taken.Load()
-		select {
-		case <-time.After(quietTime):
-		case <-ctx.Done():
-		}
+		pause(quietTime, ctx.Done())
 		if s.taken.Load() == before {
 			return
 		}
@@ -807,13 +795,8 @@ func (s *HTTPServer) unregister(state *connState, keepHijacked bool) {
 func (s *HTTPServer) connections() []*connState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var states []*connState
-	for state := range s.conns {
-		if !state.hijacked {
-			states = append(states, state)
-		}
-	}
-	return states
+	states := slices.Collect(maps.Keys(s.conns))
+	return slices.DeleteFunc(states, func(state *connState) bool { return state.hijacked })
 }
 
 // hijack leaves the connection to its handler.
@@ -899,6 +882,14 @@ func (c *connState) closing() bool { return c.server.shut.Load() }
 func shared[T any](s *HTTPServer) *T {
 	v, _ := s.shared.LoadOrStore((*T)(nil), new(T))
 	return v.(*T)
+}
+
+// pause waits for d, or until done is closed.
+func pause(d time.Duration, done <-chan struct{}) {
+	select {
+	case <-time.After(d):
+	case <-done:
+	}
 }
 
 func isClosed(c <-chan struct{}) bool {
