@@ -177,16 +177,15 @@ func (h *CGIHandler) redirectLocally() {
 	if h.Command != "HEAD" {
 		h.Command = "GET"
 	}
-	for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding"} {
-		h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool { return f.is(name) })
-	}
+	ofBody := []string{"Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding"}
+	h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool { return slices.ContainsFunc(ofBody, f.is) })
 }
 
 // SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
 // is 403 if another path leads into a CGI directory, through a link or because the file
-// system ignores case: directories are compared, not only their names. On Linux, those count
-// that the opened file is in, even if a link is switched meanwhile. It is also 403 for a name
-// of more than 128 parts, with those of its links. An FS has only names.
+// system ignores case: directories are compared, not only their names. On Linux, what counts is
+// the directory that the opened file is in, even if a link is switched meanwhile. It is also 403
+// for a name that has more than 128 parts, counting those of its links. An FS has only names.
 // Python: send_head.
 func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	if h.runIfCGI() {
@@ -241,17 +240,15 @@ func (h *CGIHandler) directories() (clean []string) {
 const maxParts = 128
 
 // leadsInto reports whether the system passes through one of the directories when it opens
-// a file, or whether a name that ends in a slash leads to one. It follows links itself, as
-// what a link leads to may be another link. Names are compared as well, because not all
+// a file, or whether a name that ends in a slash leads to one. It follows links one by one,
+// because one of them may lead through a directory and out of it again. Names are compared as well, because not all
 // file systems have inodes, and because a directory may be a link that is switched.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
 	for parts := 0; parts < maxParts; {
-		part := strings.TrimLeft(rest, "/")
-		slashes := rest[:len(rest)-len(part)]
-		part, _, _ = strings.Cut(part, "/")
-		rest = rest[len(slashes)+len(part):]
+		var slashes, part string
+		slashes, part, rest = cutPart(rest)
 		if part == "." && passed+slashes != "" {
 			continue // in the same directory
 		}
@@ -286,6 +283,14 @@ func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	return true
 }
 
+// cutPart splits a path after its first part, and returns the slashes before that part apart.
+func cutPart(path string) (slashes, part, rest string) {
+	part = strings.TrimLeft(path, "/")
+	slashes = path[:len(path)-len(part)]
+	part, _, _ = strings.Cut(part, "/")
+	return slashes, part, path[len(slashes)+len(part):]
+}
+
 // local returns the file name for a decoded path.
 func (h *CGIHandler) local(path string) string { return h.scripts().TranslatePath(quoteName(path)) }
 
@@ -306,17 +311,18 @@ func (h *CGIHandler) IsPython(name string) bool {
 // SCRIPT_NAME, the absolute name of the file, and PATH_INFO. Rest begins with directories, as
 // far as these exist; the name of the script follows, then PATH_INFO.
 func (h *CGIHandler) findScript() (url, file, info string) {
-	url = h.CGIInfo.Dir + "/" + h.CGIInfo.Rest
-	for parts, end := 1, len(h.CGIInfo.Dir)+1; ; parts, end = parts+1, end+1 {
-		slash := strings.IndexByte(url[end:], '/')
-		if slash < 0 {
-			return url, h.absolute(url), ""
+	url, info = h.CGIInfo.Dir, "/"+h.CGIInfo.Rest
+	for parts := 1; ; parts++ {
+		name, _, _ := strings.Cut(info[1:], "/")
+		url, info = url+"/"+name, info[1+len(name):]
+		if info == "" || parts == maxParts {
+			break
 		}
-		end += slash
-		if stat, err := h.stat(h.local(url[:end])); err != nil || !stat.IsDir() || parts == maxParts {
-			return url[:end], h.absolute(url[:end]), url[end:]
+		if stat, err := h.stat(h.local(url)); err != nil || !stat.IsDir() {
+			break
 		}
 	}
+	return url, h.absolute(url), info
 }
 
 // cannotRun responds to a request for a script that does not exist or must not be run, or
@@ -357,7 +363,7 @@ func (h *CGIHandler) RunCGI() {
 	self := h.scripts()
 	url, file, info := h.findScript()
 	// The system cannot run a file of an FS.
-	if h.FS != nil || !self.IsExecutable(file) && !(self.IsPython(file) && runtime.GOOS == "windows") {
+	if h.FS != nil || !self.IsExecutable(file) {
 		h.cannotRun(url, file, nil)
 		return
 	}
@@ -429,7 +435,7 @@ func (h *CGIHandler) fail(url string, err error, code int, message string) {
 	if err != nil && (code == 403 || code >= 500) {
 		h.scripts().LogError("CGI script %s: %s", url, strings.TrimPrefix(err.Error(), "httpserver: "))
 	}
-	if isGone(err) || errors.Is(err, errClientGone) {
+	if isGone(err) {
 		h.broken = true
 		return
 	}
@@ -443,7 +449,7 @@ func (h *CGIHandler) command(url, file, info string, length int64) *exec.Cmd {
 	if suffix != ".bat" && suffix != ".cmd" { // cmd.exe may run what an argument contains
 		cmd.Args = append(cmd.Args, arguments(h.Command, targetQuery(h.Path))...)
 	}
-	if runtime.GOOS == "windows" && h.scripts().IsPython(file) {
+	if h.scripts().IsPython(file) && runtime.GOOS == "windows" {
 		cmd = exec.Command("python", cmd.Args...)
 	}
 	cmd.Dir = filepath.Dir(file)
@@ -582,10 +588,8 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 	sh.code = 200
 	status, hasStatus := fields.Lookup("Status")
 	if hasStatus {
-		var digits string
-		digits, sh.message, _ = strings.Cut(status, " ")
-		sh.code, _ = strconv.Atoi(digits)
-		if len(digits) != 3 || sh.code < 200 || sh.code > 599 {
+		var ok bool
+		if sh.code, sh.message, ok = parseStatus(status); !ok {
 			return sh, errors.New("bad Status " + quote(status))
 		}
 	}
@@ -621,6 +625,14 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 		sh.fields = append(sh.fields, Field{"Content-Length", "0"})
 	}
 	return sh, nil
+}
+
+// parseStatus parses the value of Status: a final status code and, after a space, a reason
+// phrase.
+func parseStatus(value string) (code int, message string, ok bool) {
+	digits, message, _ := strings.Cut(value, " ")
+	code, err := strconv.Atoi(digits)
+	return code, message, err == nil && len(digits) == 3 && 200 <= code && code <= 599
 }
 
 // readScriptHeader reads the header of a script's output. It returns an error of r, other

@@ -40,6 +40,7 @@ func TestCGIOnWindows(t *testing.T) {
 		"GET /cgi-bin/plain HTTP/1.0\r\n\r\n":                               "403 CGI script is not executable",
 		"GET /cgi-bin/plain.txt HTTP/1.0\r\n\r\n":                           "403 CGI script is not executable",
 		"GET /cgi-bin/nothing.exe HTTP/1.0\r\n\r\n":                         "404 No such CGI script",
+		"GET /cgi-bin/nothing.py HTTP/1.0\r\n\r\n":                          "404 No such CGI script",
 	} {
 		head, body := fields(exchange(t, s.Addr(), request))
 		if got := head + ": " + body; !strings.HasPrefix(got, "HTTP/1.0 "+want) {

@@ -13,17 +13,15 @@ import (
 // and writing of connections. conn_other.go is its counterpart for other systems.
 
 // openNonblock makes an open of a FIFO or a device return at once.
-//
-//lint:ignore U1000 it is used by the code for other systems than Linux
 const openNonblock = syscall.O_NONBLOCK
 
-// sendStep is the number of bytes of a large file that are sent at most under one
+// sendStep is the largest number of bytes of a large file that are sent under one
 // write deadline. When that passes, the system says how many were sent. Steps of
 // 64 MiB take a quarter more time.
 const sendStep = 1 << 30
 
-// writeParts is in how many parts of the timeout a write is tried: the system says how much
-// it has taken in each.
+// writeParts is the number of parts that the timeout of a write is divided into: the system
+// says how much it has taken in each.
 const writeParts = 4
 
 // A waiter reads the first bytes of a request into a buffer that it provides when

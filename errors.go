@@ -222,4 +222,4 @@ func skip(s *string, prefix string) (found bool) {
 
 // escapeHTML returns s escaped for HTML text. The result is not safe in an
 // attribute, because quotes are not escaped.
-func escapeHTML(s string) string { return string(appendHTML(nil, s)) }
+func escapeHTML(s string) string { return htmlEscaper.Replace(s) }

@@ -246,9 +246,9 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// check returns an error if the piece, which ends with tail, may not be of the state of
-// the file that the head is of. A file that has grown, or that has an age at which a change
-// leaves no trace, is taken to be the same as before if the piece was summed and still has
+// check returns an error if the piece, which ends with tail, may have been read after the
+// file changed. A file that has grown, or is so young that a change may leave its time the
+// same, is taken to be the same as before if the piece was summed and still has
 // the same sum. Several pieces cannot be compared, since the earlier ones were sent.
 func (b *fileBody) check(tail []byte) error {
 	info, err := b.file.Stat()

@@ -3,6 +3,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"io"
 	"io/fs"
 	"net"
@@ -41,11 +42,8 @@ func (f *systemFile) open(name string, flag int) (fs.File, error) {
 // openedName returns the name of the open file as the system knows it, without links, or name
 // if it does not tell.
 func (f *systemFile) openedName(name string) string {
-	resolved, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(f.fd))
-	if err != nil {
-		return name
-	}
-	return resolved
+	resolved, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(f.fd))
+	return cmp.Or(resolved, name)
 }
 
 // Stat returns an fs.FileInfo that is valid until the next call of Stat or open.
@@ -131,10 +129,10 @@ func sendMore(conn net.Conn, p []byte) (n int) {
 		return 0
 	}
 	raw.Write(func(fd uintptr) bool {
-		n, err = syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
+		n, _ = syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
 		return true
 	})
-	return max(n, 0)
+	return n
 }
 
 // A systemInfo is the fs.FileInfo of a systemFile.

@@ -263,7 +263,7 @@ func TestForbiddenWhenOpened(t *testing.T) {
 		os.Remove(link)
 		os.Symlink("cgi-bin", link)
 	}
-	if _, err := h.open(filepath.Join(link, "file")); err != fs.ErrPermission {
+	if _, err := h.open(filepath.Join(link, "file")); err != errForbidden {
 		t.Errorf("after the switch: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ package httpserver
 import (
 	"bytes"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,16 +56,16 @@ func (c *fileCache) get(name string) (content *bytes.Reader, modified time.Time)
 	c.mu.RLock()
 	f := c.files[name]
 	c.mu.RUnlock()
-	var now syscall.Stat_t
-	switch {
-	case f == nil:
-	case syscall.Stat(name, &now) == nil && sameState(&now, &f.stat):
-		return f.content, time.Unix(f.stat.Mtim.Unix())
-	default:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.remove(name)
+	if f == nil {
+		return nil, time.Time{}
 	}
+	var now syscall.Stat_t
+	if syscall.Stat(name, &now) == nil && sameState(&now, &f.stat) {
+		return f.content, time.Unix(f.stat.Mtim.Unix())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(name)
 	return nil, time.Time{}
 }
 
@@ -96,14 +97,8 @@ func (f *systemFile) isStable() bool {
 func (f *systemFile) recordsChanges() bool {
 	const ext4, xfs, btrfs, f2fs = 0xef53, 0x58465342, 0x9123683e, 0xf2f52010
 	var st syscall.Statfs_t
-	if syscall.Fstatfs(f.fd, &st) != nil {
-		return false
-	}
-	switch uint32(st.Type) {
-	case ext4, xfs, btrfs, f2fs:
-		return true
-	}
-	return false
+	return syscall.Fstatfs(f.fd, &st) == nil &&
+		slices.Contains([]uint32{ext4, xfs, btrfs, f2fs}, uint32(st.Type))
 }
 
 // put adds a file, and removes others at random while the cache is too large.

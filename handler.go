@@ -135,11 +135,11 @@ type BaseRequestHandler struct {
 	date      string    // DateTimeString of dateOf
 	dateOf    int64     // in seconds since 1970
 	requests  int       // requests that have ended
-	begun     bool      // a request was begun and is not ended
+	begun     bool      // a request has begun and has not ended
 	broken    bool      // nothing that follows can be read as a request
 	cut       bool      // the response must not look complete
 	expects   bool      // the client waits for 100 Continue
-	opened    io.Closer // a file that is closed after the request, if it still is open
+	opened    io.Closer // a file or a listing that is closed after the request
 }
 
 func (h *BaseRequestHandler) base() *BaseRequestHandler { return h }
@@ -163,6 +163,10 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	if has[interface{ simple() *SimpleHandler }](h) && !has[FileHandler](h) {
 		panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler and is no FileHandler; "+
 			"one of its methods has another signature, see FileHandler", h))
+	}
+	if has[interface{ cgi() *CGIHandler }](h) && !has[ScriptHandler](h) {
+		panic(fmt.Sprintf("httpserver: %T embeds CGIHandler and is no ScriptHandler; "+
+			"one of its methods has another signature, see ScriptHandler", h))
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()

@@ -172,7 +172,7 @@ var requestCalls = map[string]string{
 	"GET /nope HTTP/1.0\r\n\r\n":          "Dispatch DoGET SendHead IsCGI TranslatePath TranslatePath TranslatePath " + pageCalls,
 	"GET / HTTP/2.0\r\n\r\n":              "SendError LogError SendHeader SendHeader SendHeader " + logCalls + strings.Replace(responseCalls, "FlushHeaders", "", 1),
 	"GET / HTTP/1.0\r\nbad\r\n\r\n":       pageCalls,
-	"GET /cgi-bin/plain HTTP/1.0\r\n\r\n": "Dispatch DoGET SendHead IsCGI RunCGI TranslatePath IsPython IsExecutable " + pageCalls,
+	"GET /cgi-bin/plain HTTP/1.0\r\n\r\n": "Dispatch DoGET SendHead IsCGI RunCGI TranslatePath IsExecutable " + pageCalls,
 	"SPAM / HTTP/1.0\r\n\r\n":             "Dispatch Method " + pageCalls,
 	"POST / HTTP/1.0\r\n\r\n":             "Dispatch DoPOST IsCGI " + pageCalls,
 	"PUT / HTTP/1.0\r\n\r\n":              "Dispatch DoPUT IsCGI " + pageCalls,
@@ -200,7 +200,7 @@ func newCounter(site, request string, c *calls) func() httpserver.Handler {
 func TestNoCallBypassesAnOverride(t *testing.T) {
 	t.Parallel()
 	site := makeScripts(t)
-	called := make(map[string]bool)
+	called := map[string]bool{"IsPython": true} // which is only called for a script that runs
 	for request, want := range requestCalls {
 		c := new(calls)
 		s, _ := start(t, newCounter(site, request, c), nil)
@@ -342,6 +342,10 @@ type hidden struct{ httpserver.SimpleHandler }
 
 func (h *hidden) GuessType(name string, again bool) string { return "" }
 
+type hiddenScript struct{ httpserver.CGIHandler }
+
+func (h *hiddenScript) IsPython(name string) string { return "" }
+
 func TestBindPanics(t *testing.T) {
 	t.Parallel()
 	same := new(httpserver.BaseRequestHandler)
@@ -349,10 +353,11 @@ func TestBindPanics(t *testing.T) {
 		newHandler func() httpserver.Handler
 		want       string
 	}{
-		"nil embedded": {httpserver.New[nilEmbedded], "embed the handler by value"},
-		"nil":          {func() httpserver.Handler { return nil }, "embed the handler by value"},
-		"hidden":       {httpserver.New[hidden], "one of its methods has another signature"},
-		"same":         {func() httpserver.Handler { return same }, "return a new one for each connection"},
+		"nil embedded":  {httpserver.New[nilEmbedded], "embed the handler by value"},
+		"nil":           {func() httpserver.Handler { return nil }, "embed the handler by value"},
+		"hidden":        {httpserver.New[hidden], "one of its methods has another signature"},
+		"hidden script": {httpserver.New[hiddenScript], "is no ScriptHandler"},
+		"same":          {func() httpserver.Handler { return same }, "return a new one for each connection"},
 	} {
 		s, log := start(t, c.newHandler, nil)
 		for range 2 {

@@ -397,10 +397,7 @@ func (order listingOrder) apply(entries []listingEntry) []listingEntry {
 		if order.descending {
 			c = -c
 		}
-		if c == 0 {
-			c = compareNames(a, b)
-		}
-		return c
+		return cmp.Or(c, compareNames(a, b))
 	})
 	return entries
 }

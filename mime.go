@@ -23,13 +23,10 @@ var defaultExtensions = map[string]string{
 // withCharset adds a charset to the content type of text or JavaScript. It returns other
 // types, XML and JSON among them, and types that have a charset as they are.
 func withCharset(contentType, charset string) string {
-	if charset == "" {
-		return contentType
-	}
 	mediaType, parameters, _ := strings.Cut(strings.ToLower(contentType), ";")
 	isText := strings.HasPrefix(mediaType, "text/") || strings.HasSuffix(trimSpace(mediaType), "javascript")
 	isData := strings.Contains(mediaType, "xml") || strings.Contains(mediaType, "json")
-	if !isText || isData || strings.Contains(parameters, "charset=") {
+	if charset == "" || !isText || isData || strings.Contains(parameters, "charset=") {
 		return contentType
 	}
 	return strings.TrimRight(contentType, "; \t") + "; charset=" + charset
@@ -56,7 +53,7 @@ func parseContentTypes(table string) map[string]string {
 	for line := range strings.Lines(table) {
 		words := strings.Fields(line)
 		for _, suffix := range words[1:] {
-			types[suffix] = words[0]
+			types["."+suffix] = words[0]
 		}
 	}
 	return types

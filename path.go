@@ -114,8 +114,7 @@ func appendPercentEncoded(dst []byte, s string, keep *byteSet) []byte {
 // localPath joins a directory and a cleaned path. It returns "" if windows is true and an
 // element of the path is not a plain file name on Windows.
 func localPath(directory, clean string, windows bool) string {
-	special := func(part string) bool { return !windowsName(part) }
-	if windows && slices.ContainsFunc(strings.Split(clean, "/"), special) {
+	if windows && slices.ContainsFunc(strings.Split(clean, "/"), isSpecialOnWindows) {
 		return ""
 	}
 	return strings.TrimSuffix(cmp.Or(directory, "."), "/") + clean
@@ -124,17 +123,17 @@ func localPath(directory, clean string, windows bool) string {
 // windowsName reports whether s is a plain file name on Windows: it contains no
 // drive letter, stream name, separator or wildcard, has no dot or space at its end,
 // which Windows would remove, and is not the name of a device.
-func windowsName(s string) bool {
+func isSpecialOnWindows(s string) bool {
 	if strings.ContainsAny(s, "\\:*?\"<>|\t") || hasControl(s) || strings.TrimRight(s, ". ") != s {
-		return false
+		return true
 	}
 	stem, _, _ := strings.Cut(s, ".")
 	stem = strings.ToUpper(strings.TrimRight(stem, " "))
 	switch stem {
 	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$":
-		return false
+		return true
 	}
 	digit, size := utf8.DecodeLastRuneInString(stem)
 	port := stem[:len(stem)-size]
-	return port != "COM" && port != "LPT" || !strings.ContainsRune("0123456789¹²³", digit)
+	return (port == "COM" || port == "LPT") && strings.ContainsRune("0123456789¹²³", digit)
 }

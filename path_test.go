@@ -44,12 +44,12 @@ func TestWindowsNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"C:", "c:x", "x:", `a\b`, `\\host`, "file.txt:stream", "file::$DATA", "CON", "con", "Con.txt", "CON .txt", "nul", "NUL.tar.gz", "PRN", "AUX", "COM1", "com9.log", "LPT0", "COM¹", "lpt³.x",
 		"CONIN$", "conout$", "CLOCK$", "trailing.", "trailing ", "a. .", "...", "a*", "a?", `a"`, "<a", "a>", "a|b", "a\x01", "tab\t", "del\x7f"} {
-		if windowsName(name) {
+		if !isSpecialOnWindows(name) {
 			t.Errorf("%q is taken for a plain name", name)
 		}
 	}
 	for _, name := range []string{"", "a", "a.txt", ".hidden", "CONSOLE", "COM", "COM10", "COMX", "LPT", "nul_", "x.CON", "é", "a b", "~1", "COM1x"} {
-		if !windowsName(name) {
+		if isSpecialOnWindows(name) {
 			t.Errorf("%q is refused", name)
 		}
 	}

@@ -377,7 +377,7 @@ func (c *connState) limit() {
 
 // isGone reports whether err means that the client has ended the connection.
 func isGone(err error) bool {
-	return isAny(err, io.EOF, io.ErrClosedPipe, net.ErrClosed,
+	return isAny(err, errClientGone, io.EOF, io.ErrClosedPipe, net.ErrClosed,
 		syscall.ECONNRESET, syscall.EPIPE, wsaECONNRESET, wsaECONNABORTED)
 }
 

@@ -59,7 +59,7 @@ type responseWriter struct {
 	// of the handler adds to it without mu.
 	mu    sync.Mutex  // held while anything is sent, and while headEnded or err change
 	timer *time.Timer // calls sendHeld; nil before the first head was held
-	head  *[]byte     // what was not sent of the head, and body behind it; nil if there is none
+	head  *[]byte     // the part of the head that was not sent, and body after it; nil if there is none
 	err   error       // of a write that failed, or of fail; no others succeed
 
 	badFraming bool // two final responses, two lengths or heads of one, or a body before the head

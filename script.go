@@ -55,7 +55,7 @@ type script struct {
 	stdout, stderr *os.File      // the ends of the pipes that the server reads
 	output         *bufio.Reader // reads from the script, by Read
 	errors         chan string   // lines of stderr; closed when the script has exited and these have ended
-	limit          *time.Timer   // cancels ctx when the script has run for too long
+	limit          *time.Timer   // cancels ctx when the script, or its exit after the response, takes too long
 
 	exited       chan struct{} // closed when the script has exited
 	err          error         // why the script failed unless it was told to end; set before exited is closed
@@ -155,9 +155,8 @@ func (s *script) conclude(server *HTTPServer) {
 	<-s.exited
 	s.limit.Stop()
 	s.cancel(nil)
-	if s.childrenLeft { // a server that is the first process of a container has to reap them
-		poll(server.ctx, func() bool { return reapGroup(s.cmd.Process) })
-	}
+	// A server that is the first process of a container has to reap what the script has left.
+	poll(server.ctx, func() bool { return s.childrenLeft && reapGroup(s.cmd.Process) })
 }
 
 // endGroup asks the process group to end, and kills it scriptGrace later, or at once when
@@ -322,14 +321,11 @@ func (b *storedBody) readIntoFile(r io.Reader) (err error) {
 	os.Remove(b.file.Name())
 	b.size = 0
 	w := bufio.NewWriterSize(b, maxBodyInMemory) // chunks may be small
-	if _, err = io.Copy(w, r); err != nil {
-		return err
+	_, err = io.Copy(w, r)
+	if err = cmp.Or(err, w.Flush()); err == nil {
+		b.input = b.file
+		_, err = b.file.Seek(0, io.SeekStart)
 	}
-	if err = w.Flush(); err != nil {
-		return err
-	}
-	b.input = b.file
-	_, err = b.file.Seek(0, io.SeekStart)
 	return err
 }
 

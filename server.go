@@ -880,7 +880,10 @@ func (c *connState) closing() bool { return c.server.shut.Load() }
 
 // shared returns the T that the handlers of s have in common. The first call makes it.
 func shared[T any](s *HTTPServer) *T {
-	v, _ := s.shared.LoadOrStore((*T)(nil), new(T))
+	v, ok := s.shared.Load((*T)(nil))
+	if !ok {
+		v, _ = s.shared.LoadOrStore((*T)(nil), new(T))
+	}
 	return v.(*T)
 }
 

@@ -104,7 +104,6 @@ type SimpleHandler struct {
 		size                  int64  // of the file with these validators
 		length                string // the same in digits
 	}
-	shared *fileState // nil before the first use
 }
 
 // maxLast is the length of a path, in bytes, up to which an idle connection keeps it.
@@ -118,21 +117,14 @@ type fileState struct {
 }
 
 // fileState returns the state that h shares.
-func (h *SimpleHandler) fileState() *fileState {
-	if h.shared == nil {
-		h.shared = shared[fileState](h.Server)
-	}
-	return h.shared
-}
+func (h *SimpleHandler) fileState() *fileState { return shared[fileState](h.Server) }
 
 func (h *SimpleHandler) simple() *SimpleHandler { return h }
 
 // files returns the outermost value.
 func (h *SimpleHandler) files() FileHandler {
-	if f, ok := h.Self().(FileHandler); ok {
-		return f
-	}
-	return h
+	self, _ := h.Self().(FileHandler)
+	return cmp.Or[FileHandler](self, h)
 }
 
 // VersionString is like [BaseRequestHandler.VersionString], except that an empty
@@ -175,7 +167,7 @@ func (h *SimpleHandler) EndHeaders() {
 			fields = []Field{{"Content-Range", "bytes */" + strconv.FormatInt(file.size, 10)}}
 		}
 	}
-	if len(fields) > 0 && h.out.head != nil {
+	if len(fields) > 0 && h.out.head != nil && !h.out.headEnded {
 		head := string(*h.out.head)
 		for _, field := range fields {
 			if !hasField(head, field.Name) {
@@ -186,8 +178,11 @@ func (h *SimpleHandler) EndHeaders() {
 	h.BaseRequestHandler.EndHeaders()
 }
 
-// errIsDirectory is the error of opening a directory as a file.
-var errIsDirectory = errors.New("httpserver: the file is a directory")
+// Errors of open.
+var (
+	errIsDirectory = errors.New("httpserver: the file is a directory")
+	errForbidden   = errors.New("httpserver: the file must not be sent")
+)
 
 // SendHead sends the head of the response to GET or HEAD. If ok is true, it returns
 // the body, which the caller copies to WFile and closes before the next request. If ok
@@ -212,7 +207,7 @@ func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 		return h.sendFileHead(b)
 	case outOfResources(err): // not a 404, which caches may keep
 		self.SendError(503, "", "")
-	case err == fs.ErrPermission: // of forbidden; what the system does not open is a 404
+	case err == errForbidden: // what the system does not open is a 404
 		self.SendError(403, "", "")
 	default:
 		self.SendError(404, "File not found", "")
@@ -288,7 +283,8 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 	return body
 }
 
-// validators returns the validators of a file, which may be those of the last request.
+// validators returns the validators of a file, which may be those of the last request. It
+// sets h.last.length.
 func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
 	if !last.validators.strong() || last.size != file.size || !last.validators.modified.Equal(file.modified) {
@@ -319,7 +315,7 @@ func (h *SimpleHandler) redirectToSlash() {
 // nor a directory. A name that ends in a slash stands for a directory.
 func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if h.forbidden != nil && h.forbidden(name) {
-		return nil, fs.ErrPermission
+		return nil, errForbidden
 	}
 	b := &fileBody{handler: h, name: name, opened: time.Now()}
 	if h.FS == nil {
@@ -332,45 +328,58 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if h.forbidden != nil && h.forbidden(b.system.openedName(name)) { // a link may have been switched
-		err = fs.ErrPermission
-	}
-	if err == nil {
-		err = checkRegular(name, info)
-	}
-	if err != nil {
-		f.Close()
+	b.file, b.at = f, readerAt(f)
+	if err = b.examine(); err != nil {
+		b.Close()
 		return nil, err
 	}
+	return b, nil
+}
+
+// examine sets what describes the open file, or returns the error of open. It reads a file
+// whose size may be wrong.
+func (b *fileBody) examine() error {
+	info, err := b.file.Stat()
+	if forbidden := b.handler.forbidden; forbidden != nil && forbidden(b.system.openedName(b.name)) {
+		return errForbidden // a link may have been switched
+	}
+	if err == nil {
+		err = checkRegular(b.name, info)
+	}
+	if err != nil {
+		return err
+	}
 	if mayBeGenerated(info) {
-		content, err := readGenerated(f)
-		if err != nil || int64(len(content)) != info.Size() {
-			f.Close()
-			b.tail, b.size = content, int64(len(content)) // without ranges: the next reading may differ
-			return b, err
+		content, err := readGenerated(b.file)
+		size := int64(len(content))
+		if err != nil || size != info.Size() || b.at == nil && size > 0 { // what was read is gone
+			b.Close()
+			b.tail, b.size = content, size // without ranges: the next reading may differ
+			return err
 		}
 	}
-	b.file, b.at = f, readerAt(f)
-	b.size, b.modified, b.inode = max(info.Size(), 0), info.ModTime(), inodeOf(info)
-	return b, nil
+	b.size, b.modified, b.inode = info.Size(), info.ModTime(), inodeOf(info)
+	return nil
 }
 
 // openFile opens a name without waiting for the other end of a FIFO, and returns the errors
 // of open. It uses system for a file of the system. A name of an FS is examined before, as
 // Open may wait, and one that the system does not open is examined afterwards.
 func (h *SimpleHandler) openFile(name string, system *systemFile) (f fs.File, err error) {
-	if h.FS == nil {
+	if h.FS != nil {
+		if err = h.examine(name); err != nil {
+			return nil, err
+		}
+		f, err = h.FS.Open(fsName(name))
+	} else {
 		f, err = system.open(name, openNonblock)
 		if errors.Is(err, syscall.EAGAIN) && h.examine(name) == nil {
 			// Another process, such as Samba, has a lease on the file, which the system asks
 			// it to give up. An open that waits then succeeds.
 			f, err = system.open(name, 0)
 		}
-	} else if err = h.examine(name); err == nil {
-		f, err = h.FS.Open(fsName(name))
 	}
-	if err == nil || err == errIsDirectory || errors.Is(err, fs.ErrNotExist) || outOfResources(err) {
+	if err == nil || errors.Is(err, fs.ErrNotExist) || outOfResources(err) {
 		return f, err
 	}
 	return nil, cmp.Or(h.examine(name), err)
@@ -446,7 +455,7 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 		return last.name
 	}
 	name := localPath(h.Directory, clean, runtime.GOOS == "windows")
-	if len(clean) <= maxLast { // which is a part of the request
+	if len(clean) <= maxLast { // clean is a part of the request
 		last.directory, last.path, last.name = h.Directory, strings.Clone(clean), name
 	}
 	return name
@@ -457,19 +466,14 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 // is the same on every machine. If neither contains the suffix, GuessType returns
 // DefaultContentType. Python: guess_type.
 func (h *SimpleHandler) GuessType(name string) string {
-	base := path.Base(name)
-	suffix := path.Ext(strings.TrimLeft(base, "."))
+	suffix := path.Ext(strings.TrimLeft(path.Base(name), "."))
+	lower := strings.ToLower(suffix)
 	extensions := h.ExtensionsMap
 	if extensions == nil {
 		extensions = defaultExtensions
 	}
-	lower := strings.ToLower(suffix)
-	for _, s := range [...]string{suffix, lower} {
-		if t, ok := extensions[s]; ok {
-			return t
-		}
-	}
-	return cmp.Or(contentTypes[strings.TrimPrefix(lower, ".")], h.DefaultContentType, "application/octet-stream")
+	return cmp.Or(extensions[suffix], extensions[lower], contentTypes[lower],
+		h.DefaultContentType, "application/octet-stream")
 }
 
 // CopyFile copies src, the body of a response, to dst, which is WFile. An override

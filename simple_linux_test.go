@@ -4,6 +4,7 @@ package httpserver_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,5 +111,25 @@ func TestGeneratedFiles(t *testing.T) {
 		if got := exchange(t, s.Addr(), "GET /self/pagemap HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 404 ") {
 			t.Errorf("%s: a file without an end: %.200s", name, got)
 		}
+	}
+}
+
+// streamFS has files that can only be read once, from their start.
+type streamFS struct{ fstest.MapFS }
+
+func (s streamFS) Open(name string) (fs.File, error) {
+	f, err := s.MapFS.Open(name)
+	return struct{ fs.File }{f}, err
+}
+
+// A file without blocks, as on FUSE, is read to find out whether its size is right. One that
+// cannot seek is sent nevertheless.
+func TestStreamWithoutBlocks(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, func() httpserver.Handler {
+		return &httpserver.SimpleHandler{FS: streamFS{fstest.MapFS{"f": {Data: []byte("data"), Sys: new(syscall.Stat_t)}}}}
+	}, nil)
+	if head, body := get(t, s, "/f"); !strings.Contains(head, "\r\nContent-Length: 4\r\n") || body != "data" {
+		t.Errorf("got %s, %q", head, body)
 	}
 }
