@@ -14,7 +14,6 @@ import (
 	"path"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,10 +45,10 @@ type TB interface {
 type Fixture struct {
 	ThreadingHTTPServer
 
-	loopback net.Listener // that of NewFixture, which Listener may have replaced
+	loopback net.Listener // the one that NewFixture made; Listener may be another one
 	output   *testOutput  // nil without a TB
 	started  sync.Once
-	others   turn // to requests that no Reply is for; none if NewHandler was set
+	others   turn // the answer to requests without a Reply; zero if NewHandler was set
 
 	lock     sync.Mutex // protects the following
 	happened sync.Cond  // signals changes of the following
@@ -59,7 +58,7 @@ type Fixture struct {
 	accepts  []turn // of connections to come
 	clients  []*fixtureConn
 	requests []*Request
-	taken    int // requests that Next has returned
+	returned int // requests that Next has returned
 }
 
 // A turn is an answer with a name for messages, such as "answer 2 of 3 of the Reply at
@@ -73,10 +72,10 @@ type turn struct {
 // calls this function.
 func turns(method string, answers []Answer) []turn {
 	_, file, line, _ := runtime.Caller(2)
-	call := fmt.Sprintf("%s at %s:%d", method, path.Base(file), line)
 	list := make([]turn, len(answers))
 	for i, a := range answers {
-		list[i] = turn{a, fmt.Sprintf("answer %d of %d of the %s", i+1, len(answers), call)}
+		list[i] = turn{a, fmt.Sprintf("answer %d of %d of the %s at %s:%d",
+			i+1, len(answers), method, path.Base(file), line)}
 	}
 	return list
 }
@@ -105,7 +104,7 @@ func NewFixture(t TB) *Fixture {
 	return f
 }
 
-// start begins to serve. Every method calls it.
+// start begins to serve, unless it has begun. The methods of Fixture call it.
 func (f *Fixture) start() {
 	f.started.Do(func() {
 		f.fixture = f
@@ -159,6 +158,9 @@ func (f *Fixture) Reply(requests string, answers ...Answer) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	f.replies[requests] = list
+	if len(list) == 0 {
+		delete(f.replies, requests)
+	}
 }
 
 // checkRequests panics if no request can match the first argument of a Reply.
@@ -185,14 +187,12 @@ func (f *Fixture) Accept(answers ...Answer) {
 	f.accepts = append(f.accepts, list...)
 }
 
-// choose returns the answer to a request.
+// choose returns the answer to a request. The caller holds f.lock.
 func (f *Fixture) choose(command, target string) turn {
 	path, _ := cutPath(target)
 	if _, rest, ok := splitAbsolute(path); ok {
 		path = cmp.Or(rest, "/")
 	}
-	f.lock.Lock()
-	defer f.lock.Unlock()
 	for _, key := range []string{command + " " + path, path, command, ""} {
 		if list := f.replies[key]; len(list) > 0 {
 			f.replies[key] = list[min(1, len(list)-1):]
@@ -210,33 +210,22 @@ func (f *Fixture) Next(ctx context.Context) (*Request, error) {
 	f.start()
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	await(ctx, &f.happened, func() bool { return f.taken < len(f.requests) || f.ctx.Err() != nil })
-	if f.taken < len(f.requests) {
-		f.taken++
-		return f.requests[f.taken-1], nil
+	await(ctx, &f.happened, func() bool { return f.returned < len(f.requests) || f.ctx.Err() != nil })
+	if f.returned < len(f.requests) {
+		f.returned++
+		return f.requests[f.returned-1], nil
 	}
-	list := f.describe()
-	lines := strings.Join(append([]string{""}, list...), "\n\t")
+	open, lines := f.open(), ""
+	for _, c := range open {
+		lines += "\n\t" + c.String()
+	}
 	return nil, fmt.Errorf("httpserver: no request after the first %d, on %d open connections: %w%s",
-		f.taken, len(list), cmp.Or(ctx.Err(), ErrServerClosed), lines)
+		f.returned, len(open), cmp.Or(ctx.Err(), ErrServerClosed), lines)
 }
 
 // open returns the connections that are being served. The caller holds f.lock.
-func (f *Fixture) open() (conns []*fixtureConn) {
-	for _, c := range f.clients {
-		if !c.ended {
-			conns = append(conns, c)
-		}
-	}
-	return conns
-}
-
-// describe returns what each open connection is doing. The caller holds f.lock.
-func (f *Fixture) describe() (list []string) {
-	for _, c := range f.open() {
-		list = append(list, c.String())
-	}
-	return list
+func (f *Fixture) open() []*fixtureConn {
+	return slices.DeleteFunc(slices.Clone(f.clients), func(c *fixtureConn) bool { return c.doing == "" })
 }
 
 // Requests returns the requests recorded so far, followed by those that handlers are
@@ -249,7 +238,7 @@ func (f *Fixture) Requests() []*Request {
 	for _, c := range f.open() {
 		if c.handled && c.receiving() {
 			r := *c.request
-			r.Raw, r.Body = c.received(), string(c.body)
+			r.Raw, r.Body = string(c.raw[:c.parsed]), string(c.body)
 			requests = append(requests, &r)
 		}
 	}
@@ -289,7 +278,9 @@ func (f *Fixture) awaitEnd() {
 	await(ctx, &f.happened, func() bool { return f.ended || f.served && len(f.open()) == 0 })
 	var stuck []string
 	if !f.ended {
-		stuck = f.describe()
+		for _, c := range f.open() {
+			stuck = append(stuck, c.String())
+		}
 		if !f.served {
 			stuck = append(stuck, "ServeForever")
 		}
@@ -300,8 +291,10 @@ func (f *Fixture) awaitEnd() {
 	for _, s := range stuck {
 		f.errorf("httpserver: the fixture was closed %v ago, and this has not returned: %s", stuckTime, s)
 	}
-	if f.output != nil {
-		f.output.end()
+	if o := f.output; o != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.t = nil
 	}
 }
 
@@ -313,7 +306,7 @@ func (f *Fixture) errorf(format string, args ...any) {
 	}
 }
 
-// unanswered fails the test because of a request.
+// unanswered fails the test and answers with 501.
 func (f *Fixture) unanswered(h *BaseRequestHandler) {
 	f.lock.Lock()
 	replies := slices.Sorted(maps.Keys(f.replies))
@@ -341,12 +334,6 @@ func (o *testOutput) report(method func(TB, string, ...any), format string, args
 	if o.t != nil {
 		method(o.t, format, args...)
 	}
-}
-
-func (o *testOutput) end() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.t = nil
 }
 
 // A Request is a request that a [Fixture] has received. It does not change.
@@ -408,17 +395,17 @@ func Send(s string) Answer { return Answer{}.Send(s) }
 
 // Send sends exactly these bytes, in one write.
 func (a Answer) Send(s string) Answer {
-	return a.add("Send "+strconv.Itoa(len(s))+" bytes", func(c *fixtureConn) {
+	return a.add(fmt.Sprintf("Send %d bytes", len(s)), func(c *fixtureConn) {
 		c.h.out.WriteString(s)
 	})
 }
 
-// Drip sends s a byte at a time, with a pause between them.
-func (a Answer) Drip(s string, pause time.Duration) Answer {
-	return a.add("Drip "+strconv.Itoa(len(s))+" bytes", func(c *fixtureConn) {
+// Drip sends s a byte at a time, with a pause of d between them.
+func (a Answer) Drip(s string, d time.Duration) Answer {
+	return a.add(fmt.Sprintf("Drip %d bytes", len(s)), func(c *fixtureConn) {
 		for i := range len(s) {
 			if i > 0 {
-				waitFor(c, time.After(pause))
+				pause(d, c.f.ctx.Done())
 			}
 			if c.failed() {
 				return
@@ -436,15 +423,12 @@ func (a Answer) Pause(d time.Duration) Answer {
 // Wait holds back the steps that follow until c is closed or has a value to receive. A nil
 // c waits for Close.
 func (a Answer) Wait(c <-chan struct{}) Answer {
-	return a.add("Wait", func(fc *fixtureConn) { waitFor(fc, c) })
-}
-
-// waitFor waits until a value can be received, or the fixture is closed.
-func waitFor[T any](c *fixtureConn, value <-chan T) {
-	select {
-	case <-value:
-	case <-c.f.ctx.Done():
-	}
+	return a.add("Wait", func(conn *fixtureConn) {
+		select {
+		case <-c:
+		case <-conn.f.ctx.Done():
+		}
+	})
 }
 
 // Read reads at most n bytes of the request's body in place of all of it, so that an upload
@@ -456,7 +440,7 @@ func (a Answer) Read(n int64) Answer {
 	if len(a.steps) > 0 {
 		panic("httpserver: Answer.Read is not the first step")
 	}
-	a = a.add("Read "+strconv.FormatInt(n, 10)+" bytes", func(*fixtureConn) {})
+	a = a.add(fmt.Sprintf("Read %d bytes", n), func(*fixtureConn) {})
 	a.body = &n
 	return a
 }
@@ -470,7 +454,6 @@ func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 		if c.h.out.code != 0 && !c.h.out.headEnded {
 			c.h.Self().LogError("Do returned without EndHeaders")
 		}
-		c.h.out.begin()
 	})
 }
 
@@ -557,17 +540,16 @@ type fixtureConn struct {
 	// The following is protected by f.lock.
 
 	raw     []byte // received since the previous request
-	unread  int    // bytes at its end that were not parsed yet
+	parsed  int    // how many bytes of raw are known to belong to the request
 	body    []byte
 	request *Request      // the one being answered; nil between requests
 	done    chan struct{} // its Done
 	handled bool          // a handler answers it
-	doing   string        // what the connection is doing
+	doing   string        // what the connection is doing; "" when it is not served any more
 	since   time.Time     // when that began
-	ended   bool          // the connection is not served any more
 }
 
-// connect returns a new connection. It is called in the order in which they are accepted.
+// connect records a new connection. It is called in the order in which they are accepted.
 func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 	if f == nil {
 		return nil
@@ -591,7 +573,7 @@ func (c *fixtureConn) disconnect() {
 	c.end()
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.h, c.ended = nil, true
+	c.h, c.doing = nil, ""
 	c.f.happened.Broadcast()
 }
 
@@ -609,7 +591,7 @@ func (c *fixtureConn) accept(h *BaseRequestHandler) bool {
 	return h.out.failure() == nil
 }
 
-// receive takes bytes that were read from the connection.
+// receive records bytes that were read from the connection.
 func (c *fixtureConn) receive(p []byte) {
 	if c == nil {
 		return
@@ -617,10 +599,9 @@ func (c *fixtureConn) receive(p []byte) {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.raw = append(c.raw, p...)
-	c.unread += len(p)
 }
 
-// receiveBody takes bytes of the body, which b has decoded, and records the request at
+// receiveBody records bytes of the body, which b has decoded, and records the request at
 // the end of the body.
 func (c *fixtureConn) receiveBody(p []byte, b *bodyReader) {
 	if c == nil {
@@ -628,10 +609,7 @@ func (c *fixtureConn) receiveBody(p []byte, b *bodyReader) {
 	}
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.unread = len(b.conn.buffered())
-	if !c.receiving() {
-		return
-	}
+	c.parsed = len(c.raw) - len(b.conn.buffered())
 	c.body = append(c.body, p...)
 	switch b.err {
 	case nil:
@@ -656,7 +634,7 @@ func (c *fixtureConn) refuse(err error) {
 // take begins a Request with what the handler has parsed. The caller holds f.lock.
 func (c *fixtureConn) take() {
 	h := c.h
-	c.unread = len(h.in.buffered())
+	c.parsed = len(c.raw) - len(h.in.buffered())
 	c.done, c.handled = make(chan struct{}), false
 	c.request = &Request{
 		Conn: c.number, RequestLine: h.RequestLine, Command: h.Command, Path: h.Path,
@@ -668,9 +646,6 @@ func (c *fixtureConn) take() {
 // receiving reports whether the request was not recorded yet. The caller holds f.lock.
 func (c *fixtureConn) receiving() bool { return c.request != nil && c.request.Raw == "" }
 
-// received returns what was read of the request. The caller holds f.lock.
-func (c *fixtureConn) received() string { return string(c.raw[:len(c.raw)-c.unread]) }
-
 // record records the request, unless that was done. If err is not nil, all bytes that
 // have come belong to the request. The caller holds f.lock.
 func (c *fixtureConn) record(err error) {
@@ -678,9 +653,9 @@ func (c *fixtureConn) record(err error) {
 		return
 	}
 	if err != nil {
-		c.unread = 0
+		c.parsed = len(c.raw)
 	}
-	c.request.Raw, c.request.Body, c.request.Err = c.received(), string(c.body), err
+	c.request.Raw, c.request.Body, c.request.Err = string(c.raw[:c.parsed]), string(c.body), err
 	c.f.requests = append(c.f.requests, c.request)
 	c.f.happened.Broadcast()
 }
@@ -704,8 +679,8 @@ func (c *fixtureConn) end() {
 		c.record(nil)
 		close(c.done)
 	}
-	c.raw, c.body = slices.Clone(c.raw[len(c.raw)-c.unread:]), nil
-	c.request = nil
+	c.raw, c.parsed = slices.Clone(c.raw[c.parsed:]), 0
+	c.body, c.request = nil, nil
 }
 
 const awaitingRequest = "waiting for a request"
@@ -723,8 +698,8 @@ func (c *fixtureConn) String() string {
 	switch {
 	case c.receiving():
 		s += fmt.Sprintf("; %d bytes of the body have come", len(c.body))
-	case c.request == nil && c.unread > 0:
-		s += fmt.Sprintf("; of that, %d bytes have come: %.80q", c.unread, c.raw[len(c.raw)-c.unread:])
+	case c.request == nil && c.parsed < len(c.raw):
+		s += fmt.Sprintf("; of that, %d bytes have come: %.80q", len(c.raw)-c.parsed, c.raw[c.parsed:])
 	}
 	return s
 }
@@ -735,11 +710,11 @@ func (c *fixtureConn) answer() bool {
 	if c == nil {
 		return false
 	}
-	h := c.h
-	t := c.f.choose(h.Command, h.line.target)
-	if c.leave(t) {
+	t := c.choose()
+	if t.name == "" {
 		return false
 	}
+	h := c.h
 	defer func(version string) { h.ProtocolVersion = version }(h.ProtocolVersion)
 	h.ProtocolVersion = "HTTP/1.1"
 	h.CloseConnection = !h.wantsMore()
@@ -753,20 +728,21 @@ func (c *fixtureConn) answer() bool {
 	return true
 }
 
-// leave begins a Request and reports whether the handler is to answer it.
-func (c *fixtureConn) leave(t turn) bool {
+// choose begins a Request and returns the answer to it. There is none if the handler is to
+// answer it.
+func (c *fixtureConn) choose() turn {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.take()
-	if t.name != "" {
-		return false
+	t := c.f.choose(c.h.Command, c.h.line.target)
+	if t.name == "" {
+		c.handled = true
+		c.begin(fmt.Sprintf("being answered by a %T", c.h.Self()))
+		if c.h.body.err != nil { // there is no body
+			c.record(nil)
+		}
 	}
-	c.handled = true
-	c.begin(fmt.Sprintf("being answered by a %T", c.h.Self()))
-	if c.h.body.err != nil {
-		c.record(nil)
-	}
-	return true
+	return t
 }
 
 // readBody reads the request's body, as far as an Answer says, and records the request.
@@ -778,8 +754,9 @@ func (c *fixtureConn) readBody(limit *int64) {
 	if h.expects = h.wantsContinue(); h.expects && size > 0 {
 		h.expects = false
 		h.out.WriteString(Response(100, ""))
+		h.out.forget()
 	}
-	io.Copy(io.Discard, io.LimitReader(&h.body, size))
+	io.CopyN(io.Discard, &h.body, size)
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
 	c.record(nil)
@@ -802,8 +779,9 @@ func (c *fixtureConn) run(t turn) {
 		c.begin(fmt.Sprintf("%s, step %d of %d: %s", t.name, i+1, len(t.answer.steps), s.name))
 		c.f.lock.Unlock()
 		s.run(c)
+		h.out.forget()
 	}
-	h.out.forget()
+	h.out.forget() // of an answer without steps
 }
 
 // forget makes w ready for another response, whatever was sent.
@@ -831,17 +809,8 @@ type MemoryListener struct {
 	closed bool
 }
 
-// A memoryAddr is the address of a MemoryListener or, with a number, of a client.
-type memoryAddr string
-
-// Network implements [net.Addr].
-func (memoryAddr) Network() string { return "memory" }
-
-// String implements [net.Addr].
-func (a memoryAddr) String() string { return string(a) }
-
 // Addr returns an address whose network and text are "memory".
-func (l *MemoryListener) Addr() net.Addr { return memoryAddr("memory") }
+func (l *MemoryListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
 
 // DialContext returns a new connection to the listener, which need not have called
 // Accept yet. It does not use network and address, so that it can be the DialContext of
@@ -857,10 +826,10 @@ func (l *MemoryListener) DialContext(ctx context.Context, network, address strin
 		return nil, &net.OpError{Op: "dial", Net: "memory", Addr: l.Addr(), Err: err}
 	}
 	l.dialed++
-	addr := memoryAddr("memory:" + strconv.Itoa(l.dialed))
+	addr := &net.UnixAddr{Name: fmt.Sprintf("memory:%d", l.dialed), Net: "memory"}
 	changed := sync.NewCond(new(sync.Mutex))
-	client := &memoryConn{changed: changed, local: addr, remote: l.Addr()}
-	server := &memoryConn{changed: changed, local: l.Addr(), remote: addr, peer: client}
+	client := &memoryConn{changed: changed, local: addr}
+	server := &memoryConn{changed: changed, local: l.Addr(), peer: client}
 	client.peer = server
 	l.queue = append(l.queue, server)
 	l.queued.Signal()
@@ -898,9 +867,9 @@ func (l *MemoryListener) Close() error {
 
 // A memoryConn is one end of a connection.
 type memoryConn struct {
-	changed       *sync.Cond // of both ends; its L protects what follows
-	peer          *memoryConn
-	local, remote net.Addr
+	changed *sync.Cond // of both ends; its L protects what follows
+	peer    *memoryConn
+	local   net.Addr
 
 	in               bytes.Buffer // sent by the peer and not read yet
 	readErr          error        // of Read after that; nil while the peer can send
@@ -915,14 +884,14 @@ const memoryBuffer = 64 << 10
 func (c *memoryConn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr implements [net.Conn].
-func (c *memoryConn) RemoteAddr() net.Addr { return c.remote }
+func (c *memoryConn) RemoteAddr() net.Addr { return c.peer.local }
 
-// fail wraps an error as those of TCP connections are.
+// fail wraps an error as package net does.
 func (c *memoryConn) fail(op string, err error) error {
 	if errno, ok := err.(syscall.Errno); ok {
 		err = os.NewSyscallError(op, errno)
 	}
-	return &net.OpError{Op: op, Net: "memory", Source: c.local, Addr: c.remote, Err: err}
+	return &net.OpError{Op: op, Net: "memory", Source: c.local, Addr: c.peer.local, Err: err}
 }
 
 // Read implements [net.Conn].
@@ -988,7 +957,7 @@ func (c *memoryConn) CloseWrite() error {
 	})
 }
 
-// SetLinger with 0 makes Close reset the connection. Other values change nothing.
+// SetLinger with 0 makes Close reset the connection. Another value undoes that.
 func (c *memoryConn) SetLinger(sec int) error {
 	return c.change("set", func() { c.reset = sec == 0 })
 }
@@ -1016,15 +985,13 @@ func (c *memoryConn) SetDeadline(t time.Time) error {
 
 // SetReadDeadline implements [net.Conn].
 func (c *memoryConn) SetReadDeadline(t time.Time) error {
-	return c.change("set", func() { c.reading.set(t, c.wake) })
+	return c.change("set", func() { c.reading.set(t, c.changed) })
 }
 
 // SetWriteDeadline implements [net.Conn].
 func (c *memoryConn) SetWriteDeadline(t time.Time) error {
-	return c.change("set", func() { c.writing.set(t, c.wake) })
+	return c.change("set", func() { c.writing.set(t, c.changed) })
 }
-
-func (c *memoryConn) wake() { c.change("", func() {}) }
 
 // A memoryDeadline is a deadline of reads or writes. The zero value is none.
 type memoryDeadline struct {
@@ -1032,15 +999,15 @@ type memoryDeadline struct {
 	timer *time.Timer
 }
 
-// set changes the deadline. When it passes, wake is called.
-func (d *memoryDeadline) set(t time.Time, wake func()) {
+// set changes the deadline. When it passes, the calls that wait for changed are woken.
+func (d *memoryDeadline) set(t time.Time, changed *sync.Cond) {
 	if d.timer != nil {
 		d.timer.Stop()
 	}
 	d.at, d.timer = t, nil
 	if wait := time.Until(t); wait > 0 {
 		d.at = time.Now().Add(wait) // by the clock of the timer
-		d.timer = time.AfterFunc(wait, wake)
+		d.timer = time.AfterFunc(wait, func() { wake(changed) })
 	}
 }
 

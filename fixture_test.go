@@ -500,6 +500,8 @@ func TestFixtureUnanswered(t *testing.T) {
 	}
 	f.Reply("GET /there", text(""))
 	f.Reply("/elsewhere", text(""))
+	f.Reply("/missing", text(""))
+	f.Reply("/missing") // takes that back
 	w.ask(t, getText("/missing"))
 	want := []string{
 		`^httpserver: connection 1: nobody answers "POST /missing\?x HTTP/1.1"; there are replies to \[\]$`,
@@ -732,6 +734,7 @@ func TestFixtureDo(t *testing.T) {
 		h.EndHeaders()
 	}).Send("hello"))
 	f.Reply("/short", httpserver.Answer{}.Do(func(h *httpserver.BaseRequestHandler) { h.SendResponse(200, "") }).Send(ok))
+	f.Reply("/twice", httpserver.Send(ok).Do(echo).Do(echo))
 	f.Reply("/hijack", httpserver.Answer{}.Do(func(h *httpserver.BaseRequestHandler) {
 		conn, _ := h.Hijack()
 		io.WriteString(conn, ok)
@@ -739,6 +742,7 @@ func TestFixtureDo(t *testing.T) {
 	w := dialFixture(t, f)
 	for _, c := range []struct{ request, want string }{
 		{postText("/echo", "body"), "200 body"}, {postText("/echo", "bodies"), "200 bodies"}, {"", "200 hello"},
+		{postText("/twice", "body"), "200 hello"}, {"", "200 body"}, {"", "200 "},
 		{getText("/head"), "200 hello"}, {getText("/short"), "200 hello"}, {getText("/hijack"), "200 hello"},
 	} {
 		if got := w.ask(t, c.request); got != c.want {

@@ -40,7 +40,8 @@ type options struct {
 	timeout        time.Duration
 	maxConnections int
 	quiet          bool
-	cgiEnv         []string
+	cgiInherit     []string // names of variables
+	cgiSet         []string // variables with values
 	cgiTimeout     time.Duration
 	cgiMax         int
 	cgiStore       int // MiB
@@ -54,19 +55,19 @@ var help = usage + "Serve the files of a directory over HTTP or HTTPS. As in Pyt
 
 // The lines of the help about arguments.
 var (
-	portHelp   = helpLine{"port", "bind to this port, 0 for a free one (default: 8000)"}
-	pythonHelp = append([]helpLine{portHelp}, helpLines(pythonOptions)...)
-	otherHelp  = helpLines(otherOptions)
+	pythonHelp = append([]helpLine{{"port", "bind to this port, 0 for a free one (default: 8000)"}},
+		helpLines(pythonOptions)...)
+	otherHelp = helpLines(otherOptions)
 )
 
 // A helpLine is a line of the help about one argument, or about several.
 type helpLine struct{ arguments, text string }
 
 // helpLines returns the lines of the help about options.
-func helpLines(options []option) (lines []helpLine) {
+func helpLines(options []*option) (lines []helpLine) {
 	var labels []string
 	for _, opt := range options {
-		labels = append(labels, strings.TrimSpace(opt.join(", ")+" "+opt.argument))
+		labels = append(labels, strings.TrimSpace(strings.Join(opt.names, ", ")+" "+opt.argument))
 		if opt.text != "" {
 			lines = append(lines, helpLine{strings.Join(labels, ", "), opt.text})
 			labels = nil
@@ -87,7 +88,7 @@ func helpText(lines []helpLine) string {
 // An option describes an option of the command. Exactly one of its functions is not
 // nil, depending on how many values the option takes.
 type option struct {
-	names    []string // the long name, then the short one if there is one
+	names    []string // the short name if there is one, then the long one
 	argument string   // the values in the help; "" for a flag
 	text     string   // the text in the help; "" if the next option is in the same line
 	set      func(o *options, value string) error
@@ -97,31 +98,24 @@ type option struct {
 
 // String returns the names in the form that Python's messages have, such as
 // "-b/--bind".
-func (o *option) String() string { return o.join("/") }
-
-// join returns the names with a separator, the short one first.
-func (o *option) join(separator string) string {
-	names := slices.Clone(o.names)
-	slices.Reverse(names)
-	return strings.Join(names, separator)
-}
+func (o *option) String() string { return strings.Join(o.names, "/") }
 
 // known contains all options, in the order of the help.
 var known = slices.Concat(pythonOptions, otherOptions)
 
 // pythonOptions are the options of Python's command.
-var pythonOptions = []option{
-	{names: []string{"--help", "-h"}, text: "show this help message and exit",
+var pythonOptions = []*option{
+	{names: []string{"-h", "--help"}, text: "show this help message and exit",
 		setFlag: func(o *options) { o.help = true }},
 	{names: []string{"--cgi"}, text: "run what is in /cgi-bin and /htbin as CGI scripts",
 		setFlag: func(o *options) { o.cgi = true }},
-	{names: []string{"--bind", "-b"}, argument: "ADDRESS",
+	{names: []string{"-b", "--bind"}, argument: "ADDRESS",
 		text: "or unix:PATH for a socket (default: all interfaces)",
 		set:  (*options).setBind},
-	{names: []string{"--directory", "-d"}, argument: "DIR",
+	{names: []string{"-d", "--directory"}, argument: "DIR",
 		text: "serve this directory (default: current directory)",
 		set:  func(o *options, v string) error { o.directory = v; return nil }},
-	{names: []string{"--protocol", "-p"}, argument: "VERSION",
+	{names: []string{"-p", "--protocol"}, argument: "VERSION",
 		text: "HTTP/1.0, or HTTP/1.1 to keep connections open",
 		set:  (*options).setProtocol},
 	{names: []string{"--tls-cert"}, argument: "PATH", text: "serve HTTPS with this certificate chain, PEM",
@@ -130,7 +124,7 @@ var pythonOptions = []option{
 		set: func(o *options, v string) error { return setFile(&o.tlsKey, v) }},
 	{names: []string{"--tls-password-file"}, argument: "PATH", text: "its private key, the key's password",
 		set: func(o *options, v string) error { return setFile(&o.tlsPasswordFile, v) }},
-	{names: []string{"--header", "-H"}, argument: "NAME VALUE",
+	{names: []string{"-H", "--header"}, argument: "NAME VALUE",
 		text:    "add this field to successful responses; repeatable",
 		setPair: (*options).addHeader},
 	{names: []string{"--content-type"}, argument: "TYPE", text: "type of files with an unknown suffix",
@@ -138,7 +132,7 @@ var pythonOptions = []option{
 }
 
 // otherOptions are the options that Python's command does not have.
-var otherOptions = []option{
+var otherOptions = []*option{
 	{names: []string{"--confine"}, text: "follow no symbolic link out of the directory",
 		setFlag: func(o *options) { o.confine = true }},
 	{names: []string{"--no-hidden"}, text: "serve and list no names that begin with a dot",
@@ -154,7 +148,7 @@ var otherOptions = []option{
 		set: func(o *options, v string) error { return setSeconds(&o.timeout, v) }},
 	{names: []string{"--max-connections"}, argument: "N", text: "0 for no limit (default: 60, 1000)",
 		set: func(o *options, v string) error { return setNumber(&o.maxConnections, v, 0) }},
-	{names: []string{"--quiet", "-q"}, text: "do not log requests, nor errors of clients (4xx)",
+	{names: []string{"-q", "--quiet"}, text: "do not log requests, nor errors of clients (4xx)",
 		setFlag: func(o *options) { o.quiet = true }},
 	{names: []string{"--cgi-env"}, argument: "NAME[=VALUE]",
 		text: "pass on, or set, a variable for scripts; repeatable",
@@ -280,10 +274,15 @@ func setSeconds(d *time.Duration, v string) error {
 // addCGIEnv adds a variable that CGI scripts inherit or, if it has a value, one that
 // is set for them.
 func (o *options) addCGIEnv(v string) error {
-	if name, _, _ := strings.Cut(v, "="); name == "" || strings.Contains(v, "\x00") {
+	name, _, hasValue := strings.Cut(v, "=")
+	switch {
+	case name == "" || strings.Contains(v, "\x00"):
 		return fmt.Errorf("invalid variable: %q", v)
+	case hasValue:
+		o.cgiSet = append(o.cgiSet, v)
+	default:
+		o.cgiInherit = append(o.cgiInherit, v)
 	}
-	o.cgiEnv = append(o.cgiEnv, v)
 	return nil
 }
 
@@ -297,15 +296,14 @@ func setNumber(n *int, v string, least int) (err error) {
 }
 
 // setPort sets the port.
-func (o *options) setPort(v string) error {
-	port, err := strconv.ParseInt(v, 10, 64)
+func (o *options) setPort(v string) (err error) {
+	o.port, err = strconv.Atoi(v)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return fmt.Errorf("argument port: invalid int value: '%s'", v)
 	}
-	if port < 0 || port > 65535 {
+	if o.port < 0 || o.port > 65535 {
 		return fmt.Errorf("argument port: %s is not in 0-65535", v)
 	}
-	o.port = int(port)
 	return nil
 }
 
@@ -325,22 +323,18 @@ func parseArgs(args []string) (*options, error) {
 	for len(args) > 0 && !o.help {
 		arg := args[0]
 		args = args[1:]
-		if arg == "--" {
-			positional = append(positional, args...)
-			break
-		}
-		if !isOption(arg) {
-			positional = append(positional, arg)
-			continue
-		}
-		rest, err := o.parseOption(arg, args)
 		switch {
-		case err == errUnknown:
-			unknown = append(unknown, arg)
-		case err != nil:
-			return nil, err
+		case arg == "--":
+			positional, args = append(positional, args...), nil
+		case !isOption(arg):
+			positional = append(positional, arg)
 		default:
-			args = rest
+			var err error
+			if args, err = o.parseOption(arg, args); err == errUnknown {
+				unknown = append(unknown, arg)
+			} else if err != nil {
+				return nil, err
+			}
 		}
 	}
 	if o.help {
@@ -350,8 +344,6 @@ func parseArgs(args []string) (*options, error) {
 		if err := o.setPort(positional[0]); err != nil {
 			return nil, err
 		}
-	}
-	if len(positional) > 1 {
 		unknown = append(unknown, positional[1:]...)
 	}
 	if len(unknown) > 0 {
@@ -402,7 +394,7 @@ var errUnknown = errors.New("no such option")
 func (o *options) parseOption(arg string, args []string) ([]string, error) {
 	opt, value, hasValue, err := findOption(arg)
 	if err != nil {
-		return nil, err
+		return args, err
 	}
 	switch {
 	case opt.setFlag != nil:
@@ -438,7 +430,7 @@ func (o *options) parseOption(arg string, args []string) ([]string, error) {
 // isShort reports whether -c is an option.
 func isShort(c byte) bool {
 	name := "-" + string(rune(c))
-	return slices.ContainsFunc(known, func(o option) bool { return slices.Contains(o.names, name) })
+	return slices.ContainsFunc(known, func(o *option) bool { return slices.Contains(o.names, name) })
 }
 
 // findOption returns the option in an argument and the value that the argument
@@ -452,13 +444,13 @@ func findOption(arg string) (opt *option, value string, hasValue bool, err error
 	}
 	var matches []*option
 	var names []string
-	for i := range known {
-		long := known[i].names[0]
-		if slices.Contains(known[i].names, name) {
-			return &known[i], value, hasValue, nil
+	for _, o := range known {
+		long := o.names[len(o.names)-1]
+		if slices.Contains(o.names, name) {
+			return o, value, hasValue, nil
 		}
 		if len(name) > 2 && strings.HasPrefix(long, name) {
-			matches, names = append(matches, &known[i]), append(names, long)
+			matches, names = append(matches, o), append(names, long)
 		}
 	}
 	switch len(matches) {

@@ -276,7 +276,8 @@ func describe(o *options) string {
 	add(o.timeout == time.Minute, "timeout=%v", o.timeout)
 	add(!o.quiet, "quiet")
 	add(!o.cgi, "cgi")
-	add(len(o.cgiEnv) == 0, "cgi-env=%v", o.cgiEnv)
+	cgiEnv := slices.Concat(o.cgiInherit, o.cgiSet)
+	add(len(cgiEnv) == 0, "cgi-env=%v", cgiEnv)
 	add(o.cgiTimeout == 5*time.Minute, "cgi-timeout=%v", o.cgiTimeout)
 	add(len(o.headers) == 0, "header=%s", headerText(o.headers))
 	add(o.contentType == "", "content-type=%s", o.contentType)
@@ -325,11 +326,9 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	at := strings.Index(help, "As in Python:")
 	for _, opt := range known {
-		names := slices.Clone(opt.names)
-		slices.Reverse(names)
-		spelled := strings.Join(names, ", ") + " " + opt.argument
+		spelled := strings.Join(opt.names, ", ") + " " + opt.argument
 		if i := max(strings.Index(help, "\n  "+spelled), strings.Index(help, ", "+spelled)); i < at {
-			t.Errorf("help lacks %s, or it comes too early", names)
+			t.Errorf("help lacks %s, or it comes too early", opt)
 		} else {
 			at = i
 		}

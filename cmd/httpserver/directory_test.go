@@ -181,7 +181,7 @@ func TestConfinedDirectoryReplaced(t *testing.T) {
 				if info, err := d.Stat("a"); err != nil || info.Size() != 1 {
 					t.Errorf("got %v, %v", info, err)
 				}
-				if entries, err := d.ReadDir("."); err != nil || len(entries) != 1 {
+				if entries, err := fs.ReadDir(d, "."); err != nil || len(entries) != 1 {
 					t.Errorf("got %v, %v", entries, err)
 				}
 			}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,14 +33,6 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		}
 		confined = d
 	}
-	var inherited, set []string
-	for _, variable := range o.cgiEnv {
-		if strings.Contains(variable, "=") {
-			set = append(set, variable)
-		} else {
-			inherited = append(inherited, variable)
-		}
-	}
 	slots := make(chan struct{}, o.cgiMax)
 	return func() httpserver.Handler {
 		h := &handler{options: o}
@@ -50,8 +42,8 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 		h.DefaultContentType = o.contentType
 		h.ExtraResponseHeaders = o.headers
 		h.NoHidden, h.Charset = o.noHidden, o.charset
-		h.InheritEnv, h.Env, h.ScriptTimeout, h.Slots = inherited, set, o.cgiTimeout, slots
-		h.MaxStored = int64(o.cgiStore) << 20
+		h.InheritEnv, h.Env, h.ScriptTimeout, h.Slots = o.cgiInherit, o.cgiSet, o.cgiTimeout, slots
+		h.MaxStored = min(int64(o.cgiStore), math.MaxInt64>>20) << 20
 		if !o.cgi {
 			h.CGIDirectories = []string{}
 		}
@@ -71,13 +63,7 @@ type confinedDirectory struct {
 }
 
 // Open implements [fs.FS].
-func (d *confinedDirectory) Open(name string) (fs.File, error) {
-	f, err := callRoot(d, openRegular, name)
-	if err != nil {
-		return nil, err // a nil *os.File is not a nil fs.File
-	}
-	return f, nil
-}
+func (d *confinedDirectory) Open(name string) (fs.File, error) { return callRoot(d, openAtOnce, name) }
 
 // Stat implements [fs.StatFS].
 func (d *confinedDirectory) Stat(name string) (fs.FileInfo, error) {
@@ -86,24 +72,10 @@ func (d *confinedDirectory) Stat(name string) (fs.FileInfo, error) {
 	}, name)
 }
 
-// ReadDir implements [fs.ReadDirFS].
-func (d *confinedDirectory) ReadDir(name string) ([]fs.DirEntry, error) {
-	return callRoot(d, func(root *os.Root, name string) ([]fs.DirEntry, error) {
-		f, err := openRegular(root, name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		entries, err := f.ReadDir(-1)
-		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-		return entries, err
-	}, name)
-}
-
-// openRegular opens a regular file or a directory of root. It does not wait for the
-// other end of a FIFO, which may have replaced what the server looked at before. It does
-// wait for another process that has a lease on a regular file.
-func openRegular(root *os.Root, name string) (*os.File, error) {
+// openAtOnce opens a file or a directory of root. It does not wait for the other end of
+// a FIFO, which may have replaced what the server looked at before. It does wait for
+// another process that has a lease on a regular file.
+func openAtOnce(root *os.Root, name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, fs.ErrInvalid
 	}
@@ -118,14 +90,6 @@ func openRegular(root *os.Root, name string) (*os.File, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-		err = fs.ErrNotExist
-	}
-	if err != nil {
-		f.Close()
 		return nil, err
 	}
 	return f, nil

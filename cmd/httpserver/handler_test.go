@@ -302,7 +302,7 @@ func TestConfinedFIFO(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &confinedDirectory{name: dir}
-	for name, want := range map[string]error{"fifo": fs.ErrNotExist, "missing": fs.ErrNotExist, "../x": fs.ErrInvalid, "caf\xe9": fs.ErrInvalid, "file": nil, ".": nil} {
+	for name, want := range map[string]error{"fifo": nil, "missing": fs.ErrNotExist, "../x": fs.ErrInvalid, "caf\xe9": fs.ErrInvalid, "file": nil, ".": nil} {
 		f, err := d.Open(name)
 		if !errors.Is(err, want) || (f == nil) != (want != nil) {
 			t.Errorf("%q: %v, %v, want %v", name, f, err, want)
@@ -311,10 +311,10 @@ func TestConfinedFIFO(t *testing.T) {
 			f.Close()
 		}
 	}
-	if entries, err := d.ReadDir("fifo"); err == nil {
+	if entries, err := fs.ReadDir(d, "fifo"); err == nil {
 		t.Errorf("a FIFO has the entries %v", entries)
 	}
-	if entries, err := d.ReadDir("."); err != nil || len(entries) != 2 || entries[0].Name() != "fifo" || entries[1].Name() != "file" {
+	if entries, err := fs.ReadDir(d, "."); err != nil || len(entries) != 2 || entries[0].Name() != "fifo" || entries[1].Name() != "file" {
 		t.Errorf("ReadDir: %v, %v", entries, err)
 	}
 }

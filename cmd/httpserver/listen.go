@@ -39,7 +39,7 @@ func (o *options) newServer(log io.Writer) (*httpserver.ThreadingHTTPServer, err
 	if config != nil {
 		server.Listener = tls.NewListener(server.Listener, config)
 	}
-	server.MaxConnections, server.Stderr = o.maxConnections, log
+	server.Hosts, server.MaxConnections, server.Stderr = o.hosts, o.maxConnections, log
 	return server, nil
 }
 
@@ -83,8 +83,7 @@ func systemdListener() (net.Listener, error) {
 		return nil, fmt.Errorf("httpserver: LISTEN_FDS is %q, which is not one socket; "+
 			"let the .socket unit have one Listen line", count)
 	}
-	const first = 3 // SD_LISTEN_FDS_START
-	f := os.NewFile(first, "LISTEN_FDS")
+	f := os.NewFile(3, "LISTEN_FDS") // SD_LISTEN_FDS_START
 	defer f.Close()
 	l, err := net.FileListener(f) // duplicates f
 	if err != nil {

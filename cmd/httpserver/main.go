@@ -46,11 +46,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, help)
 		return 0
 	}
-	if err := opts.findDirectory(); err != nil {
-		fmt.Fprintf(stderr, "httpserver: %v\n", err)
-		return 1
+	if err = opts.findDirectory(); err == nil {
+		err = opts.listenAndServe(stdout, logWriter(stderr))
 	}
-	if err := opts.listenAndServe(stdout, logWriter(stderr)); err != nil {
+	if err != nil {
 		fmt.Fprintln(stderr, strings.Map(replaceControl, err.Error()))
 		return 1
 	}
@@ -74,7 +73,6 @@ func (o *options) listenAndServe(stdout, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server.Hosts = o.hosts
 	if o.servesKey() {
 		printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; "+
 			"move it out of the directory\n", o.keyFile()))
@@ -91,11 +89,9 @@ func printSoon(w io.Writer, text string) {
 		io.WriteString(w, text)
 		close(written)
 	}()
-	timer := time.NewTimer(printTime)
-	defer timer.Stop()
 	select {
 	case <-written:
-	case <-timer.C:
+	case <-time.After(printTime):
 	}
 }
 
@@ -115,17 +111,17 @@ func (o *options) findDirectory() error {
 	info, err := os.Stat(o.directory)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no directory %q; -d names the one to serve", o.directory)
+		return fmt.Errorf("httpserver: there is no directory %q; -d names the one to serve", o.directory)
 	case err != nil:
-		return err
+		return fmt.Errorf("httpserver: %w; -d takes the directory to serve", err)
 	case !info.IsDir():
-		return fmt.Errorf("%q is a file; -d takes the directory to serve", o.directory)
+		return fmt.Errorf("httpserver: %q is a file; -d takes the directory to serve", o.directory)
 	case filepath.IsAbs(o.directory):
 		return nil
 	}
 	absolute, err := filepath.Abs(o.directory)
 	if err != nil {
-		return fmt.Errorf("%w; -d takes the absolute name of the directory to serve", err)
+		return fmt.Errorf("httpserver: %w; -d takes the absolute name of the directory to serve", err)
 	}
 	if cleaned, err := os.Stat(absolute); err != nil || !os.SameFile(cleaned, info) {
 		current, _ := os.Getwd()               // as Abs found it
@@ -140,16 +136,26 @@ func (o *options) findDirectory() error {
 func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, stdout io.Writer) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.ServeForever() }()
+	var err error
 	select {
-	case err := <-failed:
-		return fmt.Errorf("httpserver: %w", err)
+	case err = <-failed:
+		err = fmt.Errorf("httpserver: %w", err)
 	case sig := <-signals:
 		if sig == os.Interrupt {
 			printSoon(stdout, "\nKeyboard interrupt received, exiting.\n")
-			closeServer(server)
-			return nil
+		} else {
+			shutDown(server, signals)
 		}
 	}
+	timer := time.AfterFunc(scriptTime, func() { server.Close() }) // a second Close kills the scripts
+	defer timer.Stop()
+	server.Close()
+	return err
+}
+
+// shutDown waits for the requests in progress, until shutdownTime has passed or another
+// signal arrives.
+func shutDown(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal) {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
 	go func() {
@@ -160,18 +166,8 @@ func serve(server *httpserver.ThreadingHTTPServer, signals <-chan os.Signal, std
 		}
 	}()
 	if server.Shutdown(ctx) != nil {
-		<-time.After(answerTime)
+		time.Sleep(answerTime)
 	}
-	closeServer(server)
-	return nil
-}
-
-// closeServer closes the server and kills the scripts that have not ended within
-// scriptTime, because the person who ends the command is waiting.
-func closeServer(server *httpserver.ThreadingHTTPServer) {
-	timer := time.AfterFunc(scriptTime, func() { server.Close() }) // a second Close kills them
-	defer timer.Stop()
-	server.Close()
 }
 
 // banner returns what is printed about a server that listens on addr: its URL and a

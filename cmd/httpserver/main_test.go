@@ -300,6 +300,7 @@ func TestFailure(t *testing.T) {
 		{"no directory", []string{"-d", "missing", "0"}, `there is no directory "missing"`, "-d names the one to serve"},
 		{"no directory, line feed", []string{"-d", "mis\nsing", "0"}, `there is no directory "mis\nsing"`, "-d names the one to serve"},
 		{"file", []string{"-d", "hello.txt", "0"}, `"hello.txt" is a file`, "-d takes the directory to serve"},
+		{"below a file", []string{"-d", "hello.txt/\n", "0"}, "", "-d "},
 		{"port in use", []string{"-b", "127.0.0.1", port}, "listen on 127.0.0.1:" + port + ": ", "choose another port, or 0 for a free one"},
 		{"foreign address", []string{"-b", "192.0.2.1", "0"}, "listen on 192.0.2.1:0: ", "no interface of this machine has that address"},
 		{"no address", []string{"-b", "no such host", "0"}, "listen on no such host:0: ", "no such host (give an address of this machine)"},

@@ -37,7 +37,7 @@ func TestOptionValues(t *testing.T) {
 			got = append(got, 2)
 		}
 		if want := len(strings.Fields(opt.argument)); !slices.Equal(got, []int{want}) {
-			t.Errorf("%v: functions for %d values, want one for %d", &opt, got, want)
+			t.Errorf("%v: functions for %d values, want one for %d", opt, got, want)
 		}
 	}
 }
