@@ -48,9 +48,16 @@ type ScriptHandler interface {
 // leaves the group, as by setsid, outlives its script. A client that has sent more than
 // 64 KiB after the body of its request is not seen to leave until something is sent to it.
 //
-// What a script has left running when it ends runs on if it has closed its standard output.
-// Otherwise it can go on writing the response. When it is silent for two seconds, the
-// response ends, and the process group gets the same signals.
+// A script that runs on when its response is complete, because it has sent as many bytes
+// as its Content-Length says or has closed its standard output, has four seconds left to
+// exit. Then its process group gets the same signals.
+//
+// What a script has left running when it exits runs on, even after the server, if the
+// response is complete. A local redirect completes it, too. Otherwise what was left can go on
+// writing the response. When it is silent for two seconds, the response ends, and the
+// process group gets the same signals. Standard error is read for two seconds after the
+// script has exited; what is written to it later fails, as it does for standard output when
+// the response is complete.
 //
 // When the server shuts down, requests that wait for one of Slots are answered with 503.
 // So are those whose clients send no byte of the body for four seconds, or have not sent
@@ -82,8 +89,9 @@ type CGIHandler struct {
 	MaxBody int64
 
 	// MaxStored limits the size, in bytes, of the temporary files that contain request
-	// bodies of more than 64 KiB, for all handlers of the server together. Requests
-	// beyond it are answered with 503. 0 means 4 GiB.
+	// bodies, for all handlers of the server together. Requests beyond it are answered with
+	// 503. A body of up to 64 KiB is in memory instead, unless scripts run as nobody. 0 means
+	// 4 GiB.
 	MaxStored int64
 
 	// Slots limits the number of scripts that run at once to its capacity; others wait.
@@ -182,7 +190,7 @@ func (h *CGIHandler) redirectLocally() {
 }
 
 // SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
-// is 403 if another path leads into a CGI directory, through a link or because the file
+// is 403 if another path leads to a file in a CGI directory, through a link or because the file
 // system ignores case: directories are compared, not only their names. On Linux, what counts is
 // the directory that the opened file is in, even if a link is switched meanwhile. It is also 403
 // for a name that has more than 128 parts, counting those of its links. An FS has only names.

@@ -42,7 +42,9 @@ type FileHandler interface {
 // the file, so that servers with copies of the same files agree. It does not show that
 // other content was written if the time was set back afterwards, if it was written
 // through a memory map and the system has not recorded that yet, or if a single write takes
-// longer than two seconds, as the file gets its time when that begins.
+// longer than two seconds, as the file gets its time when that begins. Nor does it show that
+// the file was replaced by another one of the same size and time, such as one that was made
+// within the same tick of the system's clock.
 //
 // If a file is written to while it is sent, as its size and modification time and on
 // Linux its inode show, the connection closes before the body is complete. The inode does

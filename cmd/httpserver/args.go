@@ -133,7 +133,7 @@ var pythonOptions = []*option{
 
 // otherOptions are the options that Python's command does not have.
 var otherOptions = []*option{
-	{names: []string{"--confine"}, text: "follow no symbolic link out of the directory",
+	{names: []string{"--confine"}, text: "follow no link out of the directory; not with --cgi",
 		setFlag: func(o *options) { o.confine = true }},
 	{names: []string{"--no-hidden"}, text: "serve and list no names that begin with a dot",
 		setFlag: func(o *options) { o.noHidden = true }},
