@@ -106,6 +106,7 @@ type SimpleHandler struct {
 		size                  int64  // of the file with these validators
 		length                string // the same in digits
 	}
+	shared *fileState // nil before the first use
 }
 
 // maxLast is the length of a path, in bytes, up to which an idle connection keeps it.
@@ -119,7 +120,12 @@ type fileState struct {
 }
 
 // fileState returns the state that h shares.
-func (h *SimpleHandler) fileState() *fileState { return shared[fileState](h.Server) }
+func (h *SimpleHandler) fileState() *fileState {
+	if h.shared == nil {
+		h.shared = shared[fileState](h.Server)
+	}
+	return h.shared
+}
 
 func (h *SimpleHandler) simple() *SimpleHandler { return h }
 
