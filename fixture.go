@@ -431,11 +431,11 @@ func (a Answer) Wait(c <-chan struct{}) Answer {
 	})
 }
 
-// Read reads at most n bytes of the request's body in place of all of it, so that an upload
-// can break off or be refused. It can only be the first step. Before the connection is used for another request, the rest is
-// skipped, as it is after a handler. If n is 0, no 100 Continue is sent; a client that
-// waits for it gets the answer in its place, and then the end of the connection. In the
-// Answer of an Accept, Read does nothing.
+// Read reads at most n bytes of the request's body instead of all of it, so that an upload
+// can break off or be refused. It can only be the first step. Before the connection is used
+// for another request, the rest is skipped, as it is after a handler. If n is 0, no 100
+// Continue is sent; a client that waits for it gets the answer in its place, and then the
+// end of the connection. In the Answer of an Accept, Read does nothing.
 func (a Answer) Read(n int64) Answer {
 	if len(a.steps) > 0 {
 		panic("httpserver: Answer.Read is not the first step")
@@ -503,10 +503,10 @@ func closeWrite(conn net.Conn) (err error) {
 }
 
 // Response returns the text of a complete response of HTTP/1.1, for [Send]. The fields are
-// of the form "Name: value". A Content-Length is added where the response may have one, unless the
-// fields have that or a Transfer-Encoding, whose coding is not applied to body. Response
-// panics if a field is malformed, or if the code is one whose responses have no body and
-// there is one.
+// of the form "Name: value". A Content-Length is added where the response may have one,
+// unless the fields have that or a Transfer-Encoding, whose coding is not applied to body.
+// Response panics if a field is malformed, or if the code is one whose responses have no
+// body and there is one.
 func Response(code int, body string, fields ...string) string {
 	framed := code < 200 || code == 204 || code == 304
 	if framed && body != "" {
@@ -793,10 +793,10 @@ func (w *responseWriter) forget() {
 }
 
 // A MemoryListener takes the place of the network in tests: DialContext connects to
-// Accept. Its zero value is ready to use. Connections have a buffer of 64 KiB in each direction,
-// deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection. Inside
-// synctest.Test, hours pass at once while everything waits. A [Fixture] f and its client
-// meet there by
+// Accept. Its zero value is ready to use. Connections have a buffer of 64 KiB in each
+// direction, deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection.
+// Inside synctest.Test, hours pass at once while everything waits. A [Fixture] f and its
+// client meet there by
 //
 //	l := new(MemoryListener)
 //	f.Listener = l
@@ -967,7 +967,8 @@ func (c *memoryConn) Close() error {
 	return c.change("close", func() {
 		c.readErr, c.writeErr = net.ErrClosed, net.ErrClosed
 		c.in = bytes.Buffer{}
-		c.reading, c.writing = memoryDeadline{}, memoryDeadline{}
+		c.reading.set(time.Time{}, c.changed)
+		c.writing.set(time.Time{}, c.changed)
 		switch {
 		case c.peer.writeErr == net.ErrClosed:
 		case c.reset:
