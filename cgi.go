@@ -57,7 +57,7 @@ type ScriptHandler interface {
 // writing the response. When it is silent for two seconds, the response ends, and the
 // process group gets the same signals. Standard error is read for two seconds after the
 // script has exited; what is written to it later fails, as it does for standard output when
-// the response is complete.
+// the response is complete. What was not read of the request body by then may be lost.
 //
 // When the server shuts down, requests that wait for one of Slots are answered with 503.
 // So are those whose clients send no byte of the body for four seconds, or have not sent

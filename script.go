@@ -339,9 +339,10 @@ func (b *storedBody) Write(p []byte) (int, error) {
 	return b.file.Write(p)
 }
 
-// close deletes the file.
+// close deletes the file. Children of the script that still have it find it empty.
 func (b *storedBody) close() {
 	if b.file != nil {
+		b.file.Truncate(0)
 		b.file.Close()
 		if runtime.GOOS == "windows" { // which does not remove a file that is open
 			os.Remove(b.file.Name())

@@ -46,12 +46,11 @@
 // # Security
 //
 // A request that two readers could understand as messages of different length is
-// refused with 400, and its connection closed (RFC 9112 section 11). A malformed chunk
-// is an error of RFile and closes the connection, too. A request line and each header
-// line may be 64 KiB long, a header may have 100 fields, and both together 256 KiB. Up to
-// 256 KiB of a body that a handler has left unread are read, so that the connection can
-// persist.
-// Further limits exist only if a field is set. The command sets:
+// refused with 400, and its connection closed (RFC 9112 section 11). A line of the head
+// may end in LF alone, though (section 2.2). A malformed chunk is an error of RFile and
+// closes the connection, too. A request line and each header line may be 64 KiB long, a
+// header may have 100 fields, and both together 256 KiB. Up to 256 KiB of a body that a
+// handler has left unread are read, so that the connection can persist. Further limits exist only if a field is set. The command sets:
 //
 //	BaseRequestHandler.Timeout   60 s
 //	HTTPServer.MaxConnections    1000

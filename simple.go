@@ -35,7 +35,8 @@ type FileHandler interface {
 // A SimpleHandler answers GET and HEAD requests with the files below a directory. The
 // zero value serves the current directory, follows symbolic links, and lists
 // directories that have no index page. On Linux, the server keeps small files of local
-// disks in memory, up to 8 MiB, and checks at each request whether they have changed.
+// disks in memory, up to 8 MiB, once they have not changed for a minute, and checks at each
+// request whether they have.
 //
 // Conditional requests and, for files that can seek, range requests are supported
 // (RFC 9110 sections 13 and 14). The ETag consists of the size and modification time of

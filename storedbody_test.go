@@ -84,6 +84,24 @@ func TestStoredBodyWrites(t *testing.T) {
 	}
 }
 
+// A child of the script that still has the file does not keep what is no longer counted.
+func TestStoredBodyLeftOpen(t *testing.T) {
+	b := &storedBody{store: new(bodyStore), maxSize: 100}
+	if err := b.readFrom(strings.NewReader("hello"), 0, 100); err != nil {
+		t.Fatal(err)
+	}
+	child, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", b.file.Fd()))
+	if err != nil {
+		b.close()
+		t.Skip("this system does not open files of processes: ", err)
+	}
+	defer child.Close()
+	b.close()
+	if left, err := io.ReadAll(child); len(left) > 0 || err != nil {
+		t.Errorf("%q is left, %v", left, err)
+	}
+}
+
 // systemWrites returns how many times this process has asked the system to write.
 func systemWrites(t *testing.T) (n int) {
 	t.Helper()
