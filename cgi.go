@@ -50,7 +50,8 @@ type ScriptHandler interface {
 //
 // A script that runs on when its response is complete, because it has sent as many bytes
 // as its Content-Length says or has closed its standard output, has four seconds left to
-// exit. Then its process group gets the same signals.
+// exit. Then its process group gets the same signals. Output that is dropped, as for HEAD
+// or 204, is read to its end.
 //
 // What a script has left running when it exits runs on, even after the server, if the
 // response is complete. A local redirect completes it, too. Otherwise what was left can go on
@@ -192,8 +193,9 @@ func (h *CGIHandler) redirectLocally() {
 // SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
 // is 403 if another path leads to a file in a CGI directory, through a link or because the file
 // system ignores case: directories are compared, not only their names. On Linux, what counts is
-// the directory that the opened file is in, even if a link is switched meanwhile. It is also 403
-// for a name that has more than 128 parts, counting those of its links. An FS has only names.
+// the directory that the opened file is in, even if a link is switched meanwhile, but not if
+// the CGI directory itself is exchanged at that moment. It is also 403 for a name that has
+// more than 128 parts, counting those of its links. An FS has only names.
 // Python: send_head.
 func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	if h.runIfCGI() {
