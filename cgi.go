@@ -251,8 +251,9 @@ const maxParts = 128
 
 // leadsInto reports whether the system passes through one of the directories when it opens
 // a file, or whether a name that ends in a slash leads to one. It follows links one by one,
-// because one of them may lead through a directory and out of it again. Names are compared as well, because not all
-// file systems have inodes, and because a directory may be a link that is switched.
+// because one of them may lead through a directory and out of it again. Names are compared
+// as well, because not all file systems have inodes, and because a directory may be a link
+// that is switched.
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
@@ -317,6 +318,22 @@ func (h *CGIHandler) IsPython(name string) bool {
 	return suffix == ".py" || suffix == ".pyw"
 }
 
+// isRunnable reports whether the system can run a file. It cannot run a file of an FS. On
+// Windows, a script in Python need not be executable.
+func (h *CGIHandler) isRunnable(name string) bool {
+	self := h.scripts()
+	switch {
+	case h.FS != nil:
+		return false
+	case self.IsExecutable(name):
+		return true
+	case !self.IsPython(name) || runtime.GOOS != "windows":
+		return false
+	}
+	info, err := h.stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
 // findScript finds the script that CGIInfo leads to, which need not exist. It returns
 // SCRIPT_NAME, the absolute name of the file, and PATH_INFO. Rest begins with directories, as
 // far as these exist; the name of the script follows, then PATH_INFO.
@@ -372,8 +389,7 @@ func (h *CGIHandler) HandleExpect100() bool {
 func (h *CGIHandler) RunCGI() {
 	self := h.scripts()
 	url, file, info := h.findScript()
-	// The system cannot run a file of an FS.
-	if h.FS != nil || !self.IsExecutable(file) {
+	if !h.isRunnable(file) {
 		h.cannotRun(url, file, nil)
 		return
 	}
@@ -459,7 +475,7 @@ func (h *CGIHandler) command(url, file, info string, length int64) *exec.Cmd {
 	if suffix != ".bat" && suffix != ".cmd" { // cmd.exe may run what an argument contains
 		cmd.Args = append(cmd.Args, arguments(h.Command, targetQuery(h.Path))...)
 	}
-	if h.scripts().IsPython(file) && runtime.GOOS == "windows" {
+	if runtime.GOOS == "windows" && h.scripts().IsPython(file) {
 		cmd = exec.Command("python", cmd.Args...)
 	}
 	cmd.Dir = filepath.Dir(file)

@@ -20,7 +20,7 @@ func changesUser(asServer bool) bool { return false }
 
 func isolate(cmd *exec.Cmd, asServer bool) {}
 
-func own(script *exec.Cmd, files ...*os.File) {}
+func chownFiles(script *exec.Cmd, files ...*os.File) {}
 
 // signalGroup ends the script itself, which cannot be asked to end. There is no group
 // for signal 0.

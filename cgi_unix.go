@@ -37,9 +37,9 @@ func isolate(cmd *exec.Cmd, asServer bool) {
 	}
 }
 
-// own makes the user of a script the owner of open files, which may be nil, so that
+// chownFiles makes the user of a script the owner of open files, which may be nil, so that
 // the script can open them again by names such as /dev/stderr.
-func own(script *exec.Cmd, files ...*os.File) {
+func chownFiles(script *exec.Cmd, files ...*os.File) {
 	if user := script.SysProcAttr.Credential; user != nil {
 		for _, f := range files {
 			f.Chown(int(user.Uid), int(user.Gid))

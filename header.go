@@ -229,6 +229,9 @@ const hostMarks = "-._~%!$&'()*+,;="
 // and appends the fields to fields. A line ends in LF or CRLF.
 func parseFields(fields Header, block string) (Header, *statusError) {
 	for line := range strings.SplitSeq(block, "\n") {
+		if len(line) >= maxLine {
+			return nil, errHeaderLine
+		}
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" {
 			break
@@ -335,8 +338,9 @@ func (s *HTTPServer) allowsHost(authority string) bool {
 	}
 	host, _, _ := cutPort(authority)
 	host = strings.TrimSuffix(host, ".")
-	_, notIP := netip.ParseAddr(strings.Trim(host, "[]"))
-	if host == "" || notIP == nil || equalFold(host, "localhost") {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	isIP := err == nil
+	if host == "" || isIP || equalFold(host, "localhost") {
 		return true
 	}
 	return slices.ContainsFunc(s.Hosts, func(name string) bool { return equalFold(name, host) })

@@ -397,7 +397,10 @@ func (order listingOrder) apply(entries []listingEntry) []listingEntry {
 		if order.descending {
 			c = -c
 		}
-		return cmp.Or(c, compareNames(a, b))
+		if c == 0 {
+			c = compareNames(a, b)
+		}
+		return c
 	})
 	return entries
 }

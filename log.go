@@ -51,14 +51,18 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 		return
 	}
 	patience := time.NewTimer(logPatience)
-	if len(l.turn) > 0 && l.dropped.Load() > 0 {
-		patience.Reset(0) // another line has waited for the Write in progress
-	}
 	select {
 	case l.turn <- struct{}{}:
-	case <-patience.C:
-		l.dropped.Add(1)
-		return
+	default:
+		if l.dropped.Load() > 0 {
+			patience.Reset(0) // another line has waited for the Write in progress
+		}
+		select {
+		case l.turn <- struct{}{}:
+		case <-patience.C:
+			l.dropped.Add(1)
+			return
+		}
 	}
 	line = bytes.Clone(line)
 	written := make(chan struct{})

@@ -23,10 +23,13 @@ var defaultExtensions = map[string]string{
 // withCharset adds a charset to the content type of text or JavaScript. It returns other
 // types, XML and JSON among them, and types that have a charset as they are.
 func withCharset(contentType, charset string) string {
+	if charset == "" {
+		return contentType
+	}
 	mediaType, parameters, _ := strings.Cut(strings.ToLower(contentType), ";")
 	isText := strings.HasPrefix(mediaType, "text/") || strings.HasSuffix(trimSpace(mediaType), "javascript")
 	isData := strings.Contains(mediaType, "xml") || strings.Contains(mediaType, "json")
-	if charset == "" || !isText || isData || strings.Contains(parameters, "charset=") {
+	if !isText || isData || strings.Contains(parameters, "charset=") {
 		return contentType
 	}
 	return strings.TrimRight(contentType, "; \t") + "; charset=" + charset
@@ -43,7 +46,7 @@ func contentCoding(name, contentType string) string {
 	return ""
 }
 
-// contentTypes maps suffixes in lower case, without the dot, to content types. It is used
+// contentTypes maps suffixes in lower case to content types. It is used
 // for suffixes that ExtensionsMap does not contain.
 var contentTypes = parseContentTypes(contentTypeTable)
 

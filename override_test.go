@@ -12,7 +12,7 @@ import (
 
 // camera sends two parts of multipart/x-mixed-replace, as the common recipe for
 // Python's http.server does.
-type camera struct{ httpserver.SimpleHandler }
+type camera struct{ httpserver.BaseRequestHandler }
 
 func (h *camera) DoGET() {
 	h.SendResponseOnly(200, "")
@@ -31,12 +31,8 @@ func (h *camera) DoHEAD() { h.DoGET() }
 
 func TestHeadersInBody(t *testing.T) {
 	t.Parallel()
-	s, log := start(t, func() httpserver.Handler {
-		h := new(camera)
-		h.ExtraResponseHeaders = []httpserver.Field{{Name: "X-Extra", Value: "1"}}
-		return h
-	}, nil)
-	const head = "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\nX-Extra: 1\r\n\r\n"
+	s, log := start(t, httpserver.New[camera], nil)
+	const head = "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n"
 	const body = "--b\r\nContent-Type: image/jpeg\r\nContent-Length: 3\r\n\r\none" +
 		"--b\r\nContent-Type: image/jpeg\r\nContent-Length: 5\r\n\r\nthree"
 	for request, want := range map[string]string{
@@ -50,6 +46,31 @@ func TestHeadersInBody(t *testing.T) {
 	}
 	if log.String() != "" {
 		t.Errorf("log %s", log)
+	}
+}
+
+// gallery sends a part of multipart/x-mixed-replace.
+type gallery struct{ httpserver.SimpleHandler }
+
+func (h *gallery) DoGET() {
+	h.SendResponseOnly(200, "")
+	h.EndHeaders()
+	io.WriteString(h.WFile, "--b\r\n")
+	h.SendHeader("Content-Type", "image/jpeg")
+	h.EndHeaders()
+}
+
+// A part of a body has no ExtraResponseHeaders.
+func TestExtraHeadersInBody(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(gallery)
+		h.ExtraResponseHeaders = []httpserver.Field{{Name: "X-Extra", Value: "1"}}
+		return h
+	}, nil)
+	const want = "HTTP/1.0 200 OK\r\nX-Extra: 1\r\n\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n"
+	if got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n"); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

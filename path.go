@@ -120,9 +120,9 @@ func localPath(directory, clean string, windows bool) string {
 	return strings.TrimSuffix(cmp.Or(directory, "."), "/") + clean
 }
 
-// windowsName reports whether s is a plain file name on Windows: it contains no
-// drive letter, stream name, separator or wildcard, has no dot or space at its end,
-// which Windows would remove, and is not the name of a device.
+// isSpecialOnWindows reports whether s is not a plain file name on Windows: it contains a
+// drive letter, stream name, separator or wildcard, has a dot or space at its end, which
+// Windows would remove, or is the name of a device.
 func isSpecialOnWindows(s string) bool {
 	if strings.ContainsAny(s, "\\:*?\"<>|\t") || hasControl(s) || strings.TrimRight(s, ". ") != s {
 		return true

@@ -172,20 +172,14 @@ func (w *responseWriter) flushOrHold() {
 func (w *responseWriter) sendHeld() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sendUnsent()
+	if w.unsent() {
+		w.sendHead()
+	}
 }
 
 // unsent reports whether a complete head, or body behind it, was not sent yet. The caller
 // holds w.mu.
 func (w *responseWriter) unsent() bool { return w.headEnded && w.head != nil }
-
-// sendUnsent is like sendHead, except that it does not send an incomplete head, which only
-// FlushHeaders and Hijack do. The caller holds w.mu.
-func (w *responseWriter) sendUnsent() {
-	if w.unsent() {
-		w.sendHead()
-	}
-}
 
 // flush sends the head, complete or not.
 func (w *responseWriter) flush() {

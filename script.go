@@ -103,7 +103,7 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	defer errEnd.Close()
 	if err == nil {
 		s.cmd = s.command()
-		own(s.cmd, outEnd, errEnd, s.body.file)
+		chownFiles(s.cmd, outEnd, errEnd, s.body.file)
 		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, outEnd, errEnd
 		s.cmd.WaitDelay = scriptGrace // Wait writes the input of a pipe, which children may not read
 		err = s.cmd.Start()
@@ -321,11 +321,14 @@ func (b *storedBody) readIntoFile(r io.Reader) (err error) {
 	os.Remove(b.file.Name())
 	b.size = 0
 	w := bufio.NewWriterSize(b, maxBodyInMemory) // chunks may be small
-	_, err = io.Copy(w, r)
-	if err = cmp.Or(err, w.Flush()); err == nil {
-		b.input = b.file
-		_, err = b.file.Seek(0, io.SeekStart)
+	if _, err = io.Copy(w, r); err != nil {
+		return err
 	}
+	if err = w.Flush(); err != nil {
+		return err
+	}
+	b.input = b.file
+	_, err = b.file.Seek(0, io.SeekStart)
 	return err
 }
 

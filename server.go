@@ -50,7 +50,8 @@
 // may end in LF alone, though (section 2.2). A malformed chunk is an error of RFile and
 // closes the connection, too. A request line and each header line may be 64 KiB long, a
 // header may have 100 fields, and both together 256 KiB. Up to 256 KiB of a body that a
-// handler has left unread are read, so that the connection can persist. Further limits exist only if a field is set. The command sets:
+// handler has left unread are read, so that the connection can persist. Further limits
+// exist only if a field is set. The command sets:
 //
 //	BaseRequestHandler.Timeout   60 s
 //	HTTPServer.MaxConnections    1000
@@ -879,10 +880,7 @@ func (c *connState) closing() bool { return c.server.shut.Load() }
 
 // shared returns the T that the handlers of s have in common. The first call makes it.
 func shared[T any](s *HTTPServer) *T {
-	v, ok := s.shared.Load((*T)(nil))
-	if !ok {
-		v, _ = s.shared.LoadOrStore((*T)(nil), new(T))
-	}
+	v, _ := s.shared.LoadOrStore((*T)(nil), new(T))
 	return v.(*T)
 }
 

@@ -481,8 +481,12 @@ func (h *SimpleHandler) GuessType(name string) string {
 	if extensions == nil {
 		extensions = defaultExtensions
 	}
-	return cmp.Or(extensions[suffix], extensions[lower], contentTypes[lower],
-		h.DefaultContentType, "application/octet-stream")
+	for _, s := range [...]string{suffix, lower} {
+		if t, ok := extensions[s]; ok {
+			return t
+		}
+	}
+	return cmp.Or(contentTypes[lower], h.DefaultContentType, "application/octet-stream")
 }
 
 // CopyFile copies src, the body of a response, to dst, which is WFile. An override

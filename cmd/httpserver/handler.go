@@ -63,7 +63,7 @@ type confinedDirectory struct {
 }
 
 // Open implements [fs.FS].
-func (d *confinedDirectory) Open(name string) (fs.File, error) { return callRoot(d, openAtOnce, name) }
+func (d *confinedDirectory) Open(name string) (fs.File, error) { return callRoot(d, openRegular, name) }
 
 // Stat implements [fs.StatFS].
 func (d *confinedDirectory) Stat(name string) (fs.FileInfo, error) {
@@ -72,10 +72,10 @@ func (d *confinedDirectory) Stat(name string) (fs.FileInfo, error) {
 	}, name)
 }
 
-// openAtOnce opens a file or a directory of root. It does not wait for the other end of
-// a FIFO, which may have replaced what the server looked at before. It does wait for
-// another process that has a lease on a regular file.
-func openAtOnce(root *os.Root, name string) (fs.File, error) {
+// openRegular opens a regular file or a directory of root. It does not wait for the
+// other end of a FIFO, which may have replaced what the server looked at before. It does
+// wait for another process that has a lease on a regular file.
+func openRegular(root *os.Root, name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, fs.ErrInvalid
 	}
@@ -90,6 +90,14 @@ func openAtOnce(root *os.Root, name string) (fs.File, error) {
 		}
 	}
 	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		f.Close()
 		return nil, err
 	}
 	return f, nil
