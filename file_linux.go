@@ -141,16 +141,6 @@ type systemInfo struct {
 	stat syscall.Stat_t
 }
 
-// read makes i describe a file. It does not follow a link unless follow is true.
-func (i *systemInfo) read(name string, follow bool) error {
-	stat := syscall.Lstat
-	if follow {
-		stat = syscall.Stat
-	}
-	i.name = name
-	return ignoreEINTR(func() error { return stat(name, &i.stat) })
-}
-
 // Name implements [fs.FileInfo].
 func (i *systemInfo) Name() string { return path.Base(i.name) }
 

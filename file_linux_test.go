@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -265,5 +267,36 @@ func TestForbiddenWhenOpened(t *testing.T) {
 	}
 	if _, err := h.open(filepath.Join(link, "file")); err != errForbidden {
 		t.Errorf("after the switch: %v", err)
+	}
+}
+
+// The names of a directory are listed even if its files must not be examined.
+func TestListingWithoutSearch(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for parent := dir; parent != filepath.Clean(os.TempDir()); parent = filepath.Dir(parent) {
+		if err := os.Chmod(parent, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Chmod(dir, 0o444)
+	t.Cleanup(func() { os.Chmod(dir, 0o755) })
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0) // root may search
+	entries, err := new(SimpleHandler).readDirectory(dir)
+	syscall.RawSyscall(syscall.SYS_SETFSUID, uintptr(os.Geteuid()), 0, 0)
+	want := []listingEntry{
+		{name: "file", key: "file", size: -1, modified: noTime},
+		{name: "folder", key: "folder", mode: fs.ModeDir, size: -1, modified: noTime},
+	}
+	if !slices.Equal(entries, want) || err != nil {
+		t.Errorf("%+v, %v", entries, err)
 	}
 }

@@ -45,18 +45,5 @@ func inodeOf(fs.FileInfo) inode { return inode{} }
 // files is.
 func mayBeGenerated(info fs.FileInfo) bool { return info.Size() <= 0 }
 
-// A systemInfo is what package os says about a file.
-type systemInfo struct{ fs.FileInfo }
-
-// read makes i describe a file. It does not follow a link unless follow is true.
-func (i *systemInfo) read(name string, follow bool) (err error) {
-	stat := os.Lstat
-	if follow {
-		stat = os.Stat
-	}
-	i.FileInfo, err = stat(name)
-	return err
-}
-
 // sendMore leaves p to be sent by conn.
 func sendMore(conn net.Conn, p []byte) (n int) { return 0 }

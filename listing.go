@@ -292,18 +292,12 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	}
 	name = strings.TrimSuffix(name, "/") + "/"
 	entries := make([]listingEntry, len(read))
-	var system systemInfo // its memory is used for all entries
 	for i, d := range read {
 		e := &entries[i]
 		*e = listingEntry{name: d.Name(), key: strings.ToLower(d.Name()), mode: d.Type(), size: -1, modified: noTime}
-		var info fs.FileInfo = &system
-		switch {
-		case h.FS == nil:
-			err = system.read(name+e.name, e.isLink())
-		case e.isLink():
+		info, err := d.Info()
+		if e.isLink() {
 			info, err = h.stat(name + e.name)
-		default:
-			info, err = d.Info()
 		}
 		if err == nil {
 			e.describe(info)
@@ -323,7 +317,16 @@ func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return d.ReadDir(-1) // os.ReadDir would sort
+	infos, err := d.Readdir(-1) // faster than to call Info for each entry
+	if err != nil {             // such as for a directory whose files must not be examined
+		d.Seek(0, io.SeekStart)
+		return d.ReadDir(-1)
+	}
+	entries := make([]fs.DirEntry, len(infos))
+	for i, info := range infos {
+		entries[i] = fs.FileInfoToDirEntry(info)
+	}
+	return entries, nil
 }
 
 func (e *listingEntry) isLink() bool { return e.mode&fs.ModeSymlink != 0 }
