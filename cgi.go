@@ -81,8 +81,8 @@ type CGIHandler struct {
 	// LC_ variables, and what Windows needs to start a program.
 	InheritEnv []string
 
-	// ScriptTimeout is how long a script may run. After that it is ended, and the client
-	// gets a 504 if nothing was sent to it yet. 0 means no limit.
+	// ScriptTimeout is how long a script and its response may take. After that the script is
+	// ended, and the client gets a 504 if nothing was sent to it yet. 0 means no limit.
 	ScriptTimeout time.Duration
 
 	// MaxBody limits the request body, in bytes; a longer one is answered with 413. A

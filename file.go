@@ -21,8 +21,8 @@ import (
 var errFileChanged = errors.New("httpserver: the file changed while it was sent")
 
 const (
-	// tailSize is the length of the tail of a piece that is not sent in one write.
-	// On loopback, 2 KiB made a file of 1 MiB 10 % slower.
+	// tailSize is the length of the tail of a large piece. A small piece, which one write
+	// sends, is all tail. On loopback, 2 KiB made a file of 1 MiB 10 % slower.
 	tailSize = 4 << 10
 
 	// recent is the age below which a file is likely to change while it is sent,
@@ -32,21 +32,21 @@ const (
 
 // A fileBody is a piece of a file: its bytes from start to end.
 type fileBody struct {
-	system   systemFile  // memory of file, unless that is of an FS
+	system   systemFile  // file points to it, unless that is of an FS
 	file     fs.File     // nil if the content is from a cache, or generated
 	at       io.ReaderAt // reads file or the content; nil if file cannot seek
 	size     int64       // of the whole file
 	modified time.Time   // modification time of the file
 	inode    inode       // of the file
 	opened   time.Time   // just before size, modified and inode were read
-	several  bool        // other pieces are sent in the same response
+	several  bool        // the response has other pieces, which were checked before or will be
 
 	handler *SimpleHandler // that opened the file
 	name    string         // by which handler opened it
 
 	start, tailStart, next, end int64 // set by cut; Read continues at next
 
-	tail []byte       // the tail if Read has read it; generated content is all tail
+	tail []byte       // the tail if Read has read it, or the generated content, which is all tail
 	sum  maphash.Hash // of what precedes the tail, if the file is recent
 }
 
@@ -170,8 +170,8 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 }
 
 // WriteTo implements [io.WriterTo] for io.Copy. It sends a small piece in one write
-// with the head of the response. Of a larger one, the system or else Read copies what
-// precedes the tail.
+// with the head of the response. A larger one is copied by the system up to the tail, or
+// else by Read.
 func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	out, ok := w.(*responseWriter)
 	if !ok || b.next > b.start { // an override has wrapped WFile, or has read the beginning
@@ -247,9 +247,9 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 }
 
 // check returns an error if the piece, which ends with tail, may have been read after the
-// file changed. A file that has grown, or is so young that a change may leave its time the
-// same, is taken to be the same as before if the piece was summed and still has
-// the same sum. Several pieces cannot be compared, since the earlier ones were sent.
+// file changed. The piece is read and summed again if the file has grown since, or is so young
+// that a change may leave its time the same. One of several pieces is not if the file has
+// grown, since its bytes may have moved between pieces that were sent already.
 func (b *fileBody) check(tail []byte) error {
 	info, err := b.file.Stat()
 	if err != nil {
@@ -257,23 +257,24 @@ func (b *fileBody) check(tail []byte) error {
 	}
 	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) &&
 		!b.mayBeOverwritten(inodeOf(info))
-	summed := b.isRecent() || b.start == b.tailStart
+	summed := b.at != nil && (b.isRecent() || b.start == b.tailStart)
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil
-	case b.at == nil, !summed, !unchanged && (b.several || info.Size() <= b.size):
-		return errFileChanged
+	case summed && (unchanged || info.Size() > b.size && !b.several):
+		return b.compare(tail)
 	}
-	return b.compare(tail)
+	return errFileChanged
 }
 
 // mayBeOverwritten reports whether a file with the same size and modification time may
-// have other content, because a program has set that time back. It cannot set back the
-// time when the inode changed, of which now is the state after the piece was read. A
-// removal, a new name or another link change that time as well, but do not count. New
-// permissions count, as they may come with new content.
-func (b *fileBody) mayBeOverwritten(now inode) bool {
-	if now.changed.Equal(b.inode.changed) || now.links != b.inode.links {
+// have other content, because a program has set that time back. No program can set back the
+// time when the inode changed; after describes the inode as it is when the piece was read.
+// A removal, a new name or another number of links change that time as well, but do not
+// count. New permissions count, as they may come with new content. So does a link that was
+// made and removed meanwhile, as it leaves nothing else.
+func (b *fileBody) mayBeOverwritten(after inode) bool {
+	if after.changed.Equal(b.inode.changed) || after.links != b.inode.links {
 		return false // no change, or that of a link
 	}
 	info, err := b.handler.stat(b.name)
@@ -281,7 +282,7 @@ func (b *fileBody) mayBeOverwritten(now inode) bool {
 		return !errors.Is(err, fs.ErrNotExist)
 	}
 	named := inodeOf(info) // of another file if this one was renamed or replaced
-	return named.device == now.device && named.number == now.number
+	return named.device == after.device && named.number == after.number
 }
 
 // compare reads the piece again and returns errFileChanged if it has another sum.

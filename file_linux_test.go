@@ -300,3 +300,32 @@ func TestListingWithoutSearch(t *testing.T) {
 		t.Errorf("%+v, %v", entries, err)
 	}
 }
+
+// A lateConn takes nothing by its first ReadFrom, which has read from the file by then, as
+// when the system cannot copy the file itself and the client is slow.
+type lateConn struct {
+	net.Conn
+	calls int
+	sent  bytes.Buffer
+}
+
+func (c *lateConn) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *lateConn) ReadFrom(r io.Reader) (int64, error) {
+	if c.calls++; c.calls == 1 {
+		io.CopyN(io.Discard, r, 4)
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.sent.ReadFrom(r)
+}
+
+// A copy that is tried again begins where it began before.
+func TestCopyTriedAgain(t *testing.T) {
+	t.Parallel()
+	conn, timeout := new(lateConn), time.Hour
+	w := &responseWriter{conn: conn, timeout: &timeout}
+	n, err := w.copyFrom(strings.NewReader("0123456789"), 2, 7)
+	if got := conn.sent.String(); n != 7 || err != nil || got != "2345678" {
+		t.Errorf("sent %q: %d, %v", got, n, err)
+	}
+}

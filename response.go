@@ -55,14 +55,14 @@ type responseWriter struct {
 	conn    net.Conn
 	timeout *time.Duration // the handler's Timeout
 
-	// The timer does not touch a head before headEnded is set: until then, the goroutine
-	// of the handler adds to it without mu.
+	// Until headEnded is set, the timer does not touch the head, and the goroutine of the
+	// handler adds to it without mu. What sendHeld does not use is that goroutine's alone.
 	mu    sync.Mutex  // held while anything is sent, and while headEnded or err change
 	timer *time.Timer // calls sendHeld; nil before the first head was held
 	head  *[]byte     // the part of the head that was not sent, and body after it; nil if there is none
-	err   error       // of a write that failed, or of fail; no others succeed
+	err   error       // of a write that failed, or of fail; after it, all writes fail
 
-	badFraming bool // two final responses, two lengths or heads of one, or a body before the head
+	badFraming bool // a second response, head or length, or a body before the end of the head
 	response
 }
 
@@ -76,12 +76,12 @@ type response struct {
 	bare       bool   // it is for HTTP/0.9 and has no head
 	noBody     bool   // it must not have a body; what is written is dropped
 	headEnded  bool   // the head is complete
-	held       bool   // the complete head is held, or was
-	sent       bool   // a part of it was sent
+	held       bool   // the complete head is or was held; it is not held again
+	sent       bool   // the sending has begun
 }
 
-// begin makes w ready for another response to the same request, unless the caller clears
-// badFraming. A head that was not sent is dropped.
+// begin makes w ready for a response, and drops a head that was not sent. Another final
+// response to the same request is bad framing; for a new request, the caller clears that.
 func (w *responseWriter) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -98,8 +98,8 @@ func (w *responseWriter) append(s ...string) {
 	if w.head == nil {
 		w.head = takeBuffer()
 	}
-	for _, s := range s {
-		*w.head = append(*w.head, s...)
+	for _, part := range s {
+		*w.head = append(*w.head, part...)
 	}
 }
 
@@ -167,8 +167,8 @@ func (w *responseWriter) flushOrHold() {
 	}
 }
 
-// sendHeld sends a complete head that was not sent. The timer calls it, too: as Stop does not
-// wait for that call, it may find a later head, which is then sent early.
+// sendHeld sends a complete head that was not sent. The timer calls it, too, perhaps so late
+// that it finds the head of the next response, which is then sent early.
 func (w *responseWriter) sendHeld() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -246,7 +246,7 @@ func (w *responseWriter) drop() bool {
 	return true
 }
 
-// failure returns the error of the first write that failed.
+// failure returns the error with which all writes fail, or nil.
 func (w *responseWriter) failure() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -271,7 +271,6 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.noBody {
 		return len(p), nil
 	}
-	w.badFraming = w.badFraming || w.code != 0 && !w.headEnded // p precedes the rest of the head
 	w.written += int64(len(p))
 	if w.unsent() && len(p) <= smallBody {
 		*w.head = append(*w.head, p...)
@@ -318,17 +317,18 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 	w.sendHeadFirst()
 	conn := w.conn.(io.ReaderFrom)
 	for w.err == nil && n < size {
-		if _, err := src.Seek(offset+n, io.SeekStart); err != nil {
-			return n, err
-		}
+		var seekErr error
 		m, err := w.try(func() (int64, error) {
+			if _, seekErr = src.Seek(offset+n, io.SeekStart); seekErr != nil {
+				return 0, seekErr
+			}
 			return conn.ReadFrom(&io.LimitedReader{R: src, N: min(size-n, sendStep)})
 		})
 		n += m
 		w.written += m
 		switch {
 		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded): // it made progress
-		case err != nil && errors.As(err, new(*fs.PathError)): // of src
+		case err != nil && (seekErr != nil || errors.As(err, new(*fs.PathError))): // of src
 			return n, err
 		case err != nil:
 			w.err = err
@@ -364,8 +364,8 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 }
 
 // try calls write until that makes some progress, fails, or the handler's timeout has passed.
-// It does so in parts of that time: what the system takes at the beginning of one, as it does
-// now and then for a client that reads nothing, extends the wait by that part alone.
+// Each call has a part of that time, and returns at its end even if the system took something
+// at its beginning, as it does now and then for a client that reads nothing.
 func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
 	parts := time.Duration(writeParts)
 	if _, ok := w.conn.(upperConn); ok {

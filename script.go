@@ -18,8 +18,8 @@ import (
 )
 
 // This file contains a running script, from its start to the end of its processes, and
-// its standard input, which is a request body that has arrived whole. Neither knows a
-// handler.
+// its standard input, which is a request body that has arrived whole. Both can be used
+// without a handler.
 
 const (
 	// scriptGrace limits each wait for a script, or for the children that it left, to end.
@@ -44,29 +44,30 @@ var (
 // close. Three goroutines, for which the server waits, call wait, readErrors and conclude.
 type script struct {
 	url      string           // of the script, for log lines
-	command  func() *exec.Cmd // makes cmd, which may be large, when the script has a place
+	command  func() *exec.Cmd // makes cmd when the script has a place, as environments are large
 	ctx      context.Context  // canceled when the script is to end, with the reason as its cause
 	cancel   context.CancelCauseFunc
 	body     *storedBody
 	slots    chan struct{}     // the script has a place in it from start until it has exited
-	logError func(line string) // called by Read and finish for each line of standard error
+	logError func(line string) // called by Read and finish for lines of standard error
 
 	cmd            *exec.Cmd
 	stdout, stderr *os.File      // the ends of the pipes that the server reads
 	output         *bufio.Reader // reads from the script, by Read
-	errors         chan string   // lines of stderr; closed when the script has exited and these have ended
-	limit          *time.Timer   // cancels ctx when the script, or its exit after the response, takes too long
+	errorLines     chan string   // of stderr; closed when that has ended and the script has exited
+	limit          *time.Timer   // cancels ctx; set by start, and by close for the exit that is left
 
 	exited       chan struct{} // closed when the script has exited
 	err          error         // why the script failed unless it was told to end; set before exited is closed
-	childrenLeft bool          // in its process group; set before exited is closed
+	childrenLeft bool          // the process group had processes then; set before exited is closed
 	closed       chan struct{} // closed by close
 }
 
 // start waits for a place among the scripts that run at once, and starts the script, which
-// has to end within limit. A limit of 0 means none. If ctx is canceled before the script
-// runs, start returns the cause. When the server stops accepting, it returns
-// ErrServerClosed instead of waiting. After an error, the caller closes the body.
+// has to end within limit, and its response as well. A limit of 0 means none. If ctx is
+// canceled before the script runs, start returns the cause. When the server stops accepting,
+// it returns ErrServerClosed instead of waiting. After an error, the caller cancels ctx and
+// closes the body, and calls no other method.
 func (s *script) start(server *HTTPServer, limit time.Duration) error {
 	select {
 	case s.slots <- struct{}{}: // even when the server stops, as the request came before
@@ -94,8 +95,8 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	if !server.beginWork() {
 		return ErrServerClosed
 	}
-	defer server.work.Done()    // the goroutines are counted by then
-	var outEnd, errEnd *os.File // the ends of the script; a nil file can be closed
+	defer server.work.Done()    // when the goroutines are counted
+	var outEnd, errEnd *os.File // the script's ends of the pipes; Close of nil does nothing
 	if s.stdout, outEnd, err = os.Pipe(); err == nil {
 		s.stderr, errEnd, err = os.Pipe()
 	}
@@ -105,7 +106,7 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 		s.cmd = s.command()
 		chownFiles(s.cmd, outEnd, errEnd, s.body.file)
 		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, outEnd, errEnd
-		s.cmd.WaitDelay = scriptGrace // Wait writes the input of a pipe, which children may not read
+		s.cmd.WaitDelay = scriptGrace // for an input in memory that children keep open and do not read
 		err = s.cmd.Start()
 	}
 	if err != nil {
@@ -114,7 +115,7 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 		return err
 	}
 	s.output = bufio.NewReader(s)
-	s.errors = make(chan string, maxErrorLines+1) // with the line that says that there were more
+	s.errorLines = make(chan string, maxErrorLines+1) // the last one says that there were more
 	s.exited, s.closed = make(chan struct{}), make(chan struct{})
 	if limit <= 0 {
 		limit = math.MaxInt64
@@ -189,11 +190,11 @@ func poll(ctx context.Context, more func() bool) {
 // Read reads the output of the script, and logs what it has written to standard error. It
 // returns the cause of ctx if that was canceled before the output ended. If the script
 // has exited and its children write nothing for scriptGrace, Read returns io.EOF and
-// ends them.
+// cancels ctx, so that conclude ends them.
 func (s *script) Read(p []byte) (int, error) {
 	for {
 		var deadline time.Time
-		s.stdout.SetReadDeadline(deadline) // what happens from now on ends the read by wake
+		s.stdout.SetReadDeadline(deadline) // none; what happens from now on calls wake
 		if isClosed(s.exited) {
 			deadline = time.Now().Add(scriptGrace)
 			s.stdout.SetReadDeadline(deadline)
@@ -229,13 +230,13 @@ func (s *script) readErrors() {
 		case err != nil:
 			s.stderr.Close()
 			<-s.exited
-			close(s.errors)
+			close(s.errorLines)
 			return
 		case lines < maxErrorLines:
-			s.errors <- string(line)
+			s.errorLines <- string(line)
 			s.wake()
 		case lines == maxErrorLines:
-			s.errors <- "further lines are not logged"
+			s.errorLines <- "further lines are not logged"
 		}
 	}
 }
@@ -253,7 +254,7 @@ func (s *script) finish() error {
 	}
 	for end := time.After(errorsTime); ; {
 		select {
-		case line, ok := <-s.errors:
+		case line, ok := <-s.errorLines:
 			if !ok {
 				return s.err
 			}
@@ -266,8 +267,8 @@ func (s *script) finish() error {
 
 // logErrors logs the lines of standard error that are there.
 func (s *script) logErrors() {
-	for len(s.errors) > 0 {
-		s.logError(<-s.errors)
+	for len(s.errorLines) > 0 {
+		s.logError(<-s.errorLines)
 	}
 }
 
@@ -320,7 +321,7 @@ func (b *storedBody) readIntoFile(r io.Reader) (err error) {
 	}
 	os.Remove(b.file.Name())
 	b.size = 0
-	w := bufio.NewWriterSize(b, maxBodyInMemory) // chunks may be small
+	w := bufio.NewWriterSize(b, maxBodyInMemory) // r may return little at a time
 	if _, err = io.Copy(w, r); err != nil {
 		return err
 	}
