@@ -39,7 +39,7 @@ type fileBody struct {
 	modified time.Time   // modification time of the file
 	inode    inode       // of the file
 	opened   time.Time   // just before size, modified and inode were read
-	several  bool        // the response has other pieces, which were checked before or will be
+	combined bool        // the client combines the piece with others, of this response or an earlier one
 
 	handler *SimpleHandler // that opened the file
 	name    string         // by which handler opened it
@@ -124,7 +124,7 @@ func (b *fileBody) pieces(ranges []byteRange, texts []string) io.ReadCloser {
 	var readers []io.Reader
 	for i, r := range ranges {
 		piece := *b
-		piece.several = true
+		piece.combined = true
 		piece.cut(r)
 		readers = append(readers, strings.NewReader(texts[i]), &piece)
 	}
@@ -248,8 +248,8 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 
 // check returns an error if the piece, which ends with tail, may have been read after the
 // file changed. The piece is read and summed again if the file has grown since, or is so young
-// that a change may leave its time the same. One of several pieces is not if the file has
-// grown, since its bytes may have moved between pieces that were sent already.
+// that a change may leave its time the same. If the file has grown, other pieces of it that
+// the client has may have changed as well.
 func (b *fileBody) check(tail []byte) error {
 	info, err := b.file.Stat()
 	if err != nil {
@@ -261,7 +261,7 @@ func (b *fileBody) check(tail []byte) error {
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil
-	case summed && (unchanged || info.Size() > b.size && !b.several):
+	case summed && (unchanged || info.Size() > b.size && !b.combined):
 		return b.compare(tail)
 	}
 	return errFileChanged

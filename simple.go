@@ -47,12 +47,14 @@ type FileHandler interface {
 // the file was replaced by another one of the same size and time, such as one that was made
 // within the same tick of the system's clock.
 //
-// If a file is written to while it is sent, as its size and modification time and on
-// Linux its inode show, the connection closes before the body is complete. The inode does
-// not show it if the file also gets another name or link. A file that
-// was modified in the last ten minutes and has grown, such as a log, is then compared
-// with what was sent of it, and the body is completed if that is still the same,
-// unless it consists of several ranges.
+// If a file is written to while it is sent, or gets another time or, on Linux, other
+// permissions, the connection closes before the body is complete, as far as size,
+// modification time and inode show it. The inode does not show it if the file also gets
+// another name or link. A file that was modified in the last ten minutes and has grown,
+// such as a log, is then compared with what was sent of it, and the body is completed if that
+// is still the same. If what was not sent by then was also overwritten, it is new, under the
+// ETag of before. A body of several ranges, or for a request with If-Range, is not
+// completed, as the client combines it with what it may have of the file before.
 //
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
@@ -259,6 +261,7 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 	body = file
 	if len(ranges) == 1 {
 		code, part = 206, ranges[0]
+		_, file.combined = h.Headers.Lookup("If-Range")
 		length, contentRange = strconv.FormatInt(part.size, 10), part.contentRange(file.size)
 	} else if len(ranges) > 1 {
 		checkField("Content-type", contentType) // the one of the parts does not pass SendHeader
