@@ -51,7 +51,7 @@ type ScriptHandler interface {
 // A script that runs on when its response is complete, because it has sent as many bytes
 // as its Content-Length says or has closed its standard output, has four seconds left to
 // exit. Then its process group gets the same signals. Output that is dropped, as for HEAD
-// or 204, is read to its end.
+// or 204, is read as if it were sent.
 //
 // What a script has left running when it exits runs on, even after the server, if the
 // response is complete. A local redirect completes it, too. Otherwise what was left can go on

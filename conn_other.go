@@ -9,8 +9,8 @@ const openNonblock = 0
 // deadline. When that passes, Windows does not say how many were sent.
 const sendStep = 256 << 10
 
-// writeParts is 1, as the system may have taken a part of what it was too slow to send.
-const writeParts = 1
+// writeTries is 1, as the system may have taken a part of what it was too slow to send.
+const writeTries = 1
 
 // A waiter would wait for a request without a buffer.
 type waiter struct {

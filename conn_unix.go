@@ -20,9 +20,9 @@ const openNonblock = syscall.O_NONBLOCK
 // 64 MiB take a quarter more time.
 const sendStep = 1 << 30
 
-// writeParts is the number of parts that the timeout of a write is divided into: the system
-// says how much it has taken in each.
-const writeParts = 4
+// writeTries is how often a write is tried within the timeout. Each try takes what there is
+// room for; within one, the system waits until a good part of its buffer is free.
+const writeTries = 5
 
 // A waiter reads the first bytes of a request into a buffer that it provides when
 // they have arrived: an idle connection has none.

@@ -135,6 +135,22 @@ func sendMore(conn net.Conn, p []byte) (n int) {
 	return n
 }
 
+// limitUnsent limits what the system takes for a TCP connection before it can send it. A
+// write of a tls.Conn that times out breaks it, even if the client has taken a part: it must
+// wait for a client that reads little, not for the third of a buffer of 4 MiB.
+func limitUnsent(conn net.Conn) {
+	const notSentLowWater, limit = 25, 128 << 10 // TCP_NOTSENT_LOWAT
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) {
+			syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowWater, limit)
+		})
+	}
+}
+
 // A systemInfo is the fs.FileInfo of a systemFile.
 type systemInfo struct {
 	name string

@@ -319,6 +319,24 @@ func (c *lateConn) ReadFrom(r io.Reader) (int64, error) {
 	return c.sent.ReadFrom(r)
 }
 
+func (c *lateConn) Write(p []byte) (int, error) {
+	if c.calls++; c.calls < writeTries {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.sent.Write(p)
+}
+
+// What a client takes just before the timeout is noticed.
+func TestLastLook(t *testing.T) {
+	t.Parallel()
+	conn, timeout := new(lateConn), time.Hour
+	w := &responseWriter{conn: conn, timeout: &timeout}
+	n, err := w.send([]byte("late"))
+	if got := conn.sent.String(); n != 4 || err != nil || got != "late" {
+		t.Errorf("sent %q: %d, %v", got, n, err)
+	}
+}
+
 // A copy that is tried again begins where it began before.
 func TestCopyTriedAgain(t *testing.T) {
 	t.Parallel()

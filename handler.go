@@ -174,6 +174,9 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	b.body.err = errNoRequest
 	b.out.conn, b.out.timeout, b.out.length = conn, &b.Timeout, -1
 	b.RFile, b.WFile = &b.body, &b.out
+	if _, ok := conn.(upperConn); ok {
+		limitUnsent(lowest(conn))
+	}
 }
 
 // baseOf returns the base of h. It panics if h embeds a nil pointer to a handler.

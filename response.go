@@ -24,6 +24,10 @@ const smallBody = 64 << 10
 // holdTime is how long a complete head waits for the body.
 const holdTime = time.Millisecond
 
+// lastLook is how long the last attempt to write may take, which asks the system whether the
+// client has read something just before the timeout.
+const lastLook = time.Millisecond
+
 // bufferSize is the size of the buffers of a connection, in bytes. Most heads fit.
 const bufferSize = 4 << 10
 
@@ -364,19 +368,23 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 }
 
 // try calls write until that makes some progress, fails, or the handler's timeout has passed.
-// Each call has a part of that time, and returns at its end even if the system took something
-// at its beginning, as it does now and then for a client that reads nothing.
+// Each call but the last, which does not wait, has a part of that time. It returns at the end
+// of its part even if the system took something at the beginning, as it does now and then for
+// a client that reads nothing.
 func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
-	parts := time.Duration(writeParts)
+	tries := writeTries
 	if _, ok := w.conn.(upperConn); ok {
-		parts = 1 // a write that times out breaks a tls.Conn for good
+		tries = 1 // a write that times out breaks a tls.Conn for good
 	}
-	for range parts {
+	for wait := *w.timeout / time.Duration(max(1, tries-1)); tries > 0; tries-- {
 		if *w.timeout > 0 {
-			w.conn.SetWriteDeadline(time.Now().Add(*w.timeout / parts))
+			w.conn.SetWriteDeadline(time.Now().Add(wait))
 		}
 		if n, err = write(); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
+		}
+		if tries == 2 {
+			wait = lastLook
 		}
 	}
 	return n, err
