@@ -139,7 +139,7 @@ func sendMore(conn net.Conn, p []byte) (n int) {
 // write of a tls.Conn that times out breaks it, even if the client has taken a part: it must
 // wait for a client that reads little, not for the third of a buffer of 4 MiB.
 func limitUnsent(conn net.Conn) {
-	const notSentLowWater, limit = 25, 128 << 10 // TCP_NOTSENT_LOWAT
+	const notSentLowWater, limit = 25, 32 << 10 // TCP_NOTSENT_LOWAT
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return

@@ -102,7 +102,8 @@ type BaseRequestHandler struct {
 
 	// Timeout limits how long a connection may be idle and how long the head of a
 	// request may take to arrive, and how long each read or write of a body may make
-	// no progress, as far as the system tells. 0 means no limit. Python:
+	// no progress, as far as the system tells. Over TLS, it tells that some 32 KiB were
+	// sent on Linux, and a third of its buffer elsewhere. 0 means no limit. Python:
 	// StreamRequestHandler.timeout.
 	Timeout time.Duration
 
