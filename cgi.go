@@ -195,7 +195,7 @@ func (h *CGIHandler) redirectLocally() {
 // system ignores case: directories are compared, not only their names. On Linux, what counts is
 // the directory that the opened file is in, even if a link is switched meanwhile, but not if
 // the CGI directory itself is exchanged at that moment. On a file system that gives a directory
-// another inode for each spelling of its name, only names count, in any case. It is also 403
+// another inode for each spelling of its name, names alone count, ignoring case. It is also 403
 // for a name that has more than 128 parts, counting those of its links. An FS has only names.
 // Python: send_head.
 func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {

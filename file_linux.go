@@ -135,9 +135,9 @@ func sendMore(conn net.Conn, p []byte) (n int) {
 	return n
 }
 
-// limitUnsent limits what the system takes for a TCP connection before it can send it. A
-// write of a tls.Conn that times out breaks it, even if the client has taken a part: it must
-// wait for a client that reads little, not for the third of a buffer of 4 MiB.
+// limitUnsent limits what the system takes for a TCP connection before it can send it.
+// Otherwise it has no room for more until a third of its buffer, which may have 4 MiB, is
+// free. A write of a tls.Conn cannot be tried again meanwhile, as one that times out breaks it.
 func limitUnsent(conn net.Conn) {
 	const notSentLowWater, limit = 25, 32 << 10 // TCP_NOTSENT_LOWAT
 	tcp, ok := conn.(*net.TCPConn)

@@ -290,8 +290,12 @@ func TestListingWithoutSearch(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0) // root may search
+	_, unreachable := os.Stat(dir)
 	entries, err := new(SimpleHandler).readDirectory(dir)
 	syscall.RawSyscall(syscall.SYS_SETFSUID, uintptr(os.Geteuid()), 0, 0)
+	if unreachable != nil {
+		t.Skip("other users do not reach temporary files here: ", unreachable)
+	}
 	want := []listingEntry{
 		{name: "file", key: "file", size: -1, modified: noTime},
 		{name: "folder", key: "folder", mode: fs.ModeDir, size: -1, modified: noTime},

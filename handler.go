@@ -538,7 +538,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 		}
 		return
 	}
-	w.badFraming = w.badFraming || w.written > 0
+	w.badFraming = w.badFraming || w.written > 0 // the body precedes the end of the head
 	w.noBody = h.Command == "HEAD" || w.code == 204 || w.code == 304
 	waits := h.expects && h.body.err == nil // for a 100 Continue that was not sent
 	if h.state.closing() || w.code == 101 || w.code >= 200 && (waits || w.unframed() || w.badFraming) {

@@ -287,7 +287,7 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	}
 	if h.FS == nil {
 		if resolved, err := filepath.EvalSymlinks(name); err == nil {
-			name = resolved // so that its links are followed once, not for each entry
+			name = resolved // so that its links are followed once, not for each entry that is a link
 		}
 	}
 	name = strings.TrimSuffix(name, "/") + "/"

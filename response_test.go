@@ -302,8 +302,8 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// Over TLS, what the system has of a response for a slow client is little: as it does not
-// take more of that until a third of it has left, such a client would seem to read nothing.
+// Over TLS, a client that takes little within each timeout gets the whole response, however
+// large the buffers of the system are.
 func TestSlowReaderOverTLS(t *testing.T) {
 	t.Parallel()
 	if httpserver.Portable || runtime.GOOS != "linux" {
@@ -312,7 +312,7 @@ func TestSlowReaderOverTLS(t *testing.T) {
 	certificate := httptest.NewUnstartedServer(nil)
 	certificate.StartTLS()
 	t.Cleanup(certificate.Close)
-	const size, timeout = 16 << 20, time.Second
+	const size, timeout, step = 16 << 20, 2 * time.Second, 16 << 10
 	s, log := start(t, func() httpserver.Handler {
 		h := &ended{then: func(h *ended) { h.WFile.Write(make([]byte, size)) }}
 		h.Timeout = timeout
@@ -320,13 +320,16 @@ func TestSlowReaderOverTLS(t *testing.T) {
 	}, func(s *httpserver.HTTPServer) { s.Listener = tls.NewListener(s.Listener, certificate.TLS) })
 	conn := tls.Client(dial(t, s.Addr()), &tls.Config{InsecureSkipVerify: true})
 	io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
-	for begin := time.Now(); time.Since(begin) < 2*timeout; time.Sleep(timeout / 20) {
-		if _, err := io.CopyN(io.Discard, conn, 32<<10); err != nil {
-			t.Fatal(err, log)
+	got := int64(0)
+	for begin := time.Now(); time.Since(begin) < timeout*3/2; time.Sleep(timeout / 20) {
+		n, err := io.CopyN(io.Discard, conn, step)
+		if got += n; err != nil {
+			t.Fatal(got, err, log)
 		}
 	}
-	if n, err := io.Copy(io.Discard, conn); n < size/2 || strings.Contains(log.String(), "timed out") {
-		t.Errorf("the rest has %d bytes, %v: %s", n, err, log)
+	n, err := io.Copy(io.Discard, conn)
+	if got += n; got < size || err != nil {
+		t.Errorf("got %d bytes, %v: %s", got, err, log)
 	}
 }
 
@@ -377,7 +380,7 @@ func TestClientReadsNothing(t *testing.T) {
 		conn, begin := l.dial(t), time.Now()
 		io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
 		io.ReadAll(conn)
-		if took := time.Since(begin).Truncate(time.Second); took != 90*time.Second {
+		if took := time.Since(begin); took != 90*time.Second+time.Millisecond { // with a last look
 			t.Errorf("closed after %v", took)
 		}
 	})
