@@ -119,7 +119,7 @@ var scripts = map[string]func(){
 	"badcode":  says("Status: 99 Bottles\n\n"),
 	"fails":    func() { say(plainText + "failing"); exit(3) },
 	"stderr": func() {
-		io.WriteString(os.Stderr, "first\nse\x1b[31mcond\n"+strings.Repeat("z", 3000)+"\nlast")
+		io.WriteString(os.Stderr, "first\nse\x1b[31mcond\n"+strings.Repeat("z", 3<<10)+"\nlast")
 		say(plainText + "done")
 	},
 	"flood": func() {
@@ -987,6 +987,9 @@ func TestCGIStandardError(t *testing.T) {
 		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasSuffix(line, want) }) {
 			t.Errorf("%q is not a line of the log", want)
 		}
+	}
+	if i := slices.IndexFunc(lines, func(line string) bool { return strings.HasSuffix(line, "] /cgi-bin/stderr: ") }); i >= 0 {
+		t.Errorf("after %q, an empty line was logged", lines[i-1])
 	}
 	if len(lines) > 400 {
 		t.Errorf("%d lines were logged", len(lines))

@@ -224,8 +224,13 @@ func (s *script) wake() { s.stdout.SetReadDeadline(time.Unix(1, 0)) }
 // not wait.
 func (s *script) readErrors() {
 	r := bufio.NewReaderSize(s.stderr, maxErrorLine)
+	split := false // the last line was the first part of one
 	for lines := 0; ; lines++ {
-		line, _, err := r.ReadLine()
+		line, more, err := r.ReadLine()
+		if split && err == nil && len(line) == 0 { // the parts were full
+			line, more, err = r.ReadLine()
+		}
+		split = more
 		switch {
 		case err != nil:
 			s.stderr.Close()

@@ -244,6 +244,8 @@ func listenError(addr string, err error) error {
 // Errors of Windows. Package syscall has errors of these names, but other values.
 const (
 	wsaEACCES        = syscall.Errno(10013)
+	wsaEINVAL        = syscall.Errno(10022)
+	wsaENOTSOCK      = syscall.Errno(10038)
 	wsaEADDRINUSE    = syscall.Errno(10048)
 	wsaEADDRNOTAVAIL = syscall.Errno(10049)
 	wsaECONNABORTED  = syscall.Errno(10053)
@@ -444,7 +446,7 @@ func isTemporary(err error) bool {
 		return true
 	}
 	var errno syscall.Errno
-	return errors.As(err, &errno) && !isAny(errno, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK)
+	return errors.As(err, &errno) && !isAny(errno, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, wsaEINVAL, wsaENOTSOCK)
 }
 
 // serveConn serves a connection until its end.
@@ -764,18 +766,24 @@ func (s *HTTPServer) find(conn net.Conn) *connState {
 	// connection returns that of the one below it.
 	var found []*connState
 	for state := range s.conns {
-		if addr != nil && state.addr == addr {
+		if addr != nil && equal(state.addr, addr) {
 			found = append(found, state)
 		}
 	}
 	if len(found) > 1 { // addresses that are not pointers may be equal
-		found = slices.DeleteFunc(found, func(state *connState) bool { return state.conn != conn })
+		found = slices.DeleteFunc(found, func(state *connState) bool { return !equal(state.conn, conn) })
 	}
 	if len(found) == 0 {
 		return nil
 	}
 	found[0].users++
 	return found[0]
+}
+
+// equal reports whether a and b are equal. Values that cannot be compared are not.
+func equal(a, b any) (same bool) {
+	defer func() { _ = recover() }()
+	return a == b
 }
 
 // unregister removes a user of a connection, and the connection with the last one. If

@@ -490,35 +490,53 @@ func TestProcessRequestWraps(t *testing.T) {
 	}
 }
 
-// A valueConn is a connection whose type cannot be compared.
+// A valueConn is a connection whose type cannot be compared, with the address of another
+// one or, if own is set, one of a type that cannot be compared either.
 type valueConn struct {
 	net.Conn
-	_ []int
+	own valueAddr
 }
 
-type valueListener struct{ net.Listener }
+func (c valueConn) RemoteAddr() net.Addr {
+	if c.own != nil {
+		return c.own
+	}
+	return c.Conn.RemoteAddr()
+}
+
+type valueAddr []string
+
+func (a valueAddr) Network() string { return a[0] }
+func (a valueAddr) String() string  { return a[1] }
+
+type valueListener struct {
+	net.Listener
+	own valueAddr
+}
 
 func (l valueListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	return valueConn{Conn: conn}, err
+	return valueConn{conn, l.own}, err
 }
 
 func TestConnectionsOfAnyType(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
-		s.Listener = valueListener{s.Listener}
-		s.ProcessRequest = func(conn net.Conn) {
-			w := valueConn{Conn: conn}
-			s.FinishRequest(w)
-			s.ShutdownRequest(w)
+	for _, own := range []valueAddr{nil, {"test", "client"}} {
+		s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
+			s.Listener = valueListener{s.Listener, own}
+			s.ProcessRequest = func(conn net.Conn) {
+				w := valueConn{conn, own}
+				s.FinishRequest(w)
+				s.ShutdownRequest(w)
+			}
+		})
+		_, r := send(t, s.Addr(), getHello)
+		if got, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(got), "hello\n") {
+			t.Errorf("%v: got %q, %v", own, got, err)
 		}
-	})
-	_, r := send(t, s.Addr(), getHello)
-	if got, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(got), "hello\n") {
-		t.Errorf("got %q, %v", got, err)
-	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
