@@ -3,6 +3,7 @@ package httpserver
 import (
 	"errors"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,14 +173,16 @@ func validTarget(command, target string) bool {
 		return true
 	}
 	authority, _, ok := splitAbsolute(target)
-	return ok && authority != "" && validHost(authority)
+	host, _, _ := cutPort(authority)
+	return ok && host != "" && validHost(authority)
 }
 
 // splitAbsolute splits a request target in absolute form into its authority and
-// the rest, which is the path and the query. ok is false for any other form.
+// the rest, which is the path and the query. ok is false for any other form. A scheme
+// begins with a letter.
 func splitAbsolute(target string) (authority, rest string, ok bool) {
 	scheme, rest, ok := strings.Cut(target, "://")
-	if !ok || scheme == "" || !schemeBytes.containsAll(scheme) {
+	if !ok || scheme == "" || scheme[0] < 'A' || !schemeBytes.containsAll(scheme) {
 		return "", "", false
 	}
 	end := strings.IndexAny(rest, "/?#")
@@ -207,7 +210,8 @@ func validHost(s string) bool {
 		return false
 	}
 	if !strings.HasPrefix(host, "[") {
-		return hostBytes.containsAll(host)
+		_, err := url.PathUnescape(host)
+		return err == nil && hostBytes.containsAll(host)
 	}
 	address, closed := strings.CutSuffix(host[1:], "]")
 	if strings.HasPrefix(address, "v") { // of a version of IP to come

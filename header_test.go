@@ -70,6 +70,9 @@ var requestLineTests = []struct {
 	{line: "GET a HTTP/1.1", command: "GET", target: "a", version: "HTTP/1.1", code: 400},
 	{line: "GET http:///a HTTP/1.1", command: "GET", target: "http:///a", version: "HTTP/1.1", code: 400},
 	{line: "GET http://a@b/ HTTP/1.1", command: "GET", target: "http://a@b/", version: "HTTP/1.1", code: 400},
+	{line: "GET http://:80/ HTTP/1.1", command: "GET", target: "http://:80/", version: "HTTP/1.1", code: 400},
+	{line: "GET http://%zz/ HTTP/1.1", command: "GET", target: "http://%zz/", version: "HTTP/1.1", code: 400},
+	{line: "GET 1x://y/ HTTP/1.1", command: "GET", target: "1x://y/", version: "HTTP/1.1", code: 400},
 	{line: "CONNECT x HTTP/1.1", command: "CONNECT", target: "x", version: "HTTP/1.1", code: 400},
 	{line: "CONNECT x: HTTP/1.1", command: "CONNECT", target: "x:", version: "HTTP/1.1", code: 400},
 	{line: "CONNECT :1 HTTP/1.1", command: "CONNECT", target: ":1", version: "HTTP/1.1", code: 400},
@@ -97,7 +100,7 @@ func TestValidHost(t *testing.T) {
 			t.Errorf("%q is refused", host)
 		}
 	}
-	for _, host := range []string{"a b", "a/b", "a@b", "a:b", "a:80:80", "a:-1", "é", "a\x00", "\"a\"", "::1", "[]", "[:]", "[::1", "::1]", "[::1]a", "a[::1]", "[a/b]", "[[::1]]", "[evil.example]", "[::1%25a/b]", "[1.2.3.4]", "[v1.a/b]"} {
+	for _, host := range []string{"a b", "a/b", "a@b", "a:b", "a:80:80", "a:-1", "é", "a\x00", "\"a\"", "%", "a%4", "%zz", "::1", "[]", "[:]", "[::1", "::1]", "[::1]a", "a[::1]", "[a/b]", "[[::1]]", "[evil.example]", "[::1%25a/b]", "[1.2.3.4]", "[v1.a/b]"} {
 		if validHost(host) {
 			t.Errorf("%q is taken for a host", host)
 		}

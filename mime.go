@@ -76,7 +76,8 @@ application/manifest+json webmanifest
 application/msword doc wiz
 application/n-quads nq
 application/n-triples nt
-application/octet-stream bin exe iso so
+application/octet-stream a bin dll exe iso o obj so
+application/ogg ogx
 application/pdf pdf
 application/pkcs12 p12 pfx
 application/pkcs7-mime p7c
@@ -93,7 +94,8 @@ application/vnd.debian.binary-package deb
 application/vnd.mif mif
 application/vnd.ms-excel xlb xls
 application/vnd.ms-fontobject eot
-application/vnd.ms-powerpoint ppa pps ppt
+application/vnd.ms-powerpoint ppa pps ppt pwz
+application/vnd.oasis.opendocument.graphics odg
 application/vnd.oasis.opendocument.presentation odp
 application/vnd.oasis.opendocument.spreadsheet ods
 application/vnd.oasis.opendocument.text odt
@@ -107,6 +109,7 @@ application/x-7z-compressed 7z
 application/x-apple-diskimage dmg
 application/x-bcpio bcpio
 application/x-brotli br
+application/x-bzip2 tbz2
 application/x-cdf cdf
 application/x-cpio cpio
 application/x-dvi dvi
@@ -115,7 +118,9 @@ application/x-hdf hdf
 application/x-hdf5 h5
 application/x-latex latex
 application/x-netcdf nc
+application/x-pn-realaudio ram
 application/x-python-code pyc pyo
+application/x-rpm rpm
 application/x-sh sh
 application/x-shar shar
 application/x-sv4cpio sv4cpio
@@ -128,6 +133,7 @@ application/x-troff-ms ms
 application/x-ustar ustar
 application/x-wais-source src
 application/x-x509-ca-cert crt
+application/x-xz txz
 application/xhtml+xml xht xhtml
 application/xml xpdl xsl
 application/yaml yaml yml
@@ -138,6 +144,7 @@ audio/3gpp2 3g2 3gpp2
 audio/aac aac adts ass
 audio/basic au snd
 audio/flac flac
+audio/matroska mka
 audio/midi mid midi
 audio/mp4 m4a
 audio/mpeg mp2 mp3
@@ -145,6 +152,7 @@ audio/ogg oga ogg opus
 audio/usac loas
 audio/webm weba
 audio/x-aiff aif aifc aiff
+audio/x-pn-realaudio ra
 audio/x-wav wav
 font/collection ttc
 font/otf otf
@@ -158,6 +166,7 @@ image/gif gif
 image/heic heic
 image/heif heif
 image/ief ief
+image/jp2 jp2
 image/jpeg jpe jpeg jpg
 image/jxl jxl
 image/png png
@@ -177,6 +186,7 @@ image/x-xwindowdump xwd
 message/rfc822 eml mht mhtml nws
 model/gltf+json gltf
 model/gltf-binary glb
+model/stl stl
 text/SGML sgm sgml
 text/cache-manifest appcache
 text/calendar ics
@@ -187,6 +197,7 @@ text/javascript cjs js mjs
 text/markdown markdown md
 text/n3 n3
 text/plain bat c conf go h ini ksh log pl pot rs srt txt
+text/richtext rtx
 text/rtf rtf
 text/tab-separated-values tsv
 text/troff roff t tr
@@ -207,5 +218,6 @@ video/mpeg m1v mpa mpe mpeg mpg
 video/ogg ogv
 video/quicktime mov qt
 video/webm webm
+video/x-ms-wmv wmv
 video/x-msvideo avi
 video/x-sgi-movie movie`

@@ -33,7 +33,7 @@ type difference struct {
 var differences = []difference{
 	// requests that are refused
 	{
-		reason: "A request line with a control character, or with white space other than spaces and tabs, is 400 (RFC 9112 section 3).",
+		reason: "A request line of white space, with other white space than spaces and tabs, or with a control character, is 400 (RFC 9112 section 3).",
 		cases: []string{
 			"\x01 / HTTP/1.1", "\x1b[31m / HTTP/1.1", "\x7f / HTTP/1.1", "GET /hello.txt\x00 HTTP/1.1",
 			"GET /hello.txt\x01 HTTP/1.1", "GET /hello.txt HTTP/1.1\r",
@@ -42,7 +42,7 @@ var differences = []difference{
 		},
 	},
 	{
-		reason: "A request target that is neither a path nor an absolute URI with a host is 400 (RFC 9112 section 3.2).",
+		reason: "A request target that is neither a path nor an absolute URI, with a host and without a user name, is 400 (RFC 9112 section 3.2).",
 		cases:  []string{"hello.txt", "list", `\list`, "?x", "#x", "*", "x:hello.txt", "http:///hello.txt", "http://", "GET hello.txt"},
 	},
 	{
@@ -76,7 +76,7 @@ var differences = []difference{
 		cases:  []string{"http://x/hello.txt", "http://x/list", "http://x//list", "http://x/", "http://x", "http://x?y", "HTTP://x:80/hello.txt"},
 	},
 	{
-		reason: "A request of HTTP/0.9 has no header (RFC 1945 section 4.1).",
+		reason: "A request without a version, of HTTP/0.9, has no header (RFC 1945 section 4.1).",
 		cases:  []string{"HTTP/0.9 with a header"},
 	},
 	{
@@ -140,7 +140,7 @@ var differences = []difference{
 
 	// responses
 	{
-		reason: "Location is a URI: other characters, backslashes included, are percent-encoded (RFC 9110 section 10.2.2).",
+		reason: "Location has only characters of a URI: others, backslashes included, are percent-encoded (RFC 9110 section 10.2.2).",
 		cases:  []string{"/list?x=<>\"'", "/dir<>", `/\list/..`},
 	},
 	{
@@ -196,11 +196,11 @@ var differences = []difference{
 		cases:  []string{"/archive.tgz", "/script.js.br"},
 	},
 	{
-		reason: "The table of content types knows more suffixes; vCard is text/vcard (RFC 6350), Opus audio/ogg (RFC 7845). The tables of the system are not used.",
+		reason: "The table of content types knows more suffixes, and some newer types, such as text/vcard (RFC 6350), and audio/ogg for Opus (RFC 7845). The tables of the system are not used.",
 		cases:  []string{"/card.vcf", "/music.opus"},
 	},
 	{
-		reason: "The table of content types knows more suffixes; vCard is text/vcard (RFC 6350), Opus audio/ogg (RFC 7845). The tables of the system are not used.",
+		reason: "The table of content types knows more suffixes, and some newer types, such as text/vcard (RFC 6350), and audio/ogg for Opus (RFC 7845). The tables of the system are not used.",
 		cases:  []string{"/font.woff2"},
 	},
 

@@ -449,7 +449,7 @@ func TestGuessType(t *testing.T) {
 		"a.webp": "image/webp", "a.woff2": "font/woff2", "a.md": "text/markdown", "a.csv": "text/csv", "a.xml": "text/xml",
 		"a.pdf": "application/pdf", "a.mp4": "video/mp4", "a.webm": "video/webm", "a.txt": "text/plain", "a.png": "image/png",
 		"a.jpeg": "image/jpeg", "a.gif": "image/gif", "a.ico": "image/vnd.microsoft.icon",
-		"a.tar.gz": "application/gzip", "a.html.gz": "application/gzip", "a.Z": "application/octet-stream", "a.bz2": "application/x-bzip2", "a.XZ": "application/x-xz",
+		"a.tar.gz": "application/gzip", "a.html.gz": "application/gzip", "a.Z": "application/octet-stream", "a.bz2": "application/x-bzip2", "a.txz": "application/x-xz", "a.odg": "application/vnd.oasis.opendocument.graphics", "a.XZ": "application/x-xz",
 		"a": "application/octet-stream", ".html": "application/octet-stream", "..html": "application/octet-stream", ".a.html": "text/html", "a.": "application/octet-stream",
 		"x.html/a": "application/octet-stream", "a.unknown": "application/octet-stream", "": "application/octet-stream",
 	} {

@@ -165,8 +165,11 @@ var otherOptions = []*option{
 // "unix:" with the path of a socket.
 func (o *options) setBind(v string) error {
 	o.bind = v
-	if v == unixPrefix {
+	switch v {
+	case unixPrefix:
 		return fmt.Errorf("no path in '%s'", v)
+	case "": // of a shell variable that is not set
+		return errors.New("no address; without the option, all interfaces are used")
 	}
 	if inner, ok := strings.CutPrefix(v, "["); ok {
 		o.bind, ok = strings.CutSuffix(inner, "]")
