@@ -88,7 +88,7 @@ type bodyReader struct {
 	remaining  int64 // unread bytes of the body, or of the current chunk
 	chunked    bool
 	inChunk    bool  // the CRLF that ends the current chunk has not been read
-	handedOver bool  // after the body, the client sends what only Hijack returns
+	handedOver bool  // only the reader of Hijack returns what the client sends after the body
 	extra      int   // bytes of chunk extensions so far
 	err        error // returned by all further reads; io.EOF at the end of the body
 }
@@ -101,9 +101,10 @@ func (b *bodyReader) reset(conn *connReader, framing int64) {
 	}
 }
 
-// Read reads the decoded body. It returns io.ErrUnexpectedEOF if the client closes
-// the connection before the end of the body, and errHandedOver where a handler that
-// was moved from Python expects what the client sends after the request.
+// Read reads the decoded body. It returns io.ErrUnexpectedEOF if the client closes the
+// connection before the end of the body. After 101, or 2xx for CONNECT, it returns
+// errHandedOver at the end of the body instead of io.EOF: Python's rfile continues with what
+// the client sends next, which only Hijack returns here.
 func (b *bodyReader) Read(p []byte) (n int, err error) {
 	if b.handedOver && b.err == io.EOF {
 		b.err = errHandedOver

@@ -40,29 +40,30 @@ type ScriptHandler interface {
 
 // A CGIHandler is a [SimpleHandler] that runs the files below its CGIDirectories instead
 // of sending them. Scripts handle all methods except OPTIONS, CONNECT and TRACE. The
-// fields may be changed between requests. A handler with an FS runs no scripts, as these
-// are files of the system, and knows the CGI directories only by their names.
+// fields may be changed between requests. A handler with an FS runs no scripts, because
+// these must be files of the system, and recognizes the CGI directories only by their names.
 //
 // When a client leaves, when ScriptTimeout has passed, and when the server closes, the
-// process group of the script gets SIGTERM, and SIGKILL two seconds later. A process that
-// leaves the group, as by setsid, outlives its script. A client that has sent more than
-// 64 KiB after the body of its request is not seen to leave until something is sent to it.
+// process group of the script gets SIGTERM and, two seconds later, SIGKILL. A process that
+// has left the group, as with setsid, gets neither. If a client has sent more than 64 KiB
+// after the body of its request, the server notices that it left only when it sends
+// something to the client.
 //
-// A script that runs on when its response is complete, because it has sent as many bytes
-// as its Content-Length says or has closed its standard output, has four seconds left to
-// exit. Then its process group gets the same signals. Output that is dropped, as for HEAD
-// or 204, is read as if it were sent.
+// A response is complete when the script has sent a local redirect or as many bytes as its
+// Content-Length says, or has closed its standard output. If the script still runs four
+// seconds later, its process group gets the same signals. Output that is dropped, as for
+// HEAD or 204, is read as if it were sent.
 //
-// What a script has left running when it exits runs on, even after the server, if the
-// response is complete. A local redirect completes it, too. Otherwise what was left can go on
-// writing the response. When it is silent for two seconds, the response ends, and the
-// process group gets the same signals. Standard error is read for two seconds after the
-// script has exited; what is written to it later fails, as it does for standard output when
-// the response is complete. What was not read of the request body by then may be lost.
+// Processes that a script leaves running when it exits are not ended if the response is
+// complete; they may outlive the server. Otherwise they can continue the response. When
+// they have written nothing for two seconds, the response ends, and the process group gets
+// the same signals. Such processes can write to standard output until the response is
+// complete, and to standard error until two seconds after the script has exited. The part
+// of the request body that they have not read when the script exits may be lost.
 //
-// When the server shuts down, requests that wait for one of Slots are answered with 503.
-// So are those whose clients send no byte of the body for four seconds, or have not sent
-// all of it by then if there is no Timeout.
+// When the server shuts down, requests that wait for one of Slots are answered with 503. So
+// are requests whose body is still arriving, if the client sends no byte of it for four
+// seconds or, without a Timeout, has not sent all of it by then.
 //
 // Python: CGIHTTPRequestHandler.
 type CGIHandler struct {
@@ -81,18 +82,19 @@ type CGIHandler struct {
 	// LC_ variables, and what Windows needs to start a program.
 	InheritEnv []string
 
-	// ScriptTimeout is how long a script and its response may take. After that the script is
-	// ended, and the client gets a 504 if nothing was sent to it yet. 0 means no limit.
+	// ScriptTimeout limits how long a script and its response may take. When it has passed,
+	// the server ends the script, and sends a 504 if it has not sent anything. 0 means no
+	// limit.
 	ScriptTimeout time.Duration
 
 	// MaxBody limits the request body, in bytes; a longer one is answered with 413. A
 	// script starts when the whole body has arrived. 0 means 1 GiB.
 	MaxBody int64
 
-	// MaxStored limits the size, in bytes, of the temporary files that contain request
-	// bodies, for all handlers of the server together. Requests beyond it are answered with
-	// 503. A body of up to 64 KiB is in memory instead, unless scripts run as nobody. 0 means
-	// 4 GiB.
+	// MaxStored limits the total size, in bytes, of the temporary files that contain the
+	// request bodies of all handlers of the server. A request whose body would exceed it is
+	// answered with 503. Bodies of up to 64 KiB are kept in memory and do not count, unless
+	// scripts run as nobody. 0 means 4 GiB.
 	MaxStored int64
 
 	// Slots limits the number of scripts that run at once to its capacity; others wait.
@@ -122,7 +124,7 @@ const (
 	defaultMaxBody   = 1 << 30  // bytes
 	defaultMaxStored = 4 << 30  // bytes
 
-	uploadTime = 4 * time.Second // without a byte of a body, when the server shuts down
+	uploadTime = 4 * time.Second // limit of a wait for a request body while the server shuts down
 )
 
 func (h *CGIHandler) cgi() *CGIHandler { return h }
@@ -179,8 +181,8 @@ func (h *CGIHandler) runIfCGI() bool {
 	return redirects > 0
 }
 
-// redirectLocally turns the request into one for the location of a local redirect, which
-// has no body, as that was read (RFC 3875 section 6.2.2).
+// redirectLocally turns the request into a request for the location of a local redirect. The
+// new request has no body, as the script was given the body (RFC 3875 section 6.2.2).
 func (h *CGIHandler) redirectLocally() {
 	h.Path = "/" + strings.TrimLeft(h.location, "/")
 	if h.Command != "HEAD" {
@@ -190,14 +192,15 @@ func (h *CGIHandler) redirectLocally() {
 	h.Headers = slices.DeleteFunc(h.Headers, func(f Field) bool { return slices.ContainsFunc(ofBody, f.is) })
 }
 
-// SendHead runs a script, or calls [SimpleHandler.SendHead] if there is none. The response
-// is 403 if another path leads to a file in a CGI directory, through a link or because the file
-// system ignores case: directories are compared, not only their names. On Linux, what counts is
-// the directory that the opened file is in, even if a link is switched meanwhile, but not if
-// the CGI directory itself is exchanged at that moment. On a file system that gives a directory
-// another inode for each spelling of its name, names alone count, ignoring case. It is also 403
-// for a name that has more than 128 parts, counting those of its links. An FS has only names.
-// Python: send_head.
+// SendHead runs a script, or calls [SimpleHandler.SendHead] if the request is for none. So
+// that no file of a CGI directory is sent, the response is 403 if another path leads into
+// one, through a symbolic link or because the file system ignores case. The directories on
+// the way to the file are compared with the CGI directories as [os.SameFile] does, and also
+// by name, ignoring case, as some file systems give a directory another inode for each
+// spelling of its name. On Linux, the way to the opened file is compared as well, in case a
+// link was switched meanwhile; a CGI directory that is replaced at that moment is not found.
+// A file name of more than 128 parts, including those of its links, is a 403, too. With an
+// FS, only the path of the request is looked at. Python: send_head.
 func (h *CGIHandler) SendHead() (body io.ReadCloser, ok bool) {
 	if h.runIfCGI() {
 		return nil, false
@@ -335,9 +338,9 @@ func (h *CGIHandler) isRunnable(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// findScript finds the script that CGIInfo leads to, which need not exist. It returns
-// SCRIPT_NAME, the absolute name of the file, and PATH_INFO. Rest begins with directories, as
-// far as these exist; the name of the script follows, then PATH_INFO.
+// findScript returns SCRIPT_NAME, the absolute name of the script's file, and PATH_INFO for
+// CGIInfo. The script is the first name in Rest that is not an existing directory, or else
+// the last name; what follows it is PATH_INFO. The script need not exist.
 func (h *CGIHandler) findScript() (url, file, info string) {
 	url, info = h.CGIInfo.Dir, "/"+h.CGIInfo.Rest
 	for parts := 1; ; parts++ {
@@ -360,12 +363,12 @@ func (h *CGIHandler) cannotRun(url, file string, err error) {
 	info, statErr := h.stat(file)
 	switch {
 	case errors.Is(err, errClientGone):
-		err = fmt.Errorf("%w before it could run", err)
+		err = fmt.Errorf("%w before the script could run", err)
 	case errors.Is(statErr, fs.ErrNotExist):
 		code, problem = 404, "No such CGI script"
 	case statErr != nil || !info.Mode().IsRegular():
 		problem = "CGI script is not a plain file"
-	case errors.Is(err, fs.ErrNotExist): // although there is the script
+	case errors.Is(err, fs.ErrNotExist): // the script exists, so it means the interpreter
 		err = errors.New("its interpreter is missing")
 	case errors.Is(err, syscall.ENOEXEC):
 		problem = "CGI script does not begin with #!"
@@ -432,8 +435,8 @@ func (h *CGIHandler) readBody() (*storedBody, error) {
 	if changesUser(h.RunAsServer) {
 		memory = 0 // that user can open /dev/stdin if it is a file, but not if it is the pipe of os/exec
 	}
-	h.state.wait(uploadTime)
-	defer h.state.waited()
+	h.state.beginWait(uploadTime)
+	defer h.state.endWait()
 	body := &storedBody{store: shared[bodyStore](h.Server), maxSize: cmp.Or(h.MaxStored, defaultMaxStored)}
 	return body, body.readFrom(h.RFile, memory, h.maxBody())
 }
@@ -551,8 +554,8 @@ var notPassed = []string{"content-type", "content-length", "authorization", "pro
 	"proxy-authorization", "proxy-connection", "connection", "keep-alive", "te", "trailer",
 	"transfer-encoding", "upgrade"}
 
-// variableBytes contains what the name of a field may consist of that scripts get. Another
-// name, such as X_Y, could become the same variable as the one that it imitates.
+// variableBytes are the bytes allowed in the name of a field that scripts get. A name with
+// other bytes, such as X_Y, could become the same variable as another name, such as X-Y.
 var variableBytes = newByteSet(alnum + "-")
 
 // fieldVariables returns the variables for the fields of the request (RFC 3875 section
@@ -597,9 +600,10 @@ func arguments(method, query string) []string {
 
 // A scriptHeader is the header of a script's output (RFC 3875 section 6).
 type scriptHeader struct {
-	code     int // status code of the response
-	message  string
-	location string // path of a local redirect; "" if it is none
+	code     int    // status code of the response
+	message  string // reason phrase; "" means that of the code
+	location string // path of a local redirect; "" if there is none
+	length   int64  // Content-Length; -1 without one
 	fields   Header // fields of the response
 }
 
@@ -620,38 +624,47 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 			return sh, errors.New("bad Status " + quote(status))
 		}
 	}
-	length := int64(-1)
+	sh.length = -1
 	for _, f := range fields {
-		switch strings.ToLower(f.Name) {
-		case "status", "server", "date", "connection", "keep-alive", "transfer-encoding", "trailer", "upgrade":
-			continue
-		case "content-length":
-			n, ok := parseLength(f.Value)
-			first := length < 0
-			if !ok || !first && n != length {
-				return sh, errors.New("bad Content-Length " + quote(f.Value))
-			}
-			if length = n; !first || sh.code == 204 || sh.code == 205 {
-				continue // 204 must not have it (RFC 9110 section 8.6)
-			}
-		case "location":
-			if f.Value == "" {
-				return sh, errors.New("empty Location")
-			}
-			if !hasStatus {
-				sh.code = 302
-				if f.Value[0] == '/' {
-					sh.location = f.Value
-				}
-			}
-			f.Value = quoteTarget(f.Value)
+		if err := sh.addField(f, hasStatus); err != nil {
+			return sh, err
 		}
-		sh.fields = append(sh.fields, f)
 	}
 	if sh.code == 205 { // which must have an empty body (RFC 9110 section 15.3.6)
 		sh.fields = append(sh.fields, Field{"Content-Length", "0"})
 	}
 	return sh, nil
+}
+
+// addField adds a field to the response, unless the server sets that field itself. Without
+// a Status field, Location means a redirect, which is local if the value is a path.
+func (sh *scriptHeader) addField(f Field, hasStatus bool) error {
+	switch strings.ToLower(f.Name) {
+	case "status", "server", "date", "connection", "keep-alive", "transfer-encoding", "trailer", "upgrade":
+		return nil
+	case "content-length":
+		n, ok := parseLength(f.Value)
+		first := sh.length < 0
+		if !ok || !first && n != sh.length {
+			return errors.New("bad Content-Length " + quote(f.Value))
+		}
+		if sh.length = n; !first || sh.code == 204 || sh.code == 205 {
+			return nil // 204 must not have it (RFC 9110 section 8.6)
+		}
+	case "location":
+		if f.Value == "" {
+			return errors.New("empty Location")
+		}
+		if !hasStatus {
+			sh.code = 302
+			if f.Value[0] == '/' {
+				sh.location = f.Value
+			}
+		}
+		f.Value = quoteTarget(f.Value)
+	}
+	sh.fields = append(sh.fields, f)
+	return nil
 }
 
 // parseStatus parses the value of Status: a final status code and, after a space, a reason
@@ -687,7 +700,8 @@ func readScriptHeader(r *bufio.Reader) (sh scriptHeader, err error) {
 	}
 }
 
-// sendResponse sends a head that is made of the header, and the rest of the output.
+// sendResponse sends a head with the fields of the script's header, and then the rest of the
+// script's output.
 func (h *CGIHandler) sendResponse(s *script, sh scriptHeader) {
 	self := h.scripts()
 	self.SendResponse(sh.code, sh.message)
@@ -695,15 +709,16 @@ func (h *CGIHandler) sendResponse(s *script, sh scriptHeader) {
 		self.SendHeader(f.Name, f.Value)
 	}
 	hasBody := h.Command != "HEAD" && sh.code != 204 && sh.code != 304
-	if hasBody && h.out.length < 0 && h.persistent() && h.line.atLeast(1, 1) {
+	if hasBody && h.out.length < 0 && h.sendsHTTP11() && h.line.atLeast(1, 1) {
 		self.SendHeader("Transfer-Encoding", "chunked")
 	}
 	self.EndHeaders()
 	h.sendOutput(s)
 }
 
-// sendRaw sends all output of a script, which includes the head or, unless it is a non-parsed
-// header script (RFC 3875 section 5), the header fields that follow a first part of the head.
+// sendRaw sends all output of a script unchanged. The output of a non-parsed header script
+// (nph, RFC 3875 section 5) begins with the head of the response. That of another script
+// begins with header fields, so sendRaw sends the first lines of the head before it.
 func (h *CGIHandler) sendRaw(s *script, nph bool) {
 	h.CloseConnection = true
 	h.state.unframed.Store(true)
@@ -712,7 +727,7 @@ func (h *CGIHandler) sendRaw(s *script, nph bool) {
 	} else {
 		h.scripts().SendResponse(200, "Script output follows")
 		h.scripts().FlushHeaders()
-		h.out.endHead() // the script's output begins with the rest of it
+		h.out.endHead() // the script's output begins with the rest of the head
 	}
 	h.sendOutput(s)
 }
@@ -736,7 +751,7 @@ func (h *CGIHandler) sendOutput(s *script) {
 		length = math.MaxInt64
 	}
 	if _, err := io.Copy(dst, io.LimitReader(s.output, length)); err != nil {
-		h.cut = true
+		h.truncated = true
 		s.cancel(errClientGone) // without effect if err is the cause of an earlier cancel
 		if err == errTimedOut {
 			h.scripts().LogError("CGI script %s timed out", s.url)
@@ -753,9 +768,9 @@ func (h *CGIHandler) endResponse(s *script) {
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && !exit.Exited() && h.location == "" && h.out.length < 0 {
-		h.cut = true
+		h.truncated = true
 	}
-	if h.out.chunked && !h.cut {
+	if h.out.chunked && !h.truncated {
 		io.WriteString(h.WFile, "0\r\n\r\n")
 	}
 }

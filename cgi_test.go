@@ -1043,8 +1043,8 @@ func TestCGISlotsClientGone(t *testing.T) {
 	patient, r := send(t, s.Addr(), strings.Repeat("GET /cgi-bin/sized HTTP/1.1\r\nHost: x\r\n\r\n", 2))
 	conn.Close()
 	upload.Close()
-	log.await(t, "/cgi-bin/sized: the client has gone before it could run")
-	log.await(t, "/cgi-bin/upload: the client has gone before it could run")
+	log.await(t, "/cgi-bin/sized: the client has gone before the script could run")
+	log.await(t, "/cgi-bin/upload: the client has gone before the script could run")
 	<-slots
 	for range 2 { // also a request that came while the first one waited
 		if _, body := readResponse(t, r); body != "12345" {

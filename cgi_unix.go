@@ -61,12 +61,12 @@ func nobody() (*syscall.Credential, error) {
 		err = fmt.Errorf("%w (%w)", err, syscall.EAGAIN)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("scripts of root run as nobody: %w", err)
+		return nil, fmt.Errorf("cannot run scripts as nobody: %w", err)
 	}
 	uid, err1 := strconv.ParseUint(nobody.Uid, 10, 32)
 	gid, err2 := strconv.ParseUint(nobody.Gid, 10, 32)
 	if err1 != nil || err2 != nil || uid == 0 {
-		return nil, fmt.Errorf("scripts of root run as nobody, who has the ids %q and %q", nobody.Uid, nobody.Gid)
+		return nil, fmt.Errorf("cannot run scripts as nobody: its user and group ids are %q and %q", nobody.Uid, nobody.Gid)
 	}
 	foundNobody.Store(&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)})
 	return foundNobody.Load(), nil

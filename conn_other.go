@@ -9,7 +9,8 @@ const openNonblock = 0
 // deadline. When that passes, Windows does not say how many were sent.
 const sendStep = 256 << 10
 
-// writeTries is 1, as the system may have taken a part of what it was too slow to send.
+// writeTries is 1: a write that timed out may have sent some of its bytes without saying so,
+// and a second try would send them again.
 const writeTries = 1
 
 // A waiter would wait for a request without a buffer.

@@ -20,8 +20,8 @@ const openNonblock = syscall.O_NONBLOCK
 // 64 MiB take a quarter more time.
 const sendStep = 1 << 30
 
-// writeTries is how often a write is tried within the timeout. Each try takes what there is
-// room for; within one, the system waits until a good part of its buffer is free.
+// writeTries is how often a write is tried within the timeout. A new try fills whatever room
+// the system's buffer has; a try that waits goes on only when a good part of it is free.
 const writeTries = 5
 
 // A waiter reads the first bytes of a request into a buffer that it provides when

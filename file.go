@@ -32,22 +32,22 @@ const (
 
 // A fileBody is a piece of a file: its bytes from start to end.
 type fileBody struct {
-	system   systemFile  // file points to it, unless that is of an FS
+	system   systemFile  // memory that file points to, unless file is of an FS
 	file     fs.File     // nil if the content is from a cache, or generated
 	at       io.ReaderAt // reads file or the content; nil if file cannot seek
 	size     int64       // of the whole file
 	modified time.Time   // modification time of the file
 	inode    inode       // of the file
-	opened   time.Time   // just before size, modified and inode were read
+	opened   time.Time   // a time just before size, modified and inode were read
 	combined bool        // the client combines the piece with others, of this response or an earlier one
 
-	handler *SimpleHandler // that opened the file
-	name    string         // by which handler opened it
+	handler *SimpleHandler // the handler that opened the file
+	name    string         // the name by which the handler opened the file
 
-	start, tailStart, next, end int64 // set by cut; Read continues at next
+	start, tailStart, next, end int64 // offsets in the file, set by setRange; Read continues at next
 
 	tail []byte       // the tail if Read has read it, or the generated content, which is all tail
-	sum  maphash.Hash // of what precedes the tail, if the file is recent
+	hash maphash.Hash // of the bytes before the tail, if the file is recent
 }
 
 // An inode is what the system knows about one of its files, besides size and modification
@@ -83,7 +83,7 @@ func (b *fileBody) Close() error {
 // age returns how long ago the file had been modified when it was opened.
 func (b *fileBody) age() time.Duration { return b.opened.Sub(b.modified) }
 
-// isRecent reports whether the file is likely to change, and so is summed.
+// isRecent reports whether the file is likely to change, so that its bytes are hashed.
 func (b *fileBody) isRecent() bool { return b.age() < recent }
 
 // readerAt returns an io.ReaderAt for f, or nil if f can only be read from start to
@@ -111,8 +111,8 @@ func (r seekingReader) ReadAt(p []byte, off int64) (int, error) {
 	return io.ReadFull(r, p)
 }
 
-// cut makes b the piece of the file between the ends of r. A small one is all tail.
-func (b *fileBody) cut(r byteRange) {
+// setRange makes b the piece of the file that r describes. A small piece is all tail.
+func (b *fileBody) setRange(r byteRange) {
 	b.start, b.tailStart, b.next, b.end = r.start, r.start, r.start, r.start+r.size
 	if r.size > smallBody && b.tail == nil {
 		b.tailStart = b.end - tailSize
@@ -125,7 +125,7 @@ func (b *fileBody) pieces(ranges []byteRange, texts []string) io.ReadCloser {
 	for i, r := range ranges {
 		piece := *b
 		piece.combined = true
-		piece.cut(r)
+		piece.setRange(r)
 		readers = append(readers, strings.NewReader(texts[i]), &piece)
 	}
 	readers = append(readers, strings.NewReader(texts[len(ranges)]))
@@ -153,7 +153,7 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 	case b.next < b.tailStart:
 		n, err = b.readFull(p[:min(int64(len(p)), b.tailStart-b.next)])
 		if b.isRecent() {
-			b.sum.Write(p[:n])
+			b.hash.Write(p[:n])
 		}
 	default:
 		if b.tail == nil {
@@ -191,9 +191,9 @@ func (b *fileBody) WriteTo(w io.Writer) (n int64, err error) {
 	return n + m, err
 }
 
-// copyBySystem has the system copy what precedes the tail to a TCP connection. It does
-// nothing if the piece is small, for which that is not faster, if the system cannot copy the
-// file, or if the file is recent and so has to be summed.
+// copyBySystem lets the system copy the bytes before the tail to a TCP connection. It does
+// nothing if the piece is small, as it would not be faster, if the system cannot copy the
+// file, or if the file is recent, as its bytes must then be hashed.
 func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
 	src, ok := b.file.(interface {
 		io.ReadSeeker
@@ -246,10 +246,11 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// check returns an error if the piece, which ends with tail, may have been read after the
-// file changed. The piece is read and summed again if the file has grown since, or is so young
-// that a change may leave its time the same. If the file has grown, other pieces of it that
-// the client has may have changed as well.
+// check returns an error if the file may have changed before the piece, which ends with
+// tail, was read. Where size and times cannot decide that, check reads the piece again and
+// compares hashes: if the file was so young that a change may leave its time the same, or if
+// it has grown since. A grown file is not read again if the client combines the piece with
+// others, as these may have changed as well.
 func (b *fileBody) check(tail []byte) error {
 	info, err := b.file.Stat()
 	if err != nil {
@@ -257,25 +258,26 @@ func (b *fileBody) check(tail []byte) error {
 	}
 	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) &&
 		!b.mayBeOverwritten(inodeOf(info))
-	summed := b.at != nil && (b.isRecent() || b.start == b.tailStart)
+	hashed := b.at != nil && (b.isRecent() || b.start == b.tailStart)
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil
-	case summed && (unchanged || info.Size() > b.size && !b.combined):
+	case hashed && (unchanged || info.Size() > b.size && !b.combined):
 		return b.compare(tail)
 	}
 	return errFileChanged
 }
 
-// mayBeOverwritten reports whether a file with the same size and modification time may
-// have other content, because a program has set that time back. No program can set back the
-// time when the inode changed; after describes the inode as it is when the piece was read.
-// A removal, a new name or another number of links change that time as well, but do not
-// count. New permissions count, as they may come with new content. So does a link that was
-// made and removed meanwhile, as it leaves nothing else.
+// mayBeOverwritten reports whether the file may have other content although its size and
+// modification time are the same. A program can set the modification time back, but not the
+// change time of the inode. after is the inode after the piece was read. If the file was
+// removed or renamed, or has another number of links, that explains the new change time, and
+// mayBeOverwritten returns false. New permissions do not explain it, as they may come with
+// new content. A link that was made and removed meanwhile would, but it leaves no trace, so
+// mayBeOverwritten returns true.
 func (b *fileBody) mayBeOverwritten(after inode) bool {
 	if after.changed.Equal(b.inode.changed) || after.links != b.inode.links {
-		return false // no change, or that of a link
+		return false // no change, or only another number of links
 	}
 	info, err := b.handler.stat(b.name)
 	if err != nil {
@@ -285,13 +287,13 @@ func (b *fileBody) mayBeOverwritten(after inode) bool {
 	return named.device == after.device && named.number == after.number
 }
 
-// compare reads the piece again and returns errFileChanged if it has another sum.
+// compare reads the piece again and returns errFileChanged if its hash is not the same.
 func (b *fileBody) compare(tail []byte) error {
-	b.sum.Write(tail)
+	b.hash.Write(tail)
 	var again maphash.Hash
-	again.SetSeed(b.sum.Seed())
+	again.SetSeed(b.hash.Seed())
 	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))
-	if err == nil && (n < b.end-b.start || again.Sum64() != b.sum.Sum64()) {
+	if err == nil && (n < b.end-b.start || again.Sum64() != b.hash.Sum64()) {
 		err = errFileChanged
 	}
 	return err

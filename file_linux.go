@@ -39,8 +39,8 @@ func (f *systemFile) open(name string, flag int) (fs.File, error) {
 	return f, nil
 }
 
-// openedName returns the name of the open file as the system knows it, without links, or name
-// if it does not tell.
+// openedName returns the name of the open file without links, as the system knows it, or
+// name if that cannot be found out.
 func (f *systemFile) openedName(name string) string {
 	resolved, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(f.fd))
 	return cmp.Or(resolved, name)
@@ -135,9 +135,10 @@ func sendMore(conn net.Conn, p []byte) (n int) {
 	return n
 }
 
-// limitUnsent limits what the system takes for a TCP connection before it can send it.
-// Otherwise it has no room for more until a third of its buffer, which may have 4 MiB, is
-// free. A write of a tls.Conn cannot be tried again meanwhile, as one that times out breaks it.
+// limitUnsent limits how many unsent bytes the system accepts for a TCP connection that
+// carries TLS. Without the limit, a write waits until a third of the system's buffer of up
+// to 4 MiB is free, and the progress of a slow client is not seen. Trying the write again,
+// as without TLS, does not help: a write that times out breaks a tls.Conn.
 func limitUnsent(conn net.Conn) {
 	const notSentLowWater, limit = 25, 32 << 10 // TCP_NOTSENT_LOWAT
 	tcp, ok := conn.(*net.TCPConn)

@@ -21,9 +21,9 @@ const (
 	// entryCost is about what a file in the cache takes besides content and name.
 	entryCost = 256
 
-	// stableFor is how long a file must have been unchanged before it is cached.
-	// By then what programs wrote to it through a memory map is on disk, and the
-	// next such write changes the times of the file; until then it might not.
+	// stableFor is how long a file must have been unchanged before it is cached. A write
+	// through a memory map may leave the times of the file as they are until the system
+	// has put the previous one on disk, which takes less than stableFor.
 	stableFor = time.Minute
 )
 

@@ -68,8 +68,8 @@ type turn struct {
 	name   string
 }
 
-// turns returns the answers of a call of Reply or Accept, whose name is method and which
-// calls this function.
+// turns returns answers with names that contain method and the line of the test. Only
+// Reply and Accept call it, as it looks up the caller of its caller.
 func turns(method string, answers []Answer) []turn {
 	_, file, line, _ := runtime.Caller(2)
 	list := make([]turn, len(answers))
@@ -143,14 +143,14 @@ func (f *Fixture) Addr() net.Addr {
 	return f.ThreadingHTTPServer.Addr()
 }
 
-// Reply sets the answers to requests. The argument requests is "GET /path" for a method
-// and a path, "/path" or "GET" for one of the two, or "" for all; the most specific one
-// of those that match is used. Paths are compared as they are sent, without a query.
+// Reply sets the answers to requests. The argument requests is "GET /path", "/path",
+// "GET" or "" (all requests). If several arguments match a request, the first kind in that
+// list is used. Paths are compared as they are sent, without a query.
 //
-// The answers are given in turn, on whatever connections the requests come; the last
-// one stays. Another Reply for the same requests replaces what is left of them, and
-// one without answers removes them. Unless NewHandler is set, a request without an
-// answer fails the test and gets a 501.
+// Each matching request gets the next answer, whatever its connection; the last answer is
+// repeated. Another Reply with the same argument replaces the answers that are left; without
+// answers, it removes them. Unless NewHandler is set, a request for which there is no answer
+// fails the test and gets a 501.
 func (f *Fixture) Reply(requests string, answers ...Answer) {
 	f.start()
 	checkRequests(requests)
@@ -250,9 +250,9 @@ const stuckTime = 5 * time.Second
 
 // Close ends all answers, closes all connections, and waits until nothing runs any more.
 // It does not wait for clients. Handlers and functions given to [Answer.Do] have five
-// seconds to return; those that take longer fail the test. A function that closes the
-// fixture itself does so in a goroutine, as Close waits for it. The error is that of
-// closing Listener.
+// seconds to return; those that take longer fail the test. Such a function must call Close
+// in another goroutine, because Close waits for the function. The error is that of closing
+// Listener.
 func (f *Fixture) Close() error {
 	f.start()
 	f.shut.Store(true)
@@ -360,20 +360,18 @@ type Request struct {
 
 // An Answer is what a [Fixture] does about a request, step by step. Its methods return
 // an Answer with one more step and leave the old one as it is. The zero Answer sends
-// nothing. What is sent is text: with ok := Response(200, "hello"), these answers send a
-// response, break off in its body, stall there until c is closed, and end the connection
-// after a response when c is closed:
+// nothing. Some answers, with ok := Response(200, "hello"):
 //
-//	Send(ok)
-//	Send(ok[:40]).Close()
-//	Send(ok[:40]).Wait(c).Send(ok[40:])
-//	Send(ok).Wait(c).Close()
+//	Send(ok)                            // a complete response
+//	Send(ok[:40]).Close()               // the connection ends within the body
+//	Send(ok[:40]).Wait(c).Send(ok[40:]) // the body stalls until c is closed
+//	Send(ok).Wait(c).Close()            // the connection ends when c is closed
 //
-// The answer is chosen when the head of the request has been read. Then its body is
-// read, after a 100 Continue if the client waits for one, and the request is recorded;
-// then the steps follow. A body that is malformed gets a 400 instead. After the last
-// step the connection is used for the next request unless the client asked for its
-// end: the bytes sent do not matter.
+// The answer is chosen when the head of the request has been read. Then the body is read,
+// after a 100 Continue if the client waits for one, and the request is recorded. Then the
+// steps are performed; if the body is malformed, a 400 is sent instead. After the last step
+// the connection is used for the next request, unless the client asked to close it. Bytes
+// that were sent by Send or Drip, such as "Connection: close", do not change that.
 type Answer struct {
 	steps []step
 	body  *int64 // how much of the body is read; nil means all
@@ -561,11 +559,12 @@ func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 		c.first, f.accepts = f.accepts[0], f.accepts[1:]
 	}
 	f.clients = append(f.clients, c)
-	c.begin(awaitingRequest)
+	c.setDoing(awaitingRequest)
 	return c
 }
 
-// disconnect is called when the connection is no longer served.
+// disconnect ends the request, if there is one, and records that the connection is no longer
+// served.
 func (c *fixtureConn) disconnect() {
 	if c == nil {
 		return
@@ -627,12 +626,12 @@ func (c *fixtureConn) refuse(err error) {
 	}
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.take()
+	c.beginRequest()
 	c.record(err)
 }
 
-// take begins a Request with what the handler has parsed. The caller holds f.lock.
-func (c *fixtureConn) take() {
+// beginRequest begins a Request with what the handler has parsed. The caller holds f.lock.
+func (c *fixtureConn) beginRequest() {
 	h := c.h
 	c.parsed = len(c.raw) - len(h.in.buffered())
 	c.done, c.handled = make(chan struct{}), false
@@ -640,7 +639,7 @@ func (c *fixtureConn) take() {
 		Conn: c.number, RequestLine: h.RequestLine, Command: h.Command, Path: h.Path,
 		RequestVersion: h.RequestVersion, Headers: slices.Clone(h.Headers), Done: c.done,
 	}
-	c.begin("reading the body")
+	c.setDoing("reading the body")
 }
 
 // receiving reports whether the request was not recorded yet. The caller holds f.lock.
@@ -660,7 +659,7 @@ func (c *fixtureConn) record(err error) {
 	c.f.happened.Broadcast()
 }
 
-// finish is called when an answer has ended.
+// finish ends the request, whose answer has ended, and lets the connection wait for another.
 func (c *fixtureConn) finish() {
 	if c == nil {
 		return
@@ -668,7 +667,7 @@ func (c *fixtureConn) finish() {
 	c.end()
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.begin(awaitingRequest)
+	c.setDoing(awaitingRequest)
 }
 
 // end closes Done of the request, after recording the request if that was not done.
@@ -685,8 +684,8 @@ func (c *fixtureConn) end() {
 
 const awaitingRequest = "waiting for a request"
 
-// begin sets what the connection is doing from now on. The caller holds f.lock.
-func (c *fixtureConn) begin(what string) { c.doing, c.since = what, time.Now() }
+// setDoing sets what the connection is doing from now on. The caller holds f.lock.
+func (c *fixtureConn) setDoing(what string) { c.doing, c.since = what, time.Now() }
 
 // String returns what the connection is doing. The caller holds f.lock.
 func (c *fixtureConn) String() string {
@@ -717,7 +716,7 @@ func (c *fixtureConn) answer() bool {
 	h := c.h
 	defer func(version string) { h.ProtocolVersion = version }(h.ProtocolVersion)
 	h.ProtocolVersion = "HTTP/1.1"
-	h.CloseConnection = !h.wantsMore()
+	h.CloseConnection = !h.mayPersist()
 	c.readBody(t.answer.body)
 	if h.body.err != nil && h.body.err != io.EOF {
 		h.broken = true
@@ -733,11 +732,11 @@ func (c *fixtureConn) answer() bool {
 func (c *fixtureConn) choose() turn {
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.take()
+	c.beginRequest()
 	t := c.f.choose(c.h.Command, c.h.line.target)
 	if t.name == "" {
 		c.handled = true
-		c.begin(fmt.Sprintf("being answered by a %T", c.h.Self()))
+		c.setDoing(fmt.Sprintf("being answered by a %T", c.h.Self()))
 		if c.h.body.err != nil { // there is no body
 			c.record(nil)
 		}
@@ -776,7 +775,7 @@ func (c *fixtureConn) run(t turn) {
 			break
 		}
 		c.f.lock.Lock()
-		c.begin(fmt.Sprintf("%s, step %d of %d: %s", t.name, i+1, len(t.answer.steps), s.name))
+		c.setDoing(fmt.Sprintf("%s, step %d of %d: %s", t.name, i+1, len(t.answer.steps), s.name))
 		c.f.lock.Unlock()
 		s.run(c)
 		h.out.forget()
@@ -792,11 +791,11 @@ func (w *responseWriter) forget() {
 	w.badFraming, w.response = false, response{headEnded: true, sent: true}
 }
 
-// A MemoryListener takes the place of the network in tests: DialContext connects to
-// Accept. Its zero value is ready to use. Connections have a buffer of 64 KiB in each
-// direction, deadlines, CloseWrite, and SetLinger(0) for a Close that resets the connection.
-// Inside synctest.Test, hours pass at once while everything waits. A [Fixture] f and its
-// client meet there by
+// A MemoryListener takes the place of the network in tests: Accept returns the other end
+// of each connection that DialContext makes. The zero value is ready to use. Connections
+// have a buffer of 64 KiB in each direction, deadlines, CloseWrite, and SetLinger(0) for a
+// Close that resets the connection. Inside synctest.Test, a pause of hours takes no time
+// when all goroutines wait. There, a [Fixture] f and its client are connected by
 //
 //	l := new(MemoryListener)
 //	f.Listener = l

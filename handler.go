@@ -100,16 +100,16 @@ type BaseRequestHandler struct {
 	ErrorMessageFormat    string // page of SendError; "" means DefaultErrorMessage
 	ErrorContentType      string // Content-Type of that page; "" means DefaultErrorContentType
 
-	// Timeout limits how long a connection may be idle and how long the head of a
-	// request may take to arrive, and how long each read or write of a body may make
-	// no progress, as far as the system tells. Over TLS, it tells that some 32 KiB were
-	// sent on Linux, and a third of its buffer elsewhere. 0 means no limit. Python:
-	// StreamRequestHandler.timeout.
+	// Timeout limits how long a connection may be idle, how long the head of a request
+	// may take to arrive, and how long a read or write of a body may go on without
+	// progress. Over TLS, a write makes progress whenever the system has sent about
+	// 32 KiB on Linux, and a third of its send buffer elsewhere. 0 means no limit.
+	// Python: StreamRequestHandler.timeout.
 	Timeout time.Duration
 
 	// The connection:
 	Server        *HTTPServer // the server that accepted it
-	Connection    net.Conn    // a handler that writes to it itself calls FlushHeaders first
+	Connection    net.Conn    // call FlushHeaders before writing to it directly
 	ClientAddress net.Addr    // with the port; AddressString has the host alone
 	RFile         io.Reader   // body of the request, decoded, then io.EOF
 	WFile         io.Writer   // writes to the client at once, after a head that is held
@@ -138,7 +138,7 @@ type BaseRequestHandler struct {
 	requests  int       // requests that have ended
 	begun     bool      // a request has begun and has not ended
 	broken    bool      // nothing that follows can be read as a request
-	cut       bool      // the response must not look complete
+	truncated bool      // the response must not look complete
 	expects   bool      // the client waits for 100 Continue
 	opened    io.Closer // a file or a listing that is closed after the request
 }
@@ -162,12 +162,12 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 			"return a new one for each connection", h))
 	}
 	if has[interface{ simple() *SimpleHandler }](h) && !has[FileHandler](h) {
-		panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler and is no FileHandler; "+
-			"one of its methods has another signature, see FileHandler", h))
+		panic(fmt.Sprintf("httpserver: %T embeds SimpleHandler but does not implement FileHandler; "+
+			"one of its methods has another signature than in FileHandler", h))
 	}
 	if has[interface{ cgi() *CGIHandler }](h) && !has[ScriptHandler](h) {
-		panic(fmt.Sprintf("httpserver: %T embeds CGIHandler and is no ScriptHandler; "+
-			"one of its methods has another signature, see ScriptHandler", h))
+		panic(fmt.Sprintf("httpserver: %T embeds CGIHandler but does not implement ScriptHandler; "+
+			"one of its methods has another signature than in ScriptHandler", h))
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
@@ -191,12 +191,13 @@ func baseOf(h Handler) (b *BaseRequestHandler) {
 	return h.base()
 }
 
-// Setup is overridden to set fields, or to wrap RFile and WFile. It is called once,
-// before the first request, and does nothing. Python: StreamRequestHandler.setup.
+// Setup is called once, before the first request. The base does nothing; an override can
+// set fields, or wrap RFile and WFile. Python: StreamRequestHandler.setup.
 func (h *BaseRequestHandler) Setup() {}
 
-// Finish is overridden to clean up. It is called once, after the last request, also after
-// a panic, and sends a head that is held. Python: StreamRequestHandler.finish.
+// Finish is called once, after the last request, even if the handler has panicked. It
+// sends a head that is held. An override can clean up, and should call the embedded
+// method. Python: StreamRequestHandler.finish.
 func (h *BaseRequestHandler) Finish() {
 	h.endRequest()
 	h.out.begin()
@@ -223,10 +224,11 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 }
 
 // ReadRequestLine waits for a request and reads its first line, without the line end,
-// into RequestLine. It reports whether there is one for ParseRequest. Overrides of
-// Handle and HandleOneRequest that do not call the embedded method call this one:
-// RFile has the body of a request, and is empty until ParseRequest has returned true.
-// Python: handle_one_request, which sets raw_requestline.
+// into RequestLine. It reports whether ParseRequest can be called for that line. An
+// override of Handle or HandleOneRequest that does not call the embedded method must call
+// this one: the request line cannot be read from RFile, which contains only the body, and
+// that only after ParseRequest has returned true. Python: handle_one_request, which sets
+// raw_requestline.
 func (h *BaseRequestHandler) ReadRequestLine() bool {
 	h.endRequest()
 	h.forgetRequest()
@@ -238,13 +240,13 @@ func (h *BaseRequestHandler) ReadRequestLine() bool {
 	h.out.begin()
 	h.out.badFraming = false
 	h.body.reset(&h.in, 0)
-	h.cut, h.expects = false, false
+	h.truncated, h.expects = false, false
 	return h.readRequestLine()
 }
 
 // ParseRequest parses RequestLine, and reads and parses the header. It reports whether
-// there is a request to handle; if not, the client got an error response. An override
-// calls this method first. Python: parse_request.
+// there is a request to handle; if not, the client was sent an error response. An override
+// must call this method first. Python: parse_request.
 func (h *BaseRequestHandler) ParseRequest() bool {
 	h.CloseConnection = true
 	var err *statusError
@@ -263,7 +265,7 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	}
 	if h.line.simple() {
 		h.state.unframed.Store(true) // an empty response would look complete
-		h.state.waited()
+		h.state.endWait()
 	} else if !h.parseHeader() {
 		return false
 	}
@@ -274,13 +276,13 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 	if h.in.fixture.answer() {
 		return false
 	}
-	h.expects = h.persistent() && h.wantsContinue()
+	h.expects = h.sendsHTTP11() && h.wantsContinue()
 	return !h.expects || h.Self().HandleExpect100()
 }
 
 // HandleExpect100 decides whether a client of HTTP/1.1 that waits for 100 Continue may
-// send its body: it sends that and returns true. An override that refuses the request
-// sends a final response, such as SendError(417, "", ""), and returns false.
+// send its body. The base sends 100 Continue and returns true. An override that refuses
+// the request sends a final response, such as SendError(417, "", ""), and returns false.
 // Python: handle_expect_100.
 func (h *BaseRequestHandler) HandleExpect100() bool {
 	h.Self().SendResponseOnly(100, "")
@@ -288,9 +290,9 @@ func (h *BaseRequestHandler) HandleExpect100() bool {
 	return true
 }
 
-// Dispatch is overridden to handle all requests in one place, as do_GET = do_POST = f does
-// in Python. It calls the method for Command: DoGET for GET and so on, for others what
-// Method returns.
+// Dispatch calls the method for Command, such as DoGET for GET. For a command without such a
+// method, it calls the function that Method returns, or responds with 501 if that is nil. An
+// override can handle all requests in one place, as do_GET = do_POST = f does in Python.
 func (h *BaseRequestHandler) Dispatch() {
 	if method := methods[h.Command]; method != nil {
 		method(h.Self())
@@ -316,10 +318,10 @@ func (h *BaseRequestHandler) endRequest() {
 		return
 	}
 	h.out.sendHeld()
-	if !h.cut && h.out.failure() == nil {
+	if !h.truncated && h.out.failure() == nil {
 		h.state.unframed.Store(false)
 	}
-	if h.broken || h.cut || !h.out.complete() || !h.CloseConnection && !h.skipBody() {
+	if h.broken || h.truncated || !h.out.complete() || !h.CloseConnection && !h.skipBody() {
 		h.CloseConnection = true
 	}
 	h.logIncomplete()
@@ -348,7 +350,7 @@ func (h *BaseRequestHandler) logIncomplete() {
 		self.LogError("%s returned without EndHeaders", h.Command)
 	case out.code == 0 && !out.sent:
 		self.LogError("%s returned without a response", h.Command)
-	case out.cutShort():
+	case out.hasWrongLength():
 		self.LogError("Response has %d bytes, Content-Length is %d", out.written, out.length)
 	}
 }
@@ -388,16 +390,16 @@ func (h *BaseRequestHandler) DoDELETE() { h.unsupported() }
 func (h *BaseRequestHandler) DoOPTIONS() { h.unsupported() }
 
 // DoCONNECT handles CONNECT, whose Path is host:port. The base responds with 501. An
-// override that sends 200 calls Hijack next. Python: do_CONNECT.
+// override that sends 200 must then call Hijack. Python: do_CONNECT.
 func (h *BaseRequestHandler) DoCONNECT() { h.unsupported() }
 
 // DoTRACE handles TRACE. The base responds with 501. Python: do_TRACE.
 func (h *BaseRequestHandler) DoTRACE() { h.unsupported() }
 
-// Method is overridden to handle request methods without a Do method of their own here,
-// such as PROPFIND: it returns the function for one, or nil for a 501, as here. Names are
-// case-sensitive. That a handler has a method DoSPAM is not enough: an override of Method
-// contains something like
+// Method returns the function that handles a request method for which Handler has no Do
+// method, such as PROPFIND, or nil for a 501. The base always returns nil. Names are
+// case-sensitive. Python finds do_SPAM by its name; here, a DoSPAM is called only if an
+// override of Method returns it:
 //
 //	case "SPAM": return h.DoSPAM
 func (h *BaseRequestHandler) Method(name string) func() { return nil }
@@ -485,14 +487,14 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	h.out.statusLine(version, code, cmp.Or(message, phrase))
 }
 
-// SendHeader adds a header field to the response, even if there is one of that name.
-// (Those of SimpleHandler.ExtraResponseHeaders are only added if there is none.) A
-// Connection field of close or keep-alive sets CloseConnection. CR, LF or NUL in name or
-// value is a bug of the program: SendHeader panics.
+// SendHeader adds a header field to the response, even if the response already has a field
+// of that name. (SimpleHandler.ExtraResponseHeaders are added only if it has none.) A
+// Connection field with the value close or keep-alive sets CloseConnection. SendHeader
+// panics if name or value contains CR, LF or NUL.
 //
-// After EndHeaders, SendHeader and EndHeaders write a header into the body, as
-// multipart/x-mixed-replace needs it, if the response has no length; if it has one,
-// that is an error and closes the connection. Python: send_header.
+// After EndHeaders, further calls of SendHeader and EndHeaders write to the body of a
+// response without a length, as multipart/x-mixed-replace requires. If the response has a
+// length, such a call is logged as an error and closes the connection. Python: send_header.
 func (h *BaseRequestHandler) SendHeader(name, value string) {
 	checkField(name, value)
 	w := &h.out
@@ -523,13 +525,14 @@ func checkField(name, value string) {
 	}
 }
 
-// EndHeaders ends the head: it follows the last SendHeader, and a body may follow it. A
-// response without a length closes the connection, and on HTTP/1.1 a response after which
-// the connection closes says so.
+// EndHeaders ends the head. It is called after the last SendHeader and before the body is
+// written. A body that has neither a length nor chunks ends when the connection closes.
+// EndHeaders adds "Connection: close" to a response of HTTP/1.1 after which the connection
+// closes, and "Connection: keep-alive" if a client of HTTP/1.0 can send another request.
 //
 // EndHeaders calls FlushHeaders. If the response has a body, the head is then held until
-// the first of: a Write to WFile, another FlushHeaders, Hijack, the return of the method,
-// one millisecond. Python: end_headers.
+// the first of these: a Write to WFile, another FlushHeaders, Hijack, the return of the
+// method, and the end of one millisecond. Python: end_headers.
 func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
 	if w.headEnded {
@@ -548,7 +551,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 	h.state.unframed.Store(w.code >= 200 && (w.unframed() || w.bare))
 	switch {
 	case w.code < 200:
-	case h.CloseConnection && w.connection != "close" && h.persistent():
+	case h.CloseConnection && w.connection != "close" && h.sendsHTTP11():
 		w.append("Connection: close\r\n")
 	case !h.CloseConnection && w.connection != "keep-alive" && !h.line.atLeast(1, 1):
 		w.append("Connection: keep-alive\r\n")
@@ -565,8 +568,9 @@ func (h *BaseRequestHandler) EndHeaders() {
 	}
 }
 
-// continueBody adds to a body of unknown length, which FlushHeaders or a Write to WFile
-// sends. It returns false, and lets the connection close, if the body has a length.
+// continueBody adds text to a body of unknown length; FlushHeaders or a Write to WFile sends
+// it. If the body has a length, continueBody returns false and closes the connection after
+// the response.
 func (h *BaseRequestHandler) continueBody(caller string, text ...string) bool {
 	w := &h.out
 	if w.unframed() || h.Command == "HEAD" && w.length < 0 && !w.chunked {
@@ -578,9 +582,9 @@ func (h *BaseRequestHandler) continueBody(caller string, text ...string) bool {
 	return false
 }
 
-// FlushHeaders sends the head, or as much of it as there is, to a client that is to see it
-// before the body. When EndHeaders calls it, it holds a head that a body follows; see
-// there. Python: flush_headers.
+// FlushHeaders sends the head, or the part of the head that exists, without waiting for the
+// body. The call that EndHeaders makes is different: it holds the head of a response with a
+// body, as EndHeaders says. Python: flush_headers.
 func (h *BaseRequestHandler) FlushHeaders() { h.out.flushOrHold() }
 
 // LogRequest logs a request when its response begins. A code of 0 and a negative size,

@@ -356,7 +356,7 @@ func TestBindPanics(t *testing.T) {
 		"nil embedded":  {httpserver.New[nilEmbedded], "embed the handler by value"},
 		"nil":           {func() httpserver.Handler { return nil }, "embed the handler by value"},
 		"hidden":        {httpserver.New[hidden], "one of its methods has another signature"},
-		"hidden script": {httpserver.New[hiddenScript], "is no ScriptHandler"},
+		"hidden script": {httpserver.New[hiddenScript], "does not implement ScriptHandler"},
 		"same":          {func() httpserver.Handler { return same }, "return a new one for each connection"},
 	} {
 		s, log := start(t, c.newHandler, nil)

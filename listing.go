@@ -24,14 +24,14 @@ import (
 // requests, the order of the entries, and the page in HTML or JSON. Names, links,
 // marks and the default order are those of Python.
 
-// ListDirectory sends the head of a listing and returns the page, which the caller
-// closes. The page shows the directory in the order that the query asks for with
-// sort=name, size or date and order=asc or desc. If Accept prefers application/json,
-// it is an array of objects with name, type ("file", "directory" or "other"; a link is
-// what it leads to), size in bytes, mtime in the format of RFC 3339, and href; size
-// and mtime may be null. If the directory cannot be read, ListDirectory sends a 404, or
-// a 503 if the system is out of resources or too many large pages are being sent.
-// Python: list_directory.
+// ListDirectory sends the head of a listing and returns its body, which the caller
+// closes. A query of sort=name, sort=size or sort=date, and order=asc or order=desc, sets
+// the order of the entries. The body is an HTML page or, if the Accept field prefers
+// application/json, an array of objects with the members name, type, size (in bytes), mtime
+// (in the format of RFC 3339) and href. The type is "file", "directory" or "other"; a link
+// has the type of what it leads to. The size and mtime may be null. If the directory cannot
+// be read, ListDirectory sends a 404, or a 503 if the system is out of resources or too many
+// large pages are being sent. Python: list_directory.
 func (h *SimpleHandler) ListDirectory(name string) (body io.ReadCloser, ok bool) {
 	self := h.files()
 	entries, err := h.listDirectory(name)
@@ -77,13 +77,13 @@ const (
 	// listingPiece is about how much of a larger page is in memory at a time.
 	listingPiece = 32 << 10
 
-	// maxListings is how many bytes the entries of the larger directories whose pages are
-	// being sent may take, for all handlers of a server together.
+	// maxListings limits the memory, in bytes, of the entries of large directories whose
+	// pages are being sent, for all handlers of a server together.
 	maxListings = 256 << 20
 )
 
-// reserve counts in sending what a large number of entries takes, until release is called.
-// It returns nil if that is too much.
+// reserve adds the size of a large number of entries to the counter sending, until release
+// is called. If the sum would exceed maxListings, reserve returns nil.
 func reserve(sending *atomic.Int64, entries []listingEntry) (release func()) {
 	const entrySize = 64
 	size := int64(0)
@@ -100,8 +100,8 @@ func reserve(sending *atomic.Int64, entries []listingEntry) (release func()) {
 	return sync.OnceFunc(func() { sending.Add(-size) })
 }
 
-// A listing is a page, which is generated in pieces while it is read. The memory that it
-// uses is used again after Close.
+// A listing is the page for a directory, which is generated in pieces while it is read. Its
+// buffer returns to the pool on Close.
 type listing struct {
 	start       string
 	appendEntry func(e *listingEntry, dst []byte) []byte
@@ -109,8 +109,8 @@ type listing struct {
 	end         string
 
 	entries []listingEntry // nil after the end was generated
-	next    int            // index of the entry that follows unread; past all after the end
-	unread  *bytes.Buffer  // what was generated and not read yet
+	next    int            // index of the next entry to generate; positive after the end, with nil entries
+	unread  *bytes.Buffer  // generated, but not read yet
 	release func()         // called by Close, perhaps twice
 }
 
@@ -214,13 +214,13 @@ func (h *SimpleHandler) listDirectory(name string) ([]listingEntry, error) {
 	return readings.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
 }
 
-// A readings lets requests for the same directory share a reading of it. The zero
-// value is ready for use.
-type readings struct {
+// A sharedReader reads directories, each of them once for all requests that ask for it at the
+// same time. The zero value is ready to use.
+type sharedReader struct {
 	mu    sync.Mutex
 	names map[string]*reading // the last reading of each directory, until it ends
 	once  sync.Once           // makes slots
-	slots chan struct{}       // a reading has a place in it
+	slots chan struct{}       // holds a value for each reading in progress
 }
 
 // maxReadings is how many directories are read at once, for all handlers of a server
@@ -229,24 +229,24 @@ const maxReadings = 4
 
 // begin waits until fewer than maxReadings directories are being read. The caller calls
 // end after reading one.
-func (r *readings) begin() (end func()) {
+func (r *sharedReader) begin() (end func()) {
 	r.once.Do(func() { r.slots = make(chan struct{}, maxReadings) })
 	r.slots <- struct{}{}
 	return func() { <-r.slots }
 }
 
-// A reading is a reading of a directory.
+// A reading is one pass over a directory, whose result several requests share.
 type reading struct {
-	begun   atomic.Bool   // no request can join any more
-	done    chan struct{} // closed at the end
-	entries []listingEntry
+	begun   atomic.Bool    // no other request can share the result
+	done    chan struct{}  // closed when the result is there
+	entries []listingEntry // the result
 	err     error
 }
 
 // share returns the result of read, or of the read of another request if that has not
 // begun yet, so that no result is older than the request. A directory is read once at a
 // time: requests that arrive meanwhile share the next reading.
-func (r *readings) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
+func (r *sharedReader) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
 	r.mu.Lock()
 	last := r.names[name]
 	if last != nil && !last.begun.Load() {
@@ -558,9 +558,10 @@ func listingSummary(entries []listingEntry) string {
 	return cmp.Or(strings.Join(items, ", "), "This folder is empty.")
 }
 
-// heads returns the heads of the columns. Each is a link that sorts by the column, in
-// descending order unless that is the name, or reverses the order if it is sorted already.
-// rel=nofollow keeps crawlers away from it.
+// heads returns the headings of the columns. Each is a link that sorts by its column: names
+// in ascending order, sizes and dates in descending order. The heading of the column by
+// which the page is sorted reverses the order. rel=nofollow keeps crawlers from following
+// the links.
 func (order listingOrder) heads() (heads string) {
 	direction := map[bool]string{false: "asc", true: "desc"}
 	for i, c := range listingColumns {

@@ -35,7 +35,7 @@ type logWriter struct {
 
 const logPatience = 100 * time.Millisecond
 
-// write writes a line to w, which is always the same.
+// write writes a line to w, which must be the same in all calls.
 func (l *logWriter) write(w io.Writer, line []byte) {
 	l.once.Do(func() {
 		l.turn, l.direct = make(chan struct{}, 1), true
@@ -50,12 +50,18 @@ func (l *logWriter) write(w io.Writer, line []byte) {
 		w.Write(line)
 		return
 	}
+	l.writeOrDrop(w, line)
+}
+
+// writeOrDrop writes a line, for which it waits no longer than logPatience. It drops the
+// line if the Write of another one does not return within that time.
+func (l *logWriter) writeOrDrop(w io.Writer, line []byte) {
 	patience := time.NewTimer(logPatience)
 	select {
 	case l.turn <- struct{}{}:
 	default:
 		if l.dropped.Load() > 0 {
-			patience.Reset(0) // another line has waited for the Write in progress
+			patience.Reset(0) // a line was dropped after waiting for the Write in progress
 		}
 		select {
 		case l.turn <- struct{}{}:
@@ -160,9 +166,9 @@ func afterSpace(s string) string {
 func parseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 	const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
 	for _, layout := range [...]string{httpTimeFormat, rfc850, time.ANSIC} {
-		t, err := time.Parse(layout, s) // which also takes fractions of a second
-		if err == nil && afterSpace(t.Format(layout)) == afterSpace(s) {
-			if layout == rfc850 { // which leaves the century to the reader
+		t, err := time.Parse(layout, s)
+		if err == nil && afterSpace(t.Format(layout)) == afterSpace(s) { // Parse accepts fractions of a second
+			if layout == rfc850 { // a format without a century
 				t = t.AddDate((now.Year()+150-t.Year())/100*100-100, 0, 0)
 			}
 			return t, true

@@ -21,7 +21,7 @@ func cleanPath(target string) (clean string, ok bool) {
 	if strings.IndexByte(decoded, 0) >= 0 {
 		return "", false
 	}
-	clean = path.Clean(cmp.Or(decoded, "/")) // which begins with a slash, like all of targetPath
+	clean = path.Clean(cmp.Or(decoded, "/")) // a result of targetPath begins with a slash or is ""
 	if strings.HasSuffix(decoded, "/") && clean != "/" {
 		clean += "/"
 	}

@@ -16,7 +16,7 @@ import (
 // shareReadings returns a function that shares readings of directories, each of which
 // finds one name, and one that counts the readings that have not ended.
 func shareReadings() (share func(name string, read func() (string, error)) (string, error), left func() int) {
-	r := new(readings)
+	r := new(sharedReader)
 	share = func(name string, read func() (string, error)) (string, error) {
 		entries, err := r.share(name, func() ([]listingEntry, error) {
 			found, err := read()
@@ -124,7 +124,7 @@ func TestReadingsAge(t *testing.T) {
 func TestReadingsAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := new(readings)
+		r := new(sharedReader)
 		var now, most int // readings
 		ended := make(chan struct{})
 		read := func() {

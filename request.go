@@ -121,9 +121,10 @@ func (c *connReader) line(from, limit int) ([]byte, error) {
 	}
 }
 
-// header returns where the header ends that begins at the offset from in the unread
-// bytes: the offset after the empty line. It consumes nothing. The header has at most
-// limit bytes.
+// header returns the end of the header that begins at the offset from in the unread bytes,
+// which is the offset after the empty line. It consumes nothing. If the header has more
+// than maxFields lines, a longer one than maxLine, or more than limit bytes, the error is a
+// statusError.
 func (c *connReader) header(from, limit int) (end int, err error) {
 	end = from
 	for fields := 0; ; fields++ {
@@ -178,13 +179,13 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 			blank++
 			continue
 		}
-		if len(unread) > 0 && string(unread) != "\r" { // whose LF may follow
+		if len(unread) > 0 && string(unread) != "\r" { // the LF of an empty line may follow a CR
 			return true
 		}
 		h.in.release()
-		h.state.wait(idleTime)
+		h.state.beginWait(idleTime)
 		err := h.in.fill()
-		h.state.waited()
+		h.state.endWait()
 		if err != nil {
 			h.noRequest(err)
 			return false
@@ -248,7 +249,7 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 // one deadline for all of it.
 func (h *BaseRequestHandler) beginReading() {
 	h.in.beginDeadline()
-	h.state.wait(readingTime)
+	h.state.beginWait(readingTime)
 }
 
 // refuse ends a request after which nothing can be read: its head is malformed, too large,
@@ -262,7 +263,7 @@ func (h *BaseRequestHandler) refuse(err error) bool {
 		err = &statusError{code: 400, message: "Incomplete request"}
 	}
 	h.broken, h.CloseConnection = true, true
-	h.state.waited()
+	h.state.endWait()
 	h.in.fixture.refuse(err)
 	if e, ok := err.(*statusError); ok {
 		h.Self().SendError(e.code, e.message, e.explain)
@@ -282,8 +283,8 @@ func (h *BaseRequestHandler) parseHeader() bool {
 		h.rawHeader = string(h.in.buffered()[:end])
 		h.in.consume(end)
 	}
-	h.in.release() // of the size of a large head, which is in memory now
-	h.state.waited()
+	h.in.release() // a large head was copied, and no longer needs its large buffer
+	h.state.endWait()
 	fields, err := parseFields(h.Headers, h.rawHeader)
 	framing, framingErr := parseFraming(fields, &h.line)
 	if err = cmp.Or(err, checkHost(fields, &h.line), framingErr); err != nil {
@@ -291,7 +292,7 @@ func (h *BaseRequestHandler) parseHeader() bool {
 	}
 	h.Headers = fields
 	h.body.reset(&h.in, framing)
-	h.CloseConnection = !h.wantsMore()
+	h.CloseConnection = !h.mayPersist()
 	return true
 }
 
@@ -309,16 +310,16 @@ func (h *BaseRequestHandler) replaceHost() {
 	h.Headers[i].Value = authority
 }
 
-// wantsMore reports whether the connection may persist: the client's version and
-// Connection fields say so (RFC 9112 section 9.3), and the server agrees.
-func (h *BaseRequestHandler) wantsMore() bool {
+// mayPersist reports whether the client's version and Connection fields (RFC 9112 section
+// 9.3), ProtocolVersion and the server allow another request on the connection.
+func (h *BaseRequestHandler) mayPersist() bool {
 	asks := func(option string) bool { return h.Headers.hasToken("Connection", option) }
-	return h.persistent() && !h.state.closing() && h.line.atLeast(1, 0) &&
+	return h.sendsHTTP11() && !h.state.closing() && h.line.atLeast(1, 0) &&
 		!asks("close") && (h.line.atLeast(1, 1) || asks("keep-alive"))
 }
 
-// persistent reports whether responses are of HTTP/1.1.
-func (h *BaseRequestHandler) persistent() bool { return h.ProtocolVersion >= "HTTP/1.1" }
+// sendsHTTP11 reports whether responses are of HTTP/1.1.
+func (h *BaseRequestHandler) sendsHTTP11() bool { return h.ProtocolVersion >= "HTTP/1.1" }
 
 // wantsContinue reports whether the client waits for 100 Continue (RFC 9110 section
 // 10.1.1).
@@ -336,38 +337,39 @@ func (h *BaseRequestHandler) skipBody() bool {
 		h.Timeout = 0 // the deadline is for all of it
 		io.CopyN(io.Discard, &h.body, maxDrain+1)
 		h.Timeout = timeout
-		h.state.waited()
+		h.state.endWait()
 	}
 	return h.body.err == io.EOF
 }
 
+// How long a connection waits for its client while the server shuts down.
 const (
-	idleTime    = 250 * time.Millisecond // longer than most requests take to arrive
-	readingTime = time.Second
+	idleTime    = 250 * time.Millisecond // for a request; most take less time to arrive
+	readingTime = time.Second            // for the rest of a request
 )
 
-// wait begins a wait for the client. If the server is shutting down, it lasts for grace
-// at most.
-func (c *connState) wait(grace time.Duration) {
+// beginWait begins a wait for the client, which lasts for grace at most while the server
+// shuts down.
+func (c *connState) beginWait(grace time.Duration) {
 	c.mu.Lock()
 	c.grace = grace
 	c.mu.Unlock()
-	c.limit()
+	c.limitWait()
 }
 
-// waited ends the wait.
-func (c *connState) waited() {
+// endWait ends the wait.
+func (c *connState) endWait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.grace = 0
 	if c.closing() {
-		c.conn.SetReadDeadline(time.Time{}) // the one of limit is not for the body
+		c.conn.SetReadDeadline(time.Time{}) // the deadline of limitWait is not for the body
 	}
 }
 
-// limit sets a deadline for the wait if the server is shutting down. It is called when
-// the wait begins and by Shutdown: the later of the two calls has an effect.
-func (c *connState) limit() {
+// limitWait sets a deadline for the wait if the server is shutting down. It is called when
+// the wait begins and by Shutdown; only the later of the two calls has an effect.
+func (c *connState) limitWait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.grace > 0 && c.closing() && c.conn.SetReadDeadline(time.Now().Add(c.grace)) != nil {
@@ -399,11 +401,12 @@ func cause(err error) error {
 // is expected to wait for the response.
 const halfCloseTime = 5 * time.Second
 
-// watch reads ahead in a goroutine, to see the client leave while nothing is read or
-// written, and then calls left with errClientGone: at once when the connection broke,
-// after halfCloseTime when the client just ended its side. What it reads stays in the
-// buffer; it stops when that holds 64 KiB. The caller does not use c until it has
-// called stop, which waits for the goroutine.
+// watch reads ahead in a goroutine, so that the server notices when the client leaves
+// although a handler neither reads nor writes. If the connection breaks, watch calls left
+// with errClientGone at once; if the client only ends its own side, watch does so after
+// halfCloseTime. The bytes that it reads stay in the buffer; when the buffer holds 64 KiB,
+// watch stops reading. The caller must not use c until it has called stop, which waits for
+// the goroutine.
 func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
 	stopped := make(chan struct{})
 	var halfClosed *time.Timer
@@ -415,7 +418,7 @@ func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
 			err = c.fill()
 		}
 		switch {
-		case err == nil, errors.Is(err, os.ErrDeadlineExceeded): // that of stop
+		case err == nil, errors.Is(err, os.ErrDeadlineExceeded): // the buffer is full, or stop was called
 		case err == io.EOF:
 			halfClosed = time.AfterFunc(halfCloseTime, func() { left(errClientGone) })
 		default:

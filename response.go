@@ -24,8 +24,8 @@ const smallBody = 64 << 10
 // holdTime is how long a complete head waits for the body.
 const holdTime = time.Millisecond
 
-// lastLook is how long the last attempt to write may take, which asks the system whether the
-// client has read something just before the timeout.
+// lastLook is the time limit of the last attempt to write. That attempt finds out whether
+// the client has read something just before the timeout.
 const lastLook = time.Millisecond
 
 // bufferSize is the size of the buffers of a connection, in bytes. Most heads fit.
@@ -59,12 +59,13 @@ type responseWriter struct {
 	conn    net.Conn
 	timeout *time.Duration // the handler's Timeout
 
-	// Until headEnded is set, the timer does not touch the head, and the goroutine of the
-	// handler adds to it without mu. What sendHeld does not use is that goroutine's alone.
+	// The timer calls sendHeld in a goroutine of its own. Until headEnded is set, sendHeld
+	// does not use head, so the handler's goroutine appends to head without mu. Fields that
+	// sendHeld never uses are accessed only by the handler's goroutine.
 	mu    sync.Mutex  // held while anything is sent, and while headEnded or err change
 	timer *time.Timer // calls sendHeld; nil before the first head was held
-	head  *[]byte     // the part of the head that was not sent, and body after it; nil if there is none
-	err   error       // of a write that failed, or of fail; after it, all writes fail
+	head  *[]byte     // unsent part of the head, followed by any unsent body; nil if there is none
+	err   error       // returned by all writes after a failed write or a call of fail
 
 	badFraming bool // a second response, head or length, or a body before the end of the head
 	response
@@ -81,11 +82,12 @@ type response struct {
 	noBody     bool   // it must not have a body; what is written is dropped
 	headEnded  bool   // the head is complete
 	held       bool   // the complete head is or was held; it is not held again
-	sent       bool   // the sending has begun
+	sent       bool   // a part of the response may have been sent
 }
 
-// begin makes w ready for a response, and drops a head that was not sent. Another final
-// response to the same request is bad framing; for a new request, the caller clears that.
+// begin makes w ready for a response, and drops a head that was not sent. It sets badFraming
+// if a final response, or a part of a head, was sent before; for the first response to a
+// request, the caller clears badFraming.
 func (w *responseWriter) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -200,11 +202,11 @@ func (w *responseWriter) unframed() bool {
 // complete reports whether the response is what its head says, so that another
 // one can follow it.
 func (w *responseWriter) complete() bool {
-	return w.err == nil && w.headEnded && !w.badFraming && !w.unframed() && !w.cutShort()
+	return w.err == nil && w.headEnded && !w.badFraming && !w.unframed() && !w.hasWrongLength()
 }
 
-// cutShort reports whether the body has another length than the head says.
-func (w *responseWriter) cutShort() bool {
+// hasWrongLength reports whether the body is shorter or longer than the head says.
+func (w *responseWriter) hasWrongLength() bool {
 	return w.headEnded && w.length >= 0 && !w.noBody && !w.chunked && w.written != w.length
 }
 
@@ -226,7 +228,8 @@ func (w *responseWriter) sendHeadFirst() {
 	}
 }
 
-// freeHead drops the head, so that none is sent. The caller holds w.mu.
+// freeHead frees the buffer of the head, which was sent or is not to be sent. The caller
+// holds w.mu.
 func (w *responseWriter) freeHead() {
 	if w.head == nil {
 		return
@@ -367,10 +370,11 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 	return n, w.err
 }
 
-// try calls write until that makes some progress, fails, or the handler's timeout has passed.
-// Each call but the last, which does not wait, has a part of that time. It returns at the end
-// of its part even if the system took something at the beginning, as it does now and then for
-// a client that reads nothing.
+// try calls write until a call makes some progress or fails, or the handler's timeout has
+// passed. The calls share the timeout in equal parts, except for the last one, which does
+// not wait. A call lasts until the end of its part even if the system took some bytes at its
+// beginning, as the system now and then does for a client that reads nothing. If a write
+// can be tried only once, the call has the whole timeout.
 func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
 	tries := writeTries
 	if _, ok := w.conn.(upperConn); ok {

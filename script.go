@@ -44,30 +44,30 @@ var (
 // close. Three goroutines, for which the server waits, call wait, readErrors and conclude.
 type script struct {
 	url      string           // of the script, for log lines
-	command  func() *exec.Cmd // makes cmd when the script has a place, as environments are large
+	command  func() *exec.Cmd // makes cmd; not called while the script waits, as environments are large
 	ctx      context.Context  // canceled when the script is to end, with the reason as its cause
 	cancel   context.CancelCauseFunc
 	body     *storedBody
-	slots    chan struct{}     // the script has a place in it from start until it has exited
+	slots    chan struct{}     // holds a value for the script from start until the script has exited
 	logError func(line string) // called by Read and finish for lines of standard error
 
 	cmd            *exec.Cmd
 	stdout, stderr *os.File      // the ends of the pipes that the server reads
 	output         *bufio.Reader // reads from the script, by Read
-	errorLines     chan string   // of stderr; closed when that has ended and the script has exited
-	limit          *time.Timer   // cancels ctx; set by start, and by close for the exit that is left
+	errorLines     chan string   // lines of stderr; closed after its last line and the script's exit
+	limit          *time.Timer   // cancels ctx; set by start and, for the script's exit, by close
 
 	exited       chan struct{} // closed when the script has exited
 	err          error         // why the script failed unless it was told to end; set before exited is closed
-	childrenLeft bool          // the process group had processes then; set before exited is closed
+	childrenLeft bool          // other processes of the group were left then; set before exited is closed
 	closed       chan struct{} // closed by close
 }
 
-// start waits for a place among the scripts that run at once, and starts the script, which
-// has to end within limit, and its response as well. A limit of 0 means none. If ctx is
-// canceled before the script runs, start returns the cause. When the server stops accepting,
-// it returns ErrServerClosed instead of waiting. After an error, the caller cancels ctx and
-// closes the body, and calls no other method.
+// start waits for a place in slots and starts the script. The script and its response must
+// end within limit; 0 means no limit. If ctx is canceled before the script runs, start
+// returns the cause. After the server has stopped accepting, start does not wait for a place
+// but returns ErrServerClosed. After an error, the caller cancels ctx and closes the body,
+// and calls no other method.
 func (s *script) start(server *HTTPServer, limit time.Duration) error {
 	select {
 	case s.slots <- struct{}{}: // even when the server stops, as the request came before
@@ -194,7 +194,7 @@ func poll(ctx context.Context, more func() bool) {
 func (s *script) Read(p []byte) (int, error) {
 	for {
 		var deadline time.Time
-		s.stdout.SetReadDeadline(deadline) // none; what happens from now on calls wake
+		s.stdout.SetReadDeadline(deadline) // none, until another wake interrupts the read
 		if isClosed(s.exited) {
 			deadline = time.Now().Add(scriptGrace)
 			s.stdout.SetReadDeadline(deadline)
@@ -216,7 +216,7 @@ func (s *script) Read(p []byte) (int, error) {
 	}
 }
 
-// wake makes Read look again at what has happened.
+// wake interrupts a Read that waits for output, so that it checks what has changed.
 func (s *script) wake() { s.stdout.SetReadDeadline(time.Unix(1, 0)) }
 
 // readErrors splits standard error into lines, and a line of more than maxErrorLine bytes

@@ -221,7 +221,7 @@ func TestScriptNobodyLater(t *testing.T) {
 	for _, f := range files[:pipes] {
 		f.Close()
 	}
-	if got := run(); got != "503 Service Unavailable" || !strings.Contains(log.String(), "run as nobody: ") {
+	if got := run(); got != "503 Service Unavailable" || !strings.Contains(log.String(), "scripts as nobody: ") {
 		t.Errorf("without descriptors: got %q; log:\n%s", got, log)
 	}
 	for _, f := range files[pipes:] {

@@ -30,11 +30,12 @@
 // # Overriding
 //
 // A handler embeds [BaseRequestHandler], [SimpleHandler] or [CGIHandler] by value and
-// overrides methods. The server tells the embedded handlers what the outermost value
-// is, and they call each other's methods on that, as in Python: an EndHeaders that
-// adds a field and then calls the embedded EndHeaders applies to every response. The
-// methods DoGET, DoHEAD, DoPOST, DoPUT, DoPATCH, DoDELETE, DoOPTIONS, DoCONNECT and
-// DoTRACE handle requests; Method returns a function for any other request method.
+// overrides methods. The server tells the embedded handlers which value is the outermost
+// one. They call methods on that value, so that overrides take effect as in Python: an
+// EndHeaders that adds a field and then calls the embedded EndHeaders applies to every
+// response. The methods DoGET, DoHEAD, DoPOST, DoPUT, DoPATCH, DoDELETE, DoOPTIONS,
+// DoCONNECT and DoTRACE handle requests; Method returns a function for any other request
+// method.
 //
 // # Concurrency
 //
@@ -58,9 +59,9 @@
 //	CGIHandler.ScriptTimeout     300 s
 //	CGIHandler.Slots             64 places
 //
-// SimpleHandler follows symbolic links, also out of its directory; with the FS of an
-// os.Root it does not. Everybody who can connect can read every file that the server
-// can. CGIHandler runs programs: its fields say with which user and environment.
+// SimpleHandler follows symbolic links, even those that lead out of its directory; the FS
+// of an os.Root does not follow those. Everybody who can connect can read every file that
+// the server can. CGIHandler runs programs: its fields determine their user and environment.
 //
 // # Testing
 //
@@ -80,9 +81,9 @@
 //
 // Status lines, fields and their order, links, redirects, log lines, options and exit
 // codes are Python's. Where Python's server violates RFC 9110 or RFC 9112, or is
-// unsafe, this package does not follow it; the README has a list. Methods that are
-// overridden return no error, except CopyFile: a failed write ends the connection and
-// is logged. Strings hold bytes as received, whether or not they are UTF-8.
+// unsafe, this package does not follow it; the README has a list. Of the methods that can
+// be overridden, only CopyFile returns an error: a failed write ends the connection and is
+// logged. Strings hold bytes as received, whether or not they are UTF-8.
 package httpserver
 
 import (
@@ -131,19 +132,19 @@ type HTTPServer struct {
 	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
 	MaxConnections int           // at once; others wait in the listener's queue; 0 means no limit
 
-	// Stderr gets the log, one line a Write, never two at once; nil means os.Stderr.
-	// A line that cannot be written to a pipe or a terminal within 100 ms is dropped;
-	// the number of dropped lines is logged later.
+	// Stderr receives the log, one line in each Write; there are no concurrent calls of
+	// Write. nil means os.Stderr. A line that cannot be written to a pipe or a terminal
+	// within 100 ms is dropped; the number of dropped lines is logged later.
 	Stderr io.Writer
 
-	// VerifyRequest reports whether to serve a connection; nil means all of them. This
+	// VerifyRequest reports whether to serve a connection; nil accepts all of them. This
 	// hook and the next two are called in the goroutine of a connection: a
 	// ThreadingHTTPServer calls them for several connections at once.
 	VerifyRequest func(conn net.Conn) bool
 
-	// ProcessRequest serves a connection: it calls FinishRequest and then
-	// ShutdownRequest, as nil does, with conn or with a connection wrapped around it
-	// that has the same RemoteAddr. It may do so in a goroutine.
+	// ProcessRequest must call FinishRequest and then ShutdownRequest; it may do so in a
+	// goroutine. Both take conn or a connection that wraps conn and has the same
+	// RemoteAddr. If ProcessRequest is nil, the server calls both with conn.
 	ProcessRequest func(conn net.Conn)
 
 	// HandleError is called when a handler panics; nil means PrintError.
@@ -157,8 +158,8 @@ type HTTPServer struct {
 	log     logWriter  // writes to Stderr
 	dates   atomic.Pointer[dateStrings]
 	shut    atomic.Bool   // Shutdown or Close was called
-	taken   atomic.Uint64 // connections registered so far
-	pending chan accepted // of an Accept that outlived its time limit; nil if there is none
+	seen    atomic.Uint64 // connections registered so far
+	pending chan accepted // result of an Accept that outlived its time limit; nil if there is none
 	once    sync.Once     // sets the following fields
 
 	mu       sync.Mutex
@@ -169,14 +170,14 @@ type HTTPServer struct {
 	done     chan struct{}           // closed when Shutdown or Close returns
 	end      func()                  // closes done
 
-	// For what handlers start and what may outlive their requests, such as scripts.
-	// Both contexts are canceled with the cause ErrServerClosed.
-	ctx    context.Context // canceled when no request may continue
-	cancel context.CancelCauseFunc
-	urgent context.Context // canceled when their end takes too long
-	hurry  context.CancelCauseFunc
+	// For work that may outlive a request, such as a script; see beginWork. Both contexts
+	// are canceled with the cause ErrServerClosed.
+	ctx    context.Context         // canceled when requests and work must end
+	cancel context.CancelCauseFunc // cancels ctx
+	urgent context.Context         // canceled when work must end without delay
+	hurry  context.CancelCauseFunc // cancels urgent, and so ctx
 	work   sync.WaitGroup
-	shared sync.Map // what the handlers have in common, by type
+	shared sync.Map // data that the handlers have in common, by type
 
 	fixture *Fixture // the fixture whose server this is, or nil
 }
@@ -210,7 +211,7 @@ func NewThreadingHTTPServer(addr string, newHandler func() Handler) (*ThreadingH
 
 func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
 	if newHandler == nil {
-		return errors.New("httpserver: newHandler is nil; New[T] of a handler type T makes one")
+		return errors.New("httpserver: newHandler is nil; pass New[T] for a handler type T")
 	}
 	network := "tcp"
 	if host, _, _ := net.SplitHostPort(addr); host == "0.0.0.0" {
@@ -273,10 +274,9 @@ func (s *HTTPServer) port() int {
 }
 
 // URL returns a URL of the server for use on this machine, such as
-// "http://127.0.0.1:8000", without a slash at the end. The scheme is "http" also for
-// a listener that speaks TLS. A server on all interfaces is reached at the loopback
-// one; for a listener without ports, such as a unix socket, the URL is
-// "http://localhost".
+// "http://127.0.0.1:8000", without a slash at the end. The scheme is "http", even if the
+// listener uses TLS. For a server on all interfaces, the host is the loopback address. For
+// a listener without ports, such as a unix socket, the URL is "http://localhost".
 func (s *HTTPServer) URL() string {
 	host, port, err := net.SplitHostPort(fmt.Sprint(s.Addr()))
 	if err != nil {
@@ -469,9 +469,10 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	}
 }
 
-// FinishRequest makes a handler, which serves conn. It does not close conn, unless the
-// client would take that for the end of a response that is not complete: then it resets
-// conn. If the handler panics, FinishRequest calls HandleError.
+// FinishRequest makes a handler, which serves conn. It leaves conn open, with two
+// exceptions: it resets conn if the client would mistake a close for the end of an incomplete
+// response, and it closes conn if the handler calls runtime.Goexit. If the handler panics,
+// FinishRequest calls HandleError.
 func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
@@ -497,7 +498,7 @@ func (s *HTTPServer) finish(conn net.Conn, state *connState) {
 	h, returned := s.newHandler(conn, state), false
 	defer func() {
 		if !returned { // it panicked or called runtime.Goexit
-			h.base().broken, h.base().cut = true, true
+			h.base().broken, h.base().truncated = true, true
 		}
 		defer h.base().closeOpened() // in case Finish does not
 		h.Finish()
@@ -550,10 +551,11 @@ func sendInternalError(h Handler) {
 	}
 }
 
-// ShutdownRequest closes a connection, unless its handler hijacked it. If the client
-// may still be sending, it ends its own side first and reads on, until nothing comes
-// for two seconds, for at most 30 seconds and 64 MiB: closing at once could destroy
-// the response on its way to the client (RFC 9112 section 9.6).
+// ShutdownRequest closes a connection, unless its handler hijacked it. If the client may
+// still be sending, ShutdownRequest first closes only the sending side of the server. It
+// then reads until nothing arrives for two seconds, or 30 seconds have passed, or 64 MiB
+// were read: a close without that could destroy the response on its way to the client
+// (RFC 9112 section 9.6).
 func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
@@ -595,13 +597,13 @@ func (s *HTTPServer) writeLog(line []byte) {
 //
 // If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names
 // connections that are still open; these continue until Close is called. Shutdown does
-// not wait for hijacked connections. A handler that calls Shutdown does so in a
-// goroutine, as Shutdown waits for the handler.
+// not wait for hijacked connections. A handler must call Shutdown in another goroutine,
+// because Shutdown waits for the handler.
 func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.shut.Store(true)
 	for _, state := range s.connections() {
-		state.limit()
+		state.limitWait()
 	}
 	s.acceptQueued(ctx)
 	s.stop()
@@ -620,8 +622,8 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// await waits for signals of c until done returns true or ctx is done. The caller holds
-// c.L, as done needs it.
+// await waits until done returns true or ctx is done. It calls done after each signal of c.
+// The caller holds c.L.
 func await(ctx context.Context, c *sync.Cond, done func() bool) {
 	defer context.AfterFunc(ctx, func() { wake(c) })()
 	for !done() && ctx.Err() == nil {
@@ -629,7 +631,7 @@ func await(ctx context.Context, c *sync.Cond, done func() bool) {
 	}
 }
 
-// wake makes all that wait for c look again. The caller does not hold c.L.
+// wake wakes all goroutines that wait for c. The caller does not hold c.L.
 func wake(c *sync.Cond) {
 	c.L.Lock()
 	defer c.L.Unlock()
@@ -658,9 +660,9 @@ const (
 // accepted: closing the listener would reset them.
 func (s *HTTPServer) acceptQueued(ctx context.Context) {
 	for range queueTime / quietTime {
-		before := s.taken.Load()
+		before := s.seen.Load()
 		pause(quietTime, ctx.Done())
-		if s.taken.Load() == before {
+		if s.seen.Load() == before {
 			return
 		}
 	}
@@ -750,14 +752,14 @@ func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
 	}
 	state := &connState{server: s, conn: conn, addr: addr, users: 1, fixture: s.fixture.connect(conn)}
 	s.conns[state] = struct{}{}
-	s.taken.Add(1)
+	s.seen.Add(1)
 	return state
 }
 
-// find returns the state of conn or, if ProcessRequest has wrapped it around another
-// connection, the state of that, and adds a user. It returns nil if there is none.
-// Where clients have no addresses of their own, as on a net.Pipe, a wrapped
-// connection may not be found.
+// find returns the state of conn and adds a user to it. If conn is a connection that
+// ProcessRequest has wrapped around an accepted one, find returns the state of the accepted
+// one. It returns nil if there is no state. Where clients have no addresses of their own, as
+// on a net.Pipe, the state of a wrapped connection may not be found.
 func (s *HTTPServer) find(conn net.Conn) *connState {
 	addr := conn.RemoteAddr()
 	s.mu.Lock()

@@ -39,22 +39,25 @@ type FileHandler interface {
 // request whether they have.
 //
 // Conditional requests and, for files that can seek, range requests are supported
-// (RFC 9110 sections 13 and 14). The ETag consists of the size and modification time of
-// the file, so that servers with copies of the same files agree. It does not show that
-// other content was written if the time was set back afterwards, if it was written
-// through a memory map and the system has not recorded that yet, or if a single write takes
-// longer than two seconds, as the file gets its time when that begins. Nor does it show that
-// the file was replaced by another one of the same size and time, such as one that was made
-// within the same tick of the system's clock.
+// (RFC 9110 sections 13 and 14). The ETag consists of the size and the modification time
+// of the file, so that servers with copies of the same files agree. It stays the same when
+// the content changes but size and time do not: when a program sets the time back, when a
+// write through a memory map has not been recorded yet, when a single write takes longer
+// than two seconds (the file gets its time when the write begins), and when another file of
+// the same size and time replaces the file, such as one made within the same tick of the
+// system's clock.
 //
-// If a file is written to while it is sent, or gets another time or, on Linux, other
-// permissions, the connection closes before the body is complete, as far as size,
-// modification time and inode show it. The inode does not show it if the file also gets
-// another name or link. A file that was modified in the last ten minutes and has grown,
-// such as a log, is then compared with what was sent of it, and the body is completed if that
-// is still the same. If what was not sent by then was also overwritten, it is new, under the
-// ETag of before. A body of several ranges, or for a request with If-Range, is not
-// completed, as the client combines it with what it may have of the file before.
+// If a file changes while it is sent, the connection closes before the body is complete. A
+// change is noticed by the size and the modification time and, on Linux, by the inode, which
+// also changes with the permissions. A changed inode is ignored if the file also has
+// another name or number of links now.
+//
+// A file that has grown, such as a log, is an exception if it was modified less than ten
+// minutes before the request, or if at most 64 KiB of it are sent: if the bytes that were
+// sent are still the same, the body is completed. Bytes that were overwritten before they
+// were sent then arrive with the ETag of the old content. A body of several ranges, or for a
+// request with If-Range, is not completed, because the client combines it with other parts
+// of the file.
 //
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
@@ -65,10 +68,9 @@ type SimpleHandler struct {
 
 	// FS is served instead of Directory unless it is nil. As package io/fs
 	// requires, only names in UTF-8 are opened. Files without a modification time,
-	// as in an embed.FS, have neither ETag nor Last-Modified. A file is examined
-	// before it is opened, and not opened unless it is regular. Nevertheless, a
-	// request may wait forever if somebody replaces the file with a FIFO in between,
-	// unless Open does not wait for the other end.
+	// as in an embed.FS, have neither ETag nor Last-Modified. Only regular files are
+	// opened. If a file is replaced with a FIFO after the handler has examined it, and
+	// Open waits for the other end of the FIFO, the request may wait forever.
 	FS fs.FS
 
 	// NoHidden keeps names that begin with a dot, other than .well-known (RFC 8615),
@@ -118,7 +120,7 @@ const maxLast = 1 << 10
 // A fileState is what the SimpleHandlers of a server have in common.
 type fileState struct {
 	cache    fileCache
-	listings readings
+	listings sharedReader
 	sending  atomic.Int64 // bytes that the entries of large listings take
 }
 
@@ -151,7 +153,7 @@ func (h *SimpleHandler) DoGET() {
 	}
 	defer body.Close()
 	if err := self.CopyFile(h.WFile, body); err != nil && h.out.failure() == nil {
-		h.cut = true
+		h.truncated = true
 		self.LogError("Sending %s: %v", h.Path, err)
 	}
 }
@@ -197,9 +199,8 @@ var (
 
 // SendHead sends the head of the response to GET or HEAD. If ok is true, it returns
 // the body, which the caller copies to WFile and closes before the next request. If ok
-// is false, the response is complete: it is a redirect, an error or a 304. The head of
-// a response with a body is held until the first Write to WFile, FlushHeaders, or the
-// end of the method. Python: send_head.
+// is false, the response is complete: it is a redirect, an error or a 304. A head that a
+// body follows is held as EndHeaders says. Python: send_head.
 func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	self := h.files()
 	name := self.TranslatePath(h.Path)
@@ -264,7 +265,7 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 		_, file.combined = h.Headers.Lookup("If-Range")
 		length, contentRange = strconv.FormatInt(part.size, 10), part.contentRange(file.size)
 	} else if len(ranges) > 1 {
-		checkField("Content-type", contentType) // the one of the parts does not pass SendHeader
+		checkField("Content-type", contentType) // the parts contain this field, unchecked by SendHeader
 		boundary := newBoundary()
 		texts, size, ok := multipart(ranges, contentType, boundary, file.size)
 		if ok {
@@ -272,7 +273,7 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 			contentType = "multipart/byteranges; boundary=" + boundary
 		}
 	}
-	file.cut(part)
+	file.setRange(part)
 	self.SendResponse(code, "")
 	self.SendHeader("Content-type", contentType)
 	if coding := contentCoding(file.name, contentType); coding != "" {
@@ -374,9 +375,9 @@ func (b *fileBody) examine() error {
 	return nil
 }
 
-// openFile opens a name without waiting for the other end of a FIFO, and returns the errors
-// of open. It uses system for a file of the system. A name of an FS is examined before, as
-// Open may wait, and one that the system does not open is examined afterwards.
+// openFile opens a file without waiting for the other end of a FIFO, and returns the errors
+// of open. A file of the system is opened as *system; if that fails, its name is examined to
+// find the error. A name of an FS is examined first, because Open might wait for a FIFO.
 func (h *SimpleHandler) openFile(name string, system *systemFile) (f fs.File, err error) {
 	if h.FS != nil {
 		if err = h.examine(name); err != nil {

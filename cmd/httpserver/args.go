@@ -51,7 +51,7 @@ const usage = "usage: httpserver [-h] [options] [port]\n"
 
 // help is the output of -h. It fits a screen of 24 lines.
 var help = usage + "Serve the files of a directory over HTTP or HTTPS. As in Python:\n" +
-	helpText(pythonHelp) + "\nOther options:\n" + helpText(otherHelp)
+	helpText(pythonHelp) + "Other options:\n" + helpText(otherHelp)
 
 // The lines of the help about arguments.
 var (
@@ -110,7 +110,7 @@ var pythonOptions = []*option{
 	{names: []string{"--cgi"}, text: "run what is in /cgi-bin and /htbin as CGI scripts",
 		setFlag: func(o *options) { o.cgi = true }},
 	{names: []string{"-b", "--bind"}, argument: "ADDRESS",
-		text: "or unix:PATH for a socket (default: all interfaces)",
+		text: "bind to this or unix:PATH (default: all interfaces)",
 		set:  (*options).setBind},
 	{names: []string{"-d", "--directory"}, argument: "DIR",
 		text: "serve this directory (default: current directory)",
@@ -122,7 +122,7 @@ var pythonOptions = []*option{
 		set: func(o *options, v string) error { return setFile(&o.tlsCert, v) }},
 	{names: []string{"--tls-key"}, argument: "PATH",
 		set: func(o *options, v string) error { return setFile(&o.tlsKey, v) }},
-	{names: []string{"--tls-password-file"}, argument: "PATH", text: "its private key, the key's password",
+	{names: []string{"--tls-password-file"}, argument: "PATH", text: "the certificate's key, its password",
 		set: func(o *options, v string) error { return setFile(&o.tlsPasswordFile, v) }},
 	{names: []string{"-H", "--header"}, argument: "NAME VALUE",
 		text:    "add this field to successful responses; repeatable",
@@ -155,9 +155,9 @@ var otherOptions = []*option{
 		set:  (*options).addCGIEnv},
 	{names: []string{"--cgi-timeout"}, argument: "SECONDS",
 		set: func(o *options, v string) error { return setSeconds(&o.cgiTimeout, v) }},
-	{names: []string{"--cgi-max"}, argument: "N",
+	{names: []string{"--cgi-max"}, argument: "N", text: "limits of scripts (default: 300, 64)",
 		set: func(o *options, v string) error { return setNumber(&o.cgiMax, v, 1) }},
-	{names: []string{"--cgi-store"}, argument: "MIB", text: "(default: 300, 64, 4096)",
+	{names: []string{"--cgi-store"}, argument: "MIB", text: "limit of stored request bodies (default: 4096)",
 		set: func(o *options, v string) error { return setNumber(&o.cgiStore, v, 1) }},
 }
 
@@ -212,9 +212,9 @@ func (o *options) addHeader(name, value string) error {
 	case !isToken(name):
 		return fmt.Errorf("invalid name: %q", name)
 	case strings.ContainsFunc(value, isControl):
-		return fmt.Errorf("invalid value, as it has a control character: %q", value)
+		return fmt.Errorf("invalid value: %q contains a control character", value)
 	case slices.ContainsFunc(reservedFields, func(s string) bool { return strings.EqualFold(s, name) }):
-		return fmt.Errorf("%s is for the server to say", name)
+		return fmt.Errorf("%s is set by the server", name)
 	}
 	o.headers = append(o.headers, httpserver.Field{Name: name, Value: strings.Trim(value, " \t")})
 	return nil
@@ -226,7 +226,7 @@ func (o *options) setContentType(v string) error {
 	mediaType, _, _ := strings.Cut(v, ";")
 	kind, subtype, _ := strings.Cut(strings.TrimSpace(mediaType), "/")
 	if !isToken(kind) || !isToken(subtype) || strings.ContainsFunc(v, isControl) {
-		return fmt.Errorf("invalid content type, which is to be like text/plain: %q", v)
+		return fmt.Errorf("invalid content type: %q (an example is text/plain)", v)
 	}
 	o.contentType = v
 	return nil
@@ -236,7 +236,7 @@ func (o *options) setContentType(v string) error {
 // 8.3.2).
 func (o *options) setCharset(v string) error {
 	if !isToken(v) {
-		return fmt.Errorf("invalid name of an encoding, which is to be like utf-8: %q", v)
+		return fmt.Errorf("invalid encoding: %q (an example is utf-8)", v)
 	}
 	o.charset = v
 	return nil
@@ -246,7 +246,7 @@ func (o *options) setCharset(v string) error {
 func (o *options) addHost(v string) error {
 	invalid := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"#/:<>?@[\\]^`{|}", r) }
 	if strings.Trim(v, ".") == "" || strings.ContainsFunc(v, invalid) {
-		return fmt.Errorf("invalid name of a host, which is to be like files.example: %q", v)
+		return fmt.Errorf("invalid host name: %q (an example is files.example)", v)
 	}
 	o.hosts = append(o.hosts, strings.TrimSuffix(v, "."))
 	return nil

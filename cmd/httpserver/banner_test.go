@@ -16,9 +16,9 @@ func TestBannerURL(t *testing.T) {
 		{"-b ::1", "[::1]:80", "Serving HTTP on ::1 port 80 (http://[::1]:80/) ...", ""},
 		{"-b localhost", "127.0.0.1:80", "Serving HTTP on 127.0.0.1 port 80 (http://127.0.0.1:80/) ...", "Open http://localhost:80/"},
 		{"-b files.test --tls-cert c", "192.0.2.1:80", "Serving HTTPS on 192.0.2.1 port 80 (https://192.0.2.1:80/) ...", "Open https://files.test:80/"},
-		{"-b fe80::1%eth0", "[fe80::1%eth0]:80", "Serving HTTP on fe80::1 port 80 (http://[fe80::1%25eth0]:80/) ...", "Browsers open no address with a zone; curl does."},
-		{"-b [FE80::1%eth0]", "[fe80::1]:80", "Serving HTTP on fe80::1 port 80 (http://[fe80::1%25eth0]:80/) ...", "Browsers open no address with a zone; curl does."},
-		{"-b fe80::1%Ethernet_2/x", "[fe80::1]:80", "Serving HTTP on fe80::1 port 80 (http://[fe80::1%25Ethernet_2%2Fx]:80/) ...", "Browsers open no address with a zone; curl does."},
+		{"-b fe80::1%eth0", "[fe80::1%eth0]:80", "Serving HTTP on fe80::1 port 80 (http://[fe80::1%25eth0]:80/) ...", "Browsers cannot open an address with a zone; curl can."},
+		{"-b [FE80::1%eth0]", "[fe80::1]:80", "Serving HTTP on fe80::1 port 80 (http://[fe80::1%25eth0]:80/) ...", "Browsers cannot open an address with a zone; curl can."},
+		{"-b fe80::1%Ethernet_2/x", "[fe80::1]:80", "Serving HTTP on fe80::1 port 80 (http://[fe80::1%25Ethernet_2%2Fx]:80/) ...", "Browsers cannot open an address with a zone; curl can."},
 	} {
 		opts, err := parseArgs(strings.Fields(tt.args))
 		if err != nil {

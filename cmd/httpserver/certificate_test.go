@@ -50,7 +50,7 @@ func TestTLSUnsupportedCertificate(t *testing.T) {
 			run("openssl", append(strings.Fields("req -x509 -new -key k.pem -days 30 -out it's.crt -subj /CN=localhost"), strings.Fields(tt.extra)...)...)
 			p.begin(t)
 			code, stdout, stderr := p.wait(t)
-			what, command, _ := strings.Cut(stderr, "; give --tls-cert and --tls-key a new one and its key, which this makes: ")
+			what, command, _ := strings.Cut(stderr, "; pass a new one and its key to --tls-cert and --tls-key, such as those made by: ")
 			if want := "httpserver: it's.crt holds a certificate that Go cannot use: " + tt.want; code != 1 || stdout != "" || what != want {
 				t.Fatalf("exit code %d, stdout %q, stderr\n%s\nwant 1 and\n%s", code, stdout, stderr, want)
 			}

@@ -51,11 +51,11 @@ func (o *options) newHandler() (func() httpserver.Handler, error) {
 	}, nil
 }
 
-// A confinedDirectory is the file system that --confine serves: the files of the
-// directory that a name leads to, out of which no link leads. It may be used by
-// several goroutines at once.
+// A confinedDirectory is the file system that --confine serves: a directory in which no
+// symbolic link leads out of it. If its name stands for another directory later, that one
+// is served. It may be used by several goroutines at once.
 type confinedDirectory struct {
-	name string // of the directory
+	name string // of the directory; it may be a link
 
 	mu   sync.Mutex
 	root *os.Root
@@ -118,9 +118,9 @@ func callRoot[T any](d *confinedDirectory, f func(root *os.Root, name string) (T
 	}
 }
 
-// current returns the root of the directory that the name leads to now. If that is
-// another directory than before, it closes the old root. Calls that use the old root
-// and files that they opened are not disturbed by that.
+// current returns the root of the directory that name stands for now. If that is not the
+// same directory as before, current closes the old root. This does not affect files that
+// were opened with it, and callRoot repeats calls that fail because of it.
 func (d *confinedDirectory) current() (*os.Root, error) {
 	info, err := os.Stat(d.name)
 	if err != nil {

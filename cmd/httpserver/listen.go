@@ -87,8 +87,8 @@ func systemdListener() (net.Listener, error) {
 	defer f.Close()
 	l, err := net.FileListener(f) // duplicates f
 	if err != nil {
-		return nil, fmt.Errorf("httpserver: file descriptor 3, which LISTEN_FDS speaks of, "+
-			"is no socket to listen on: %w", cause(err))
+		return nil, fmt.Errorf("httpserver: LISTEN_FDS is 1, but file descriptor 3 "+
+			"is not a listening socket: %w", cause(err))
 	}
 	return l, nil
 }
@@ -103,7 +103,7 @@ func listenUnix(path string) (net.Listener, error) {
 	case err != nil:
 		return nil, err
 	case info.Mode().Type() != fs.ModeSocket:
-		return nil, errors.New("this is a file or directory, and no socket; choose another path")
+		return nil, errors.New("this is a file or directory, not a socket; choose another path")
 	default:
 		conn, err := net.Dial("unix", path)
 		if err == nil {

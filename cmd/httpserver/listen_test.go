@@ -126,9 +126,9 @@ func TestUnixSocketTaken(t *testing.T) {
 	other := startUnix(t, live, "-q")
 	long := filepath.Join(filepath.Dir(live), strings.Repeat("x", 120))
 	for _, tt := range []struct{ path, want string }{
-		{file, "this is a file or directory, and no socket; choose another path"},
-		{dir, "this is a file or directory, and no socket; choose another path"},
-		{link, "this is a file or directory, and no socket; choose another path"},
+		{file, "this is a file or directory, not a socket; choose another path"},
+		{dir, "this is a file or directory, not a socket; choose another path"},
+		{link, "this is a file or directory, not a socket; choose another path"},
 		{live, "another program listens there; choose another path"},
 		{long, "the path is too long; systems take about 100 bytes for a socket"},
 		{filepath.Join(filepath.Dir(live), "missing", "s"), "bind: no such file or directory"},
@@ -312,7 +312,7 @@ func TestInheritedFailures(t *testing.T) {
 	}{
 		{"LISTEN_PID=$$ LISTEN_FDS=2", `LISTEN_FDS is "2", which is not one socket; let the .socket unit have one Listen line`, []*os.File{socket, socket}},
 		{"LISTEN_PID=$$ LISTEN_FDS=x", `LISTEN_FDS is "x", which is not one socket; let the .socket unit have one Listen line`, nil},
-		{listenPID, "file descriptor 3, which LISTEN_FDS speaks of, is no socket to listen on: ", []*os.File{file}},
+		{listenPID, "LISTEN_FDS is 1, but file descriptor 3 is not a listening socket: ", []*os.File{file}},
 	} {
 		code, stdout, stderr := handOver(t, tt.env, tt.sockets, "0").wait(t)
 		if code != 1 || stdout != "" || !strings.HasPrefix(stderr, "httpserver: "+tt.want) || strings.Index(stderr, "\n") != len(stderr)-1 {

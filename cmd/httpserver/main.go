@@ -27,8 +27,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // How long the command waits.
 const (
 	shutdownTime = 5 * time.Second        // for requests in progress, after SIGTERM
-	scriptTime   = 500 * time.Millisecond // for CGI scripts that were told to end
-	answerTime   = 100 * time.Millisecond // for requests that waited for a script to get a 503
+	scriptTime   = 500 * time.Millisecond // for CGI scripts that were told to end, until they are killed
+	answerTime   = 100 * time.Millisecond // for the sending of 503 to requests whose scripts have not started
 	printTime    = 100 * time.Millisecond // for somebody to read what it prints
 )
 
@@ -57,8 +57,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // listenAndServe runs the server until it fails or a signal ends it. Its error is one
-// line. When it returns, signals end the process again, so that they do so even if
-// nobody reads what is printed then.
+// line. It stops handling signals before it returns: if run cannot print the error because
+// nobody reads it, a signal still ends the process.
 func (o *options) listenAndServe(stdout, log io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -189,7 +189,7 @@ func (o *options) banner(addr net.Addr, terminal bool) string {
 		text += fmt.Sprintf(" on %s port %s (%s://%s/) ...\n", host, port, scheme, authority)
 	}
 	if !o.confine {
-		text += "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"
+		text += "Symbolic links are followed, even out of the directory; --confine prevents that.\n"
 	}
 	if terminal {
 		text += o.openLine(scheme, host, port)
@@ -214,7 +214,7 @@ func (o *options) openLine(scheme, host, port string) string {
 	_, err := netip.ParseAddr(o.bind)
 	switch {
 	case o.urlZone() != "":
-		return "Browsers open no address with a zone; curl does.\n"
+		return "Browsers cannot open an address with a zone; curl can.\n"
 	case ip != nil && ip.IsUnspecified():
 		addrs, err := net.InterfaceAddrs()
 		if err != nil {

@@ -95,7 +95,7 @@ func (p *process) begin(t *testing.T) {
 var bannerLine = regexp.MustCompile(`^Serving HTTPS? on (\S+) port (\d+) \((\S+)\) \.\.\.\n$`)
 
 // linksLine is the second, unless the server is confined.
-const linksLine = "Symbolic links are followed, also out of the directory; --confine keeps inside.\n"
+const linksLine = "Symbolic links are followed, even out of the directory; --confine prevents that.\n"
 
 // startServer starts the command on a free port of 127.0.0.1, and waits until it
 // serves.

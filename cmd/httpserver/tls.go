@@ -191,7 +191,7 @@ var anyClient = &tls.ClientHelloInfo{
 // contains a command that makes another one.
 func (o *options) unsupportedCertificate(err error) error {
 	return fmt.Errorf("%s holds a certificate that Go cannot use: %w; "+
-		"give --tls-cert and --tls-key a new one and its key, which this makes: "+
+		"pass a new one and its key to --tls-cert and --tls-key, such as those made by: "+
 		"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout %s -out %s "+
 		"-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1",
 		o.tlsCert, err, shellQuote(o.tlsCert+".key"), shellQuote(o.tlsCert+".crt"))
@@ -249,7 +249,7 @@ func (o *options) unsupportedKey(name, encryption string) error {
 	}
 	command += " -out " + shellQuote(name+".plain")
 	return fmt.Errorf("the key in %s is encrypted by %s, which Go does not read; "+
-		"give --tls-key what this makes of it: %s", name, encryption, command)
+		"pass the key that this command writes to --tls-key: %s", name, encryption, command)
 }
 
 // shellQuote returns s quoted as one word of a shell command.

@@ -171,9 +171,9 @@ func TestTLSFailures(t *testing.T) {
 		{"--tls-cert cert.pem --tls-key old.pem --tls-password-file wrong", "the password in wrong does not open the key in old.pem"},
 		{"--tls-cert cert.pem --tls-key old.pem --tls-password-file lucky", "the password in lucky does not open the key in old.pem"},
 		{"--tls-cert cert.pem --tls-key pkcs8.pem", "the key in pkcs8.pem is encrypted by PKCS #8, which Go does not read; " +
-			"give --tls-key what this makes of it: openssl pkey -in pkcs8.pem -out pkcs8.pem.plain"},
+			"pass the key that this command writes to --tls-key: openssl pkey -in pkcs8.pem -out pkcs8.pem.plain"},
 		{"--tls-cert cert.pem --tls-key pkcs8.pem --tls-password-file password", "the key in pkcs8.pem is encrypted by PKCS #8, which Go does not read; " +
-			"give --tls-key what this makes of it: openssl pkey -in pkcs8.pem -passin file:password -out pkcs8.pem.plain"},
+			"pass the key that this command writes to --tls-key: openssl pkey -in pkcs8.pem -passin file:password -out pkcs8.pem.plain"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()
@@ -207,7 +207,7 @@ func TestTLSConvertedKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, stderr := start(t, "--tls-cert", keys.path("cert.pem"), "--tls-key", encrypted, "--tls-password-file", keys.path("password")).wait(t)
-	_, command, _ := strings.Cut(stderr, "what this makes of it: ")
+	_, command, _ := strings.Cut(stderr, "this command writes to --tls-key: ")
 	sh(t, "sh", "-c", command)
 	p := startServer(t, "-q", "--tls-cert", keys.path("cert.pem"), "--tls-key", encrypted+".plain")
 	if _, err := keys.client(t).Get("https://" + p.addr + "/hello.txt"); err != nil {
