@@ -2,6 +2,8 @@
 
 package httpserver
 
+import "net"
+
 // openNonblock is 0: here no file name stands for a FIFO or a device.
 const openNonblock = 0
 
@@ -12,6 +14,9 @@ const sendStep = 256 << 10
 // writeTries is 1: a write that timed out may have sent some of its bytes without saying so,
 // and a second try would send them again.
 const writeTries = 1
+
+// hasArrived returns false, as it does not ask the system.
+func hasArrived(net.Conn) bool { return false }
 
 // A waiter would wait for a request without a buffer.
 type waiter struct {

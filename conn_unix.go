@@ -24,6 +24,22 @@ const sendStep = 1 << 30
 // the system's buffer has; a try that waits goes on only when a good part of it is free.
 const writeTries = 5
 
+// hasArrived reports whether a connection of the system has received something that was not
+// read, of which it drops a byte: a close would then destroy what the client has not read.
+func hasArrived(conn net.Conn) bool {
+	n := 0
+	switch conn := conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		if raw, err := conn.(syscall.Conn).SyscallConn(); err == nil {
+			raw.Read(func(fd uintptr) bool {
+				n, _ = syscall.Read(int(fd), make([]byte, 1))
+				return true
+			})
+		}
+	}
+	return n > 0
+}
+
 // A waiter reads the first bytes of a request into a buffer that it provides when
 // they have arrived: an idle connection has none.
 type waiter struct {

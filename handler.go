@@ -88,7 +88,8 @@ var methods = map[string]func(Handler){
 
 // A BaseRequestHandler reads the requests of a connection and calls a method for each
 // of them, such as DoGET. Its own methods DoGET and so on respond with 501, so it is
-// meant to be embedded. The zero value is ready to use.
+// meant to be embedded. The zero value is ready to be returned by NewHandler; methods that
+// read or write need the connection that the server sets then.
 //
 // Python: BaseHTTPRequestHandler.
 type BaseRequestHandler struct {
@@ -171,7 +172,7 @@ func bind(h Handler, s *HTTPServer, conn net.Conn, state *connState) {
 	}
 	b.self, b.state = h, state
 	b.Server, b.Connection, b.ClientAddress = s, conn, conn.RemoteAddr()
-	b.in.conn, b.in.timeout, b.in.fixture = conn, &b.Timeout, state.fixture
+	b.in.conn, b.in.state, b.in.timeout, b.in.fixture = conn, state, &b.Timeout, state.fixture
 	b.body.err = errNoRequest
 	b.out.conn, b.out.timeout, b.out.length = conn, &b.Timeout, -1
 	b.RFile, b.WFile = &b.body, &b.out
@@ -232,7 +233,7 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 func (h *BaseRequestHandler) ReadRequestLine() bool {
 	h.endRequest()
 	h.forgetRequest()
-	if !h.awaitRequest() {
+	if h.out.failure() == errHijacked || !h.awaitRequest() {
 		h.CloseConnection = true
 		return false
 	}
@@ -256,10 +257,10 @@ func (h *BaseRequestHandler) ParseRequest() bool {
 		h.RequestVersion = "HTTP/1.0" // a response without a head would look like part of the last one
 		err = cmp.Or(err, badRequest("Bad request syntax", h.RequestLine))
 	}
+	h.Command, h.Path = h.line.command, h.line.target
 	if err != nil {
 		return h.refuse(err)
 	}
-	h.Command, h.Path = h.line.command, h.line.target
 	for strings.HasPrefix(h.Path, "//") {
 		h.Path = h.Path[1:] // a redirect to it would lead to another host
 	}
@@ -318,7 +319,8 @@ func (h *BaseRequestHandler) endRequest() {
 		return
 	}
 	h.out.sendHeld()
-	if !h.truncated && h.out.failure() == nil {
+	nothing := !h.out.headEnded && h.out.written == 0
+	if !h.truncated && h.out.failure() == nil && !(h.line.simple() && (nothing || h.out.hasWrongLength())) {
 		h.state.unframed.Store(false)
 	}
 	if h.broken || h.truncated || !h.out.complete() || !h.CloseConnection && !h.skipBody() {
@@ -527,8 +529,9 @@ func checkField(name, value string) {
 
 // EndHeaders ends the head. It is called after the last SendHeader and before the body is
 // written. A body that has neither a length nor chunks ends when the connection closes.
-// EndHeaders adds "Connection: close" to a response of HTTP/1.1 after which the connection
-// closes, and "Connection: keep-alive" if a client of HTTP/1.0 can send another request.
+// EndHeaders adds "Connection: close" to a response of HTTP/1.1 if it is known by then that
+// the connection closes, and "Connection: keep-alive" if a client of HTTP/1.0 can send
+// another request.
 //
 // EndHeaders calls FlushHeaders. If the response has a body, the head is then held until
 // the first of these: a Write to WFile, another FlushHeaders, Hijack, the return of the

@@ -672,6 +672,16 @@ type erring struct{ httpserver.BaseRequestHandler }
 
 func (h *erring) DoGET() { h.SendError(404, `<m> & "q"`, "<e>") }
 
+// The response to HEAD has no body, even if its target is refused.
+func TestHeadOfBadTarget(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[hello], nil)
+	got := exchange(t, s.Addr(), "HEAD x HTTP/1.1\r\nHost: x\r\n\r\n")
+	if !strings.HasPrefix(got, "HTTP/1.0 400 ") || !strings.HasSuffix(got, "\r\n\r\n") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestDateTimeString(t *testing.T) {
 	t.Parallel()
 	h := new(httpserver.BaseRequestHandler)

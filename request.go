@@ -23,6 +23,7 @@ var readBuffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 // a request. While the connection is idle it has no buffer.
 type connReader struct {
 	conn    net.Conn
+	state   *connState
 	timeout *time.Duration // the handler's Timeout
 	buf     []byte         // unread bytes are buf[r:w]
 	r, w    int
@@ -51,10 +52,10 @@ func (c *connReader) release() {
 	}
 }
 
-// beginDeadline sets the read deadline that follows from the handler's Timeout.
+// beginDeadline sets the deadline that follows from the handler's Timeout.
 func (c *connReader) beginDeadline() {
 	if *c.timeout > 0 {
-		c.conn.SetReadDeadline(time.Now().Add(*c.timeout))
+		c.state.setDeadline(c.conn, *c.timeout)
 	}
 }
 
@@ -355,6 +356,22 @@ func (c *connState) beginWait(grace time.Duration) {
 	c.grace = grace
 	c.mu.Unlock()
 	c.limitWait()
+}
+
+// setDeadline sets the deadline for a read of conn, which is c.conn or wrapped around it: the
+// end of timeout or, during a wait, of grace. A read of TLS may have to write, as for the
+// handshake.
+func (c *connState) setDeadline(conn net.Conn, timeout time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.grace > 0 && c.closing() {
+		timeout = min(timeout, c.grace)
+	}
+	deadline := time.Now().Add(timeout)
+	conn.SetReadDeadline(deadline)
+	if _, ok := conn.(upperConn); ok {
+		conn.SetWriteDeadline(deadline)
+	}
 }
 
 // endWait ends the wait.

@@ -132,9 +132,10 @@ type HTTPServer struct {
 	PollInterval   time.Duration // how often ServeForever calls ServiceActions; 0 means 0.5 s
 	MaxConnections int           // at once; others wait in the listener's queue; 0 means no limit
 
-	// Stderr receives the log, one line in each Write; there are no concurrent calls of
-	// Write. nil means os.Stderr. A line that cannot be written to a pipe or a terminal
-	// within 100 ms is dropped; the number of dropped lines is logged later.
+	// Stderr receives the log, one line in each Write, after which the stack of a panic may
+	// follow; there are no concurrent calls of Write. nil means os.Stderr. A line that
+	// cannot be written to a pipe or a terminal within 100 ms is dropped; the number of
+	// dropped lines is logged later.
 	Stderr io.Writer
 
 	// VerifyRequest reports whether to serve a connection; nil accepts all of them. This
@@ -142,9 +143,10 @@ type HTTPServer struct {
 	// ThreadingHTTPServer calls them for several connections at once.
 	VerifyRequest func(conn net.Conn) bool
 
-	// ProcessRequest must call FinishRequest and then ShutdownRequest; it may do so in a
-	// goroutine. Both take conn or a connection that wraps conn and has the same
-	// RemoteAddr. If ProcessRequest is nil, the server calls both with conn.
+	// ProcessRequest must call FinishRequest and then ShutdownRequest, or close conn. It
+	// may leave that to another goroutine, such as one of a pool. Both methods take conn or
+	// a connection that wraps conn and has the same RemoteAddr. If ProcessRequest is nil,
+	// the server calls both with conn.
 	ProcessRequest func(conn net.Conn)
 
 	// HandleError is called when a handler panics; nil means PrintError.
@@ -350,7 +352,7 @@ func (s *HTTPServer) serveNext(limit time.Duration, threading bool) error {
 		}
 		return err
 	}
-	state := s.register(conn, nil) // not in the goroutine: Shutdown may return before that runs
+	state := s.register(conn, nil, true) // not in the goroutine: Shutdown may return before that runs
 	switch {
 	case state == nil:
 		conn.Close()
@@ -420,9 +422,10 @@ func (s *HTTPServer) accept(limit time.Duration) (net.Conn, error) {
 // out temporary errors.
 func (s *HTTPServer) acceptNext() (net.Conn, error) {
 	s.mu.Lock()
-	for s.MaxConnections > 0 && len(s.conns) >= s.MaxConnections && !isClosed(s.stopping) {
-		s.changed.Wait()
-	}
+	await(context.Background(), &s.changed, func() bool {
+		s.removeClosed()
+		return s.MaxConnections <= 0 || len(s.conns) < s.MaxConnections || isClosed(s.stopping)
+	})
 	s.mu.Unlock()
 	const firstDelay = 5 * time.Millisecond
 	for delay := firstDelay; ; delay = min(2*delay, time.Second) {
@@ -460,7 +463,7 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	case s.ProcessRequest != nil:
 		addr := conn.RemoteAddr() // without s.mu, as it may wait for the client
 		s.mu.Lock()
-		state.addr = addr
+		state.addr, state.unclaimed = addr, true
 		s.mu.Unlock()
 		s.ProcessRequest(conn)
 	default:
@@ -477,7 +480,7 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
 	if state == nil {
-		state = s.register(conn, conn.RemoteAddr())
+		state = s.register(conn, conn.RemoteAddr(), true)
 	}
 	if state == nil {
 		return
@@ -560,7 +563,7 @@ func (s *HTTPServer) ShutdownRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
 	if state == nil {
-		state = cmp.Or(s.register(conn, conn.RemoteAddr()), &connState{server: s})
+		state = cmp.Or(s.register(conn, conn.RemoteAddr(), false), &connState{server: s})
 		state.linger = lingerTime
 	}
 	defer s.unregister(state, false)
@@ -588,12 +591,11 @@ func (s *HTTPServer) writeLog(line []byte) {
 	s.log.write(cmp.Or[io.Writer](s.Stderr, os.Stderr), line)
 }
 
-// Shutdown ends the server without failing a request. It accepts the connections
-// that wait in the queue, as far as MaxConnections allows, and no others. It waits
-// for requests to be answered; their responses say that the connection closes. It
-// waits a quarter of a second for a request on an idle connection, and a second for
-// the rest of a request that has begun to arrive. Then it ends the scripts that still
-// run.
+// Shutdown ends the server without failing a request. A ThreadingHTTPServer still accepts
+// the connections that wait in the queue, as far as MaxConnections allows. Shutdown waits
+// for requests to be answered; their responses say that the connection closes. It waits a
+// quarter of a second for a request on an idle connection, and a second for the rest of a
+// request that has begun to arrive. Then it ends the scripts that still run.
 //
 // If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names
 // connections that are still open; these continue until Close is called. Shutdown does
@@ -611,7 +613,10 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	open := s.connections() // no others are registered any more
 	s.mu.Lock()
 	for _, state := range open {
-		await(ctx, &s.changed, func() bool { return state.users == 0 || state.hijacked })
+		await(ctx, &s.changed, func() bool {
+			s.removeClosed()
+			return state.users == 0 && !state.unclaimed || state.hijacked
+		})
 	}
 	s.mu.Unlock()
 	if open = s.connections(); len(open) > 0 {
@@ -622,12 +627,17 @@ func (s *HTTPServer) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// await waits until done returns true or ctx is done. It calls done after each signal of c.
-// The caller holds c.L.
+// await waits until done returns true or ctx is done. It calls done after each signal of c,
+// and every second. The caller holds c.L.
 func await(ctx context.Context, c *sync.Cond, done func() bool) {
+	if done() {
+		return
+	}
 	defer context.AfterFunc(ctx, func() { wake(c) })()
-	for !done() && ctx.Err() == nil {
+	for ctx.Err() == nil && !done() {
+		tick := time.AfterFunc(time.Second, func() { wake(c) })
 		c.Wait()
+		tick.Stop()
 	}
 }
 
@@ -732,25 +742,29 @@ type connState struct {
 	linger   time.Duration // how long to read what the client may still be sending
 	unframed atomic.Bool   // a response is being sent that ends with the connection
 
-	mu    sync.Mutex    // held while grace changes, or a deadline is set for it
+	mu    sync.Mutex    // held while grace changes, or a deadline is set with regard to it
 	grace time.Duration // how long Shutdown lets it wait for the client; 0 means no limit
 
 	// These change while server.mu is held. The goroutine that serves conn changes hijacked,
 	// and so reads it without mu.
-	addr     net.Addr // of the client; nil unless ProcessRequest is set
-	users    int      // calls that are using it: serveConn, FinishRequest, ShutdownRequest
-	hijacked bool     // the connection belongs to its handler
+	addr      net.Addr // of the client; nil if the connection cannot be wrapped
+	users     int      // calls that are using it: serveConn, FinishRequest, ShutdownRequest
+	unclaimed bool     // ProcessRequest was called, and has not called FinishRequest or ShutdownRequest yet
+	hijacked  bool     // the connection belongs to its handler
 }
 
 // register adds a connection with its first user. It returns nil if the server does
-// not serve any more.
-func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
+// not serve any more. A Fixture is told of the connection if it is new.
+func (s *HTTPServer) register(conn net.Conn, addr net.Addr, isNew bool) *connState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if isClosed(s.stopping) {
 		return nil
 	}
-	state := &connState{server: s, conn: conn, addr: addr, users: 1, fixture: s.fixture.connect(conn)}
+	state := &connState{server: s, conn: conn, addr: addr, users: 1}
+	if isNew {
+		state.fixture = s.fixture.connect(conn)
+	}
 	s.conns[state] = struct{}{}
 	s.seen.Add(1)
 	return state
@@ -758,28 +772,30 @@ func (s *HTTPServer) register(conn net.Conn, addr net.Addr) *connState {
 
 // find returns the state of conn and adds a user to it. If conn is a connection that
 // ProcessRequest has wrapped around an accepted one, find returns the state of the accepted
-// one. It returns nil if there is no state. Where clients have no addresses of their own, as
-// on a net.Pipe, the state of a wrapped connection may not be found.
+// one. It returns nil if there is no state. The state of a wrapped connection is found only
+// if package net made its address: others, such as that of a net.Pipe, may be equal.
 func (s *HTTPServer) find(conn net.Conn) *connState {
 	addr := conn.RemoteAddr()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Addresses of package net are pointers, one for each connection, and a wrapped
-	// connection returns that of the one below it.
-	var found []*connState
+	var found *connState
 	for state := range s.conns {
-		if addr != nil && equal(state.addr, addr) {
-			found = append(found, state)
+		switch addr.(type) {
+		case *net.TCPAddr, *net.UnixAddr: // each connection has a pointer of its own, and what wraps it returns that
+			if state.addr == addr {
+				found = state
+			}
+		}
+		if equal(state.conn, conn) {
+			found = state
+			break
 		}
 	}
-	if len(found) > 1 { // addresses that are not pointers may be equal
-		found = slices.DeleteFunc(found, func(state *connState) bool { return !equal(state.conn, conn) })
+	if found != nil {
+		found.users++
+		found.unclaimed = false
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	found[0].users++
-	return found[0]
+	return found
 }
 
 // equal reports whether a and b are equal. Values that cannot be compared are not.
@@ -793,18 +809,52 @@ func equal(a, b any) (same bool) {
 func (s *HTTPServer) unregister(state *connState, keepHijacked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state.users--; state.users > 0 || keepHijacked && state.hijacked {
+	if state.users--; state.users > 0 || keepHijacked && state.hijacked || state.unclaimed && !state.isAbandoned() {
 		return
 	}
+	s.remove(state)
+}
+
+// remove removes a connection. The caller holds s.mu.
+func (s *HTTPServer) remove(state *connState) {
+	state.unclaimed = false
 	delete(s.conns, state)
 	state.fixture.disconnect()
 	s.changed.Broadcast()
+}
+
+// removeClosed removes the connections that ProcessRequest has closed, later than it
+// returned, instead of passing them to FinishRequest. The caller holds s.mu.
+func (s *HTTPServer) removeClosed() {
+	if s.ProcessRequest == nil {
+		return
+	}
+	for state := range s.conns {
+		if state.users == 0 && state.isAbandoned() {
+			s.remove(state)
+		}
+	}
+}
+
+// isAbandoned reports whether ProcessRequest has closed the connection instead of passing it
+// to FinishRequest. The caller holds server.mu.
+func (c *connState) isAbandoned() bool {
+	if !c.unclaimed {
+		return false
+	}
+	conn, ok := lowest(c.conn).(syscall.Conn)
+	if !ok {
+		return c.conn.SetReadDeadline(time.Time{}) != nil
+	}
+	raw, err := conn.SyscallConn()
+	return err != nil || raw.Control(func(uintptr) {}) != nil
 }
 
 // connections returns the connections that were not hijacked.
 func (s *HTTPServer) connections() []*connState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.removeClosed()
 	states := slices.Collect(maps.Keys(s.conns))
 	return slices.DeleteFunc(states, func(state *connState) bool { return state.hijacked })
 }
@@ -824,9 +874,15 @@ func (c *connState) shutdown(conn net.Conn) {
 	if c.hijacked {
 		return
 	}
-	half, ok := conn.(interface{ CloseWrite() error })
-	if ok && c.linger > 0 && !c.unframed.Load() && half.CloseWrite() == nil {
-		c.readOn(conn)
+	if c.linger == 0 && hasArrived(lowest(c.conn)) {
+		c.linger = lingerTime
+	}
+	if c.linger > 0 && !c.unframed.Load() {
+		half, canHalve := conn.(interface{ CloseWrite() error })
+		_, isTCP := conn.RemoteAddr().(*net.TCPAddr)
+		if canHalve && half.CloseWrite() == nil || !canHalve && isTCP {
+			c.readOn(conn)
+		}
 	}
 	c.close(conn)
 }
@@ -876,7 +932,9 @@ func (c *connState) readOn(conn net.Conn) {
 		if c.closing() {
 			limit = lingerTime
 		}
-		conn.SetReadDeadline(time.Now().Add(min(c.linger, limit-time.Since(begun))))
+		if conn.SetReadDeadline(time.Now().Add(min(c.linger, limit-time.Since(begun)))) != nil {
+			return
+		}
 		m, err := conn.Read(buf)
 		if n += m; err != nil {
 			return

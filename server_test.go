@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -628,6 +629,259 @@ func TestProcessRequestInGoroutine(t *testing.T) {
 	if _, body := readResponse(t, r); body != "hello\n" {
 		t.Errorf("got %q", body)
 	}
+}
+
+// A ProcessRequest may leave connections to the goroutines of a pool. Those that wait for one
+// are counted, and Shutdown waits for them, unless they are closed instead.
+func TestProcessRequestPool(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pool := make(chan net.Conn, 3)
+		s, _, l := startInMemory(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
+			s.MaxConnections = 1
+			s.ProcessRequest = func(conn net.Conn) { pool <- conn }
+		})
+		l.dial(t)
+		l.dial(t)
+		synctest.Wait()
+		if len(pool) != 1 {
+			t.Errorf("%d connections are in use", len(pool))
+		}
+		(<-pool).Close()
+		pass(2 * time.Second)
+		if len(pool) != 1 {
+			t.Error("a connection that was closed is in use")
+		}
+		(<-pool).Close()
+		client := l.dial(t)
+		pass(2 * time.Second)
+		done, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Shutdown(done); !errors.Is(err, context.Canceled) {
+			t.Errorf("Shutdown did not wait: %v", err)
+		}
+		go func() {
+			conn := <-pool
+			s.FinishRequest(conn)
+			s.ShutdownRequest(conn)
+		}()
+		io.WriteString(client, getHello)
+		if got, err := io.ReadAll(client); err != nil || !strings.HasSuffix(string(got), "hello\n") {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A connection is one to a Fixture, however many methods are called with it.
+func TestProcessRequestFixture(t *testing.T) {
+	f := httpserver.NewFixture(t)
+	f.ProcessRequest = func(conn net.Conn) {
+		go func() {
+			f.FinishRequest(conn)
+			f.ShutdownRequest(conn)
+		}()
+	}
+	f.Reply("", httpserver.Send(httpserver.Response(200, "hello")))
+	for i := range 3 {
+		exchange(t, f.Addr(), getHello)
+		if requests := f.Requests(); requests[i].Conn != i+1 {
+			t.Errorf("request %d came on connection %d", i+1, requests[i].Conn)
+		}
+	}
+}
+
+// Connections with equal addresses, and connections whose address is new each time, are
+// told apart.
+func TestConnectionsAreFound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		entered, release := make(chan struct{}), make(chan struct{})
+		s := &httpserver.ThreadingHTTPServer{}
+		s.NewHandler = func() httpserver.Handler { return &hijacking{entered: entered, release: release} }
+		serve := func(wrap func(net.Conn) net.Conn, path string) (client net.Conn, ended chan struct{}) {
+			client, server := net.Pipe()
+			server, ended = wrap(server), make(chan struct{})
+			go func() {
+				s.FinishRequest(server)
+				s.ShutdownRequest(server)
+				close(ended)
+			}()
+			io.WriteString(client, "GET "+path+" HTTP/1.0\r\n\r\n")
+			return client, ended
+		}
+		plain := func(conn net.Conn) net.Conn { return conn }
+		fresh := func(conn net.Conn) net.Conn { return freshConn{conn} }
+		first, firstEnded := serve(plain, "/hijack")
+		second, _ := serve(plain, "/")
+		if got, err := io.ReadAll(second); err != nil || !strings.HasSuffix(string(got), "hello\n") {
+			t.Errorf("got %q, %v", got, err)
+		}
+		third, thirdEnded := serve(fresh, "/hijack")
+		for range 2 {
+			<-entered
+			release <- struct{}{}
+		}
+		<-firstEnded
+		<-thirdEnded
+		for _, client := range []net.Conn{first, third} {
+			client.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("a hijacked connection: %v", err)
+			}
+		}
+		if n := httpserver.Connections(&s.HTTPServer); n != 0 {
+			t.Errorf("%d connections are left", n)
+		}
+	})
+}
+
+// A freshConn has another address each time it is asked.
+type freshConn struct{ net.Conn }
+
+func (freshConn) RemoteAddr() net.Addr { return &net.UnixAddr{Name: "client", Net: "unix"} }
+
+// hijacking hijacks connections, in Setup if early is set.
+type hijacking struct {
+	hello
+	early            bool
+	entered, release chan struct{}
+}
+
+func (h *hijacking) Setup() {
+	if h.early {
+		h.Hijack()
+	}
+}
+
+func (h *hijacking) DoGET() {
+	if h.Path != "/hijack" {
+		h.hello.DoGET()
+		return
+	}
+	h.Hijack()
+	h.entered <- struct{}{}
+	<-h.release
+}
+
+// What a client sends on a connection that was hijacked in Setup is not read.
+func TestHijackInSetup(t *testing.T) {
+	t.Parallel()
+	s := &httpserver.ThreadingHTTPServer{}
+	s.NewHandler = func() httpserver.Handler { return &hijacking{early: true} }
+	client, server := net.Pipe()
+	t.Cleanup(func() { client.Close(); server.Close() })
+	go io.WriteString(client, getHello)
+	s.FinishRequest(server)
+	got := make([]byte, 1)
+	if _, err := server.Read(got); err != nil || string(got) != "G" {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+// The timeout limits what TLS writes while the server reads, too.
+func TestTimeoutOfHandshake(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &httpserver.ThreadingHTTPServer{}
+		s.Stderr = io.Discard
+		s.NewHandler = func() httpserver.Handler {
+			h := new(hello)
+			h.Timeout = time.Minute
+			return h
+		}
+		client, server := net.Pipe()
+		defer client.Close()
+		go tls.Client(unread{client}, &tls.Config{InsecureSkipVerify: true}).Handshake()
+		s.FinishRequest(tls.Server(server, certificate()))
+		server.Close()
+	})
+}
+
+// An unread connection has nothing to read.
+type unread struct{ net.Conn }
+
+func (u unread) Read([]byte) (int, error) { return 0, io.EOF }
+
+// A connection that has no deadlines is not waited for.
+func TestShutdownRequestWithoutDeadlines(t *testing.T) {
+	t.Parallel()
+	s := new(httpserver.HTTPServer)
+	client, server := net.Pipe()
+	defer client.Close()
+	s.ShutdownRequest(timeless{halfClosing{server}})
+	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the connection is not closed: %v", err)
+	}
+}
+
+// A timeless connection has no deadlines.
+type timeless struct{ halfClosing }
+
+func (timeless) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
+
+// lengthy sends more than the system takes at once, when it is released.
+type lengthy struct {
+	httpserver.BaseRequestHandler
+	entered, release chan struct{}
+}
+
+const lengthySize = 3 << 19
+
+func (h *lengthy) DoGET() {
+	h.entered <- struct{}{}
+	<-h.release
+	h.SendResponse(200, "")
+	h.SendHeader("Content-Length", strconv.Itoa(lengthySize))
+	h.EndHeaders()
+	h.WFile.Write(make([]byte, lengthySize))
+}
+
+func (h *lengthy) DoPOST() { h.DoGET() }
+
+// The end of a connection does not destroy a response because something has arrived that
+// was not read, whatever type the connection has.
+func TestUnreadDoesNotDestroy(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		request, more string
+		wrap          bool
+	}{
+		{request: getHello, more: getHello},
+		{request: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", more: "\r\n"},
+		{request: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", more: strings.Repeat("x", 20<<20), wrap: true},
+	} {
+		entered, release := make(chan struct{}), make(chan struct{})
+		s, _ := start(t, func() httpserver.Handler { return &lengthy{entered: entered, release: release} }, func(s *httpserver.HTTPServer) {
+			if c.wrap {
+				s.Listener = plainListener{s.Listener}
+			}
+		})
+		conn, r := send(t, s.Addr(), c.request)
+		<-entered
+		some := min(len(c.more), 1<<10)
+		io.WriteString(conn, c.more[:some])
+		go io.WriteString(conn, c.more[some:])
+		close(release)
+		head, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, head.Body); n != lengthySize || err != nil {
+			t.Errorf("%.20q: %d bytes, %v", c.request, n, err)
+		}
+		conn.Close()
+	}
+}
+
+// A plainListener accepts connections that have the methods of a net.Conn alone.
+type plainListener struct{ net.Listener }
+
+func (l plainListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return struct{ net.Conn }{conn}, err
 }
 
 // A halfClosing connection pretends to have ended its own side.
