@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -39,7 +40,7 @@ type ScriptHandler interface {
 }
 
 // A CGIHandler is a [SimpleHandler] that runs the files below its CGIDirectories instead
-// of sending them. Scripts handle all methods except OPTIONS, CONNECT and TRACE. The
+// of sending them. Scripts handle GET, HEAD, POST, PUT, PATCH and DELETE. The
 // fields may be changed between requests. A handler with an FS runs no scripts, because
 // these must be files of the system, and recognizes the CGI directories only by their names.
 //
@@ -83,8 +84,8 @@ type CGIHandler struct {
 	InheritEnv []string
 
 	// ScriptTimeout limits how long a script and its response may take. When it has passed,
-	// the server ends the script, and sends a 504 if it has not sent anything. 0 means no
-	// limit.
+	// the server ends the script, and sends a 504 if it has not sent anything. A write to a
+	// client that reads nothing goes on until Timeout ends it. 0 means no limit.
 	ScriptTimeout time.Duration
 
 	// MaxBody limits the request body, in bytes; a longer one is answered with 413. A
@@ -93,8 +94,7 @@ type CGIHandler struct {
 
 	// MaxStored limits the total size, in bytes, of the temporary files that contain the
 	// request bodies of all handlers of the server. A request whose body would exceed it is
-	// answered with 503. Bodies of up to 64 KiB are kept in memory and do not count, unless
-	// scripts run as nobody. 0 means 4 GiB.
+	// answered with 503. 0 means 4 GiB.
 	MaxStored int64
 
 	// Slots limits the number of scripts that run at once to its capacity; others wait.
@@ -102,7 +102,7 @@ type CGIHandler struct {
 	// limit.
 	Slots chan struct{}
 
-	// StatusFirst makes RunCGI send "200 Script output follows" before it runs the script,
+	// StatusFirst makes RunCGI send "200 Script output follows" as soon as the script runs,
 	// as Python does, and then send all output, including its header, unchanged.
 	StatusFirst bool
 
@@ -120,7 +120,6 @@ type CGIInfo struct{ Dir, Rest string }
 const (
 	maxScriptHeader  = 64 << 10 // bytes of the header of a script's output
 	maxRedirects     = 10       // local redirects for one request
-	maxBodyInMemory  = 64 << 10 // bytes
 	defaultMaxBody   = 1 << 30  // bytes
 	defaultMaxStored = 4 << 30  // bytes
 
@@ -407,23 +406,41 @@ func (h *CGIHandler) RunCGI() {
 	s.command = func() *exec.Cmd { return h.command(url, file, info, body.size) }
 	s.ctx, s.cancel = context.WithCancelCause(h.Server.ctx)
 	s.logError = func(line string) { self.LogError("%s: %s", url, line) }
-	defer h.in.watch(s.cancel)() // until RunCGI returns
+	unwatch := sync.OnceFunc(h.in.watch(s.cancel))
+	defer unwatch()
 	if err := s.start(h.Server, h.ScriptTimeout); err != nil {
-		s.cancel(nil)
-		body.close() // wait does this for a script that has started
 		h.cannotRun(url, file, err)
 		return
 	}
-	defer s.close()
-	if nph := strings.HasPrefix(path.Base(url), "nph-"); nph || h.StatusFirst {
-		h.sendRaw(s, nph)
-	} else if sh, err := readScriptHeader(s.output); err != nil {
+	defer s.close() // also if the handler panics
+	h.respond(s)
+	unwatch() // the client may leave before the script exits
+	s.close()
+	h.endResponse(s)
+}
+
+// respond sends the response that consists of the output of a script, up to its last chunk.
+func (h *CGIHandler) respond(s *script) {
+	var sh scriptHeader
+	var err error
+	nph := strings.HasPrefix(path.Base(s.url), "nph-")
+	switch {
+	case nph:
+		if _, err = s.output.Peek(1); err == io.EOF {
+			err = errNoOutput
+		}
+	case !h.StatusFirst:
+		sh, err = readScriptHeader(s.output)
+	}
+	switch h.location = sh.location; {
+	case err != nil:
 		s.cancel(err)
-		h.fail(url, err, 502, "")
-	} else if h.location = sh.location; h.location == "" {
+		h.fail(s.url, err, 502, "")
+	case nph, h.StatusFirst:
+		h.sendRaw(s, nph)
+	case h.location == "":
 		h.sendResponse(s, sh)
 	}
-	h.endResponse(s)
 }
 
 // readBody reads the request body.
@@ -431,14 +448,10 @@ func (h *CGIHandler) readBody() (*storedBody, error) {
 	if h.body.remaining > h.maxBody() {
 		return nil, errBodyTooLarge
 	}
-	memory := int64(maxBodyInMemory)
-	if changesUser(h.RunAsServer) {
-		memory = 0 // that user can open /dev/stdin if it is a file, but not if it is the pipe of os/exec
-	}
 	h.state.beginWait(uploadTime)
 	defer h.state.endWait()
 	body := &storedBody{store: shared[bodyStore](h.Server), maxSize: cmp.Or(h.MaxStored, defaultMaxStored)}
-	return body, body.readFrom(h.RFile, memory, h.maxBody())
+	return body, body.readFrom(h.RFile, h.maxBody())
 }
 
 func (h *CGIHandler) maxBody() int64 { return min(cmp.Or(h.MaxBody, defaultMaxBody), math.MaxInt64-1) }
@@ -688,7 +701,7 @@ func readScriptHeader(r *bufio.Reader) (sh scriptHeader, err error) {
 		case err == bufio.ErrBufferFull:
 			continue // with the rest of a long line
 		case err == io.EOF && len(block) == 0:
-			return sh, errors.New("no output")
+			return sh, errNoOutput
 		case err == io.EOF:
 			return sh, errors.New("header without end")
 		case err != nil:

@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -35,6 +34,7 @@ const (
 
 var (
 	errTimedOut     = errors.New("httpserver: the script timed out")
+	errNoOutput     = errors.New("no output")
 	errBodyTooLarge = errors.New("httpserver: the request body is larger than MaxBody")
 	errStoreFull    = errors.New("httpserver: the request bodies in temporary files are larger than MaxStored")
 )
@@ -57,18 +57,30 @@ type script struct {
 	errorLines     chan string   // lines of stderr; closed after its last line and the script's exit
 	limit          *time.Timer   // cancels ctx; set by start and, for the script's exit, by close
 
-	exited       chan struct{} // closed when the script has exited
-	err          error         // why the script failed unless it was told to end; set before exited is closed
-	childrenLeft bool          // other processes of the group were left then; set before exited is closed
-	closed       chan struct{} // closed by close
+	exited       chan struct{}   // closed when the script has exited
+	err          error           // why the script failed unless it was told to end; set before exited is closed
+	childrenLeft bool            // other processes of the group were left then; set before exited is closed
+	open         context.Context // canceled by close, and with ctx
+	endOpen      context.CancelFunc
 }
 
 // start waits for a place in slots and starts the script. The script and its response must
 // end within limit; 0 means no limit. If ctx is canceled before the script runs, start
 // returns the cause. After the server has stopped accepting, start does not wait for a place
-// but returns ErrServerClosed. After an error, the caller cancels ctx and closes the body,
-// and calls no other method.
+// but returns ErrServerClosed. After an error, ctx is canceled and the body closed, and the
+// caller calls no other method.
 func (s *script) start(server *HTTPServer, limit time.Duration) error {
+	hasPlace := false
+	defer func() { // also if command panics
+		if s.exited != nil {
+			return // wait does this
+		}
+		if hasPlace {
+			<-s.slots
+		}
+		s.cancel(nil)
+		s.body.close()
+	}()
 	select {
 	case s.slots <- struct{}{}: // even when the server stops, as the request came before
 	default:
@@ -80,18 +92,18 @@ func (s *script) start(server *HTTPServer, limit time.Duration) error {
 			return ErrServerClosed
 		}
 	}
-	err := context.Cause(s.ctx)
-	if err == nil {
-		err = s.startProcess(server, limit)
+	hasPlace = true
+	if err := context.Cause(s.ctx); err != nil {
+		return err
 	}
-	if err != nil {
-		<-s.slots
-	}
-	return err
+	return s.startProcess(server, limit)
 }
 
 // startProcess makes the pipes, and starts the process and the goroutines.
 func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err error) {
+	if s.cmd = s.command(); s.cmd.Err != nil { // such as that of nobody
+		return s.cmd.Err
+	}
 	if !server.beginWork() {
 		return ErrServerClosed
 	}
@@ -103,10 +115,11 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	defer outEnd.Close()
 	defer errEnd.Close()
 	if err == nil {
-		s.cmd = s.command()
 		chownFiles(s.cmd, outEnd, errEnd, s.body.file)
-		s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.body.input, outEnd, errEnd
-		s.cmd.WaitDelay = scriptGrace // for an input in memory that children keep open and do not read
+		s.cmd.Stdout, s.cmd.Stderr = outEnd, errEnd
+		if s.body.file != nil {
+			s.cmd.Stdin = s.body.file
+		}
 		err = s.cmd.Start()
 	}
 	if err != nil {
@@ -116,7 +129,8 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	}
 	s.output = bufio.NewReader(s)
 	s.errorLines = make(chan string, maxErrorLines+1) // the last one says that there were more
-	s.exited, s.closed = make(chan struct{}), make(chan struct{})
+	s.exited = make(chan struct{})
+	s.open, s.endOpen = context.WithCancel(s.ctx)
 	if limit <= 0 {
 		limit = math.MaxInt64
 	}
@@ -127,28 +141,28 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	return nil
 }
 
-// wait waits until the script has exited, and frees its place and its input.
+// wait waits until the script has exited, and frees its input and its place.
 func (s *script) wait() {
 	if err := s.cmd.Wait(); s.ctx.Err() == nil { // else it was told to end
 		s.err = err
 	}
 	s.childrenLeft = signalGroup(s.cmd.Process, 0) == nil
+	s.body.close() // before the client can send the next one
 	close(s.exited)
 	s.wake()
 	<-s.slots
-	s.body.close()
 	s.stderr.SetReadDeadline(time.Now().Add(scriptGrace)) // children may keep it open
 }
 
 // conclude waits until the script has exited and its response has ended. If ctx is canceled
 // before, it ends the process group.
 func (s *script) conclude(server *HTTPServer) {
-	for _, event := range []chan struct{}{s.exited, s.closed} {
-		select {
-		case <-event:
-		case <-s.ctx.Done():
-		}
+	select {
+	case <-s.exited:
+	case <-s.ctx.Done():
 	}
+	poll(s.open, s.groupLeft) // to see when the number of the group may belong to another one
+	<-s.open.Done()
 	if s.ctx.Err() != nil {
 		s.wake()
 		s.endGroup(server.urgent)
@@ -175,9 +189,13 @@ func (s *script) endGroup(urgent context.Context) {
 }
 
 // groupLeft reports whether processes of the group are left. It does not look at the group
-// if the script had left none when it exited: its number may belong to another one by now.
+// once there were none: its number may belong to another one by now.
 func (s *script) groupLeft() bool {
-	return !isClosed(s.exited) || s.childrenLeft && (reapGroup(s.cmd.Process) || signalGroup(s.cmd.Process, 0) == nil)
+	if !isClosed(s.exited) {
+		return true
+	}
+	s.childrenLeft = s.childrenLeft && (reapGroup(s.cmd.Process) || signalGroup(s.cmd.Process, 0) == nil)
+	return s.childrenLeft
 }
 
 // poll calls more, at growing intervals, until that returns false or ctx is done.
@@ -246,11 +264,10 @@ func (s *script) readErrors() {
 	}
 }
 
-// finish ends the reading of output, waits scriptGrace for the script to exit, and logs the
+// finish is called after close. It waits scriptGrace for the script to exit, and logs the
 // rest of standard error, for which it waits errorsTime. It returns why the script has failed,
 // if it has exited without being told to.
 func (s *script) finish() error {
-	s.stdout.Close()
 	select {
 	case <-s.exited:
 	case <-time.After(scriptGrace):
@@ -277,42 +294,41 @@ func (s *script) logErrors() {
 	}
 }
 
-// close ends the response. The script has scriptGrace left to exit. If it does, its
-// children may run on.
+// close ends the response, unless it has ended. The script has twice scriptGrace left to
+// exit. If it does, its children may run on.
 func (s *script) close() {
-	s.stdout.Close() // finish has done so, unless the handler panicked
-	s.limit.Reset(scriptGrace)
-	close(s.closed)
+	s.stdout.Close()
+	if s.open.Err() == nil {
+		s.limit.Reset(2 * scriptGrace)
+		s.endOpen()
+	}
 }
 
 // A bodyStore counts the bytes of the request bodies that the handlers of a server have
 // in temporary files.
 type bodyStore struct{ size atomic.Int64 }
 
-// A storedBody is a request body that has arrived whole: a small one is in memory, and a
-// large one in a temporary file.
+// A storedBody is a request body that has arrived whole, in a temporary file.
 type storedBody struct {
 	size    int64
-	input   io.Reader // the body, as the standard input of a command; nil if it is empty
-	file    *os.File  // input if that is a file; it has no name, except on Windows
+	file    *os.File // nil if the body is empty; it has no name, except on Windows
 	store   *bodyStore
 	maxSize int64 // limit of store.size
 }
 
-// readFrom reads the body from r. Up to memory bytes stay in memory. The error is
-// errBodyTooLarge if there are more than limit bytes, errStoreFull, that of r, or one that
-// wraps a *fs.PathError about the file.
-func (b *storedBody) readFrom(r io.Reader, memory, limit int64) error {
-	r = io.LimitReader(r, limit+1)
-	data, err := io.ReadAll(io.LimitReader(r, memory+1))
-	if b.size = int64(len(data)); b.size > 0 {
-		b.input = bytes.NewReader(data)
+// readFrom reads the body from r. The error is errBodyTooLarge if there are more than limit
+// bytes, errStoreFull, that of r, or one that wraps a *fs.PathError about the file.
+func (b *storedBody) readFrom(r io.Reader, limit int64) error {
+	w := bufio.NewWriterSize(b, smallBody) // r may return little at a time
+	_, err := io.Copy(w, io.LimitReader(r, limit+1))
+	if err == nil {
+		err = w.Flush()
 	}
-	if err == nil && b.size > memory {
-		err = b.readIntoFile(io.MultiReader(b.input, r))
-	}
-	if err == nil && b.size > limit {
+	switch {
+	case err == nil && b.size > limit:
 		err = errBodyTooLarge
+	case err == nil && b.file != nil:
+		_, err = b.file.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		b.close()
@@ -320,29 +336,16 @@ func (b *storedBody) readFrom(r io.Reader, memory, limit int64) error {
 	return err
 }
 
-func (b *storedBody) readIntoFile(r io.Reader) (err error) {
-	if b.file, err = os.CreateTemp("", "httpserver-body-"); err != nil {
-		return fmt.Errorf("httpserver: a request body needs a temporary file: %w", err)
-	}
-	os.Remove(b.file.Name())
-	b.size = 0
-	w := bufio.NewWriterSize(b, maxBodyInMemory) // r may return little at a time
-	if _, err = io.Copy(w, r); err != nil {
-		return err
-	}
-	if err = w.Flush(); err != nil {
-		return err
-	}
-	b.input = b.file
-	_, err = b.file.Seek(0, io.SeekStart)
-	return err
-}
-
 // Write appends to the file.
-func (b *storedBody) Write(p []byte) (int, error) {
-	n := int64(len(p))
-	b.size += n
-	if b.store.size.Add(n) > b.maxSize {
+func (b *storedBody) Write(p []byte) (n int, err error) {
+	if b.file == nil {
+		if b.file, err = os.CreateTemp("", "httpserver-body-"); err != nil {
+			return 0, fmt.Errorf("httpserver: a request body needs a temporary file: %w", err)
+		}
+		os.Remove(b.file.Name())
+	}
+	b.size += int64(len(p))
+	if b.store.size.Add(int64(len(p))) > b.maxSize {
 		return 0, errStoreFull
 	}
 	return b.file.Write(p)

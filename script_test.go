@@ -22,12 +22,35 @@ import (
 
 func init() {
 	maps.Copy(scripts, map[string]func(){
+		"lasting":         func() { say("Content-Length: 5\n\n12345"); reply(attach()) },
+		"echoing":         func() { reply(attach()) },
+		"leaving":         leaving,
+		"nph-nothing":     says(""),
+		"nph-silent":      func() { forever() },
+		"nph-short":       says("12345"),
 		"nph-killed":      func() { say("HTTP/1.1 200 OK\r\n\r\n"); scripts["killed"]() },
 		"reset":           says("Status: 205 Reset\nContent-Type: text/plain\nContent-Length: 4\n\nbody"),
 		"pause":           func() { exec.Command("sleep", "2").Run(); say(plainText + "late") },
 		"family-cleansup": family,
 		"family-stubborn": family,
 	})
+}
+
+// reply sends back what it receives first.
+func reply(conn net.Conn) {
+	b := make([]byte, 1)
+	io.ReadFull(conn, b)
+	conn.Write(b)
+}
+
+// leaving leaves a child, which has none of its pipes.
+func leaving() {
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), "SCRIPT_NAME=echoing")
+	if err := child.Start(); err != nil {
+		panic(err)
+	}
+	say("Content-Length: 5\n\n12345")
 }
 
 // family leaves a child in its process group, which is a script of its own, and runs until
@@ -57,7 +80,7 @@ func statusOf(answer string) string {
 	return strings.TrimPrefix(status, "HTTP/1.1 ")
 }
 
-// Small bodies are passed from memory, large ones from a file.
+// A script reads the whole body, however it was framed.
 func TestScriptInput(t *testing.T) {
 	t.Parallel()
 	s, _ := startCGI(t, nil)
@@ -106,9 +129,6 @@ func TestScriptMaxStored(t *testing.T) {
 		if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 100_000, inChunks))); got != "503 Service Unavailable" {
 			t.Errorf("in chunks %v: got %q", inChunks, got)
 		}
-	}
-	if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 1<<16, false))); got != "200 OK" {
-		t.Errorf("a body in memory: got %q", got)
 	}
 	if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 50_000, false))); got != "200 OK" {
 		t.Errorf("a body for which there is room: got %q", got)
@@ -404,23 +424,126 @@ func TestScriptRunsAtShutdown(t *testing.T) {
 // the server has to close the connection.
 func TestScriptUploadAtShutdown(t *testing.T) {
 	site := makeScripts(t)
-	for _, timeout := range []time.Duration{0, time.Minute} {
-		synctest.Test(t, func(t *testing.T) {
-			s, _, l := startInMemory(t, func() httpserver.Handler {
-				h := new(httpserver.CGIHandler)
-				h.Directory, h.RunAsServer, h.Timeout = site, true, timeout
-				return h
-			}, nil)
-			conn := l.dial(t)
-			io.WriteString(conn, "POST /cgi-bin/sum HTTP/1.0\r\nContent-Length: 3\r\n\r\na")
-			synctest.Wait()
-			begin := time.Now()
-			go s.Shutdown(t.Context())
-			answer := make([]byte, 100)
-			n, err := conn.Read(answer)
-			if got := string(answer[:n]); !strings.HasPrefix(got, "HTTP/1.0 503 ") || err != nil || time.Since(begin) >= 5*time.Second {
-				t.Errorf("timeout %v: got %q, %v after %v", timeout, got, err, time.Since(begin))
-			}
-		})
+	const head = "POST /cgi-bin/sum HTTP/1.0\r\nContent-Length: 3\r\n\r\n"
+	for _, sent := range [][2]string{{head + "a", ""}, {head + "a", "b"}, {"", head}} { // before and after Shutdown is called
+		for _, timeout := range []time.Duration{0, time.Minute} {
+			synctest.Test(t, func(t *testing.T) {
+				s, _, l := startInMemory(t, func() httpserver.Handler {
+					h := new(httpserver.CGIHandler)
+					h.Directory, h.RunAsServer, h.Timeout = site, true, timeout
+					return h
+				}, nil)
+				conn := l.dial(t)
+				go func() {
+					for _, part := range sent {
+						if part != "" { // a write of nothing would end a read
+							io.WriteString(conn, part)
+						}
+						pass(100 * time.Millisecond)
+					}
+				}()
+				synctest.Wait()
+				begin := time.Now()
+				go s.Shutdown(t.Context())
+				answer := make([]byte, 100)
+				n, err := conn.Read(answer)
+				if got := string(answer[:n]); !strings.HasPrefix(got, "HTTP/1.0 503 ") || err != nil || time.Since(begin) >= 5*time.Second {
+					t.Errorf("%q, timeout %v: got %q, %v after %v", sent, timeout, got, err, time.Since(begin))
+				}
+			})
+		}
+	}
+}
+
+// What is counted of one body does not refuse the next one on the connection.
+func TestScriptMaxStoredInTurn(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, func(h *httpserver.CGIHandler) { h.MaxStored = 250_000 })
+	conn := dial(t, s.Addr())
+	r := bufio.NewReader(conn)
+	for range 50 {
+		io.WriteString(conn, strings.Replace(post("/cgi-bin/sized", 200_000, false), "Connection: close\r\n", "", 1))
+		if response, _ := readResponse(t, r); response.StatusCode != 200 {
+			t.Fatalf("got %s", response.Status)
+		}
+	}
+}
+
+// unversioned panics when the first script is about to start.
+type unversioned struct {
+	httpserver.CGIHandler
+	first *atomic.Bool
+}
+
+func (h *unversioned) VersionString() string {
+	if h.first.Swap(false) {
+		panic("of a test")
+	}
+	return "x"
+}
+
+// A panic before a script starts takes neither its place nor what is stored for it.
+func TestScriptPanicAtStart(t *testing.T) {
+	t.Parallel()
+	site, first, slots := makeScripts(t), new(atomic.Bool), make(chan struct{}, 1)
+	first.Store(true)
+	s, _ := start(t, func() httpserver.Handler {
+		h := &unversioned{first: first}
+		h.Directory, h.RunAsServer, h.ProtocolVersion, h.Slots, h.MaxStored = site, true, "HTTP/1.1", slots, 150_000
+		return h
+	}, nil)
+	for _, want := range []string{"500 Internal Server Error", "200 OK"} {
+		if got := statusOf(ask(t, s.Addr(), post("/cgi-bin/sum", 100_000, false))); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A client that leaves after a complete response does not end the script. Nor does it end
+// what the script has left.
+func TestScriptAfterResponse(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	for _, name := range []string{"lasting", "leaving"} {
+		w := newWitness(t)
+		conn, r := send(t, s.Addr(), script("GET", "/cgi-bin/"+name+w.query()))
+		w.await(t)
+		if _, body := readResponse(t, r); body != "12345" {
+			t.Errorf("%s: got %q", name, body)
+		}
+		reset(conn)
+		httpserver.AwaitConnections(&s.HTTPServer, 0)
+		io.WriteString(w.conn, "x")
+		if got, err := w.r.ReadByte(); got != 'x' || err != nil {
+			t.Errorf("%s was ended: %v", name, err)
+		}
+	}
+}
+
+// A script without output is a 502, and one that takes too long a 504, also if it would send
+// the head itself.
+func TestScriptRawWithoutOutput(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	if got := statusOf(ask(t, s.Addr(), script("GET", "/cgi-bin/nph-nothing"))); got != "502 Bad Gateway" {
+		t.Errorf("got %q", got)
+	}
+	s, _ = startCGI(t, func(h *httpserver.CGIHandler) { h.ScriptTimeout = 100 * time.Millisecond })
+	if got := statusOf(ask(t, s.Addr(), script("GET", "/cgi-bin/nph-silent"))); got != "504 Gateway Timeout" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A client of HTTP/0.9, which does not see the length, sees by a reset that a response is
+// not complete.
+func TestScriptSimpleRequest(t *testing.T) {
+	t.Parallel()
+	s, _ := startCGI(t, nil)
+	for path, complete := range map[string]bool{"sized": true, "short": false, "nph-short": true} {
+		conn := dial(t, s.Addr())
+		io.WriteString(conn, "GET /cgi-bin/"+path+"\r\n")
+		if got, err := io.ReadAll(conn); (err == nil) != complete || len(got) == 0 {
+			t.Errorf("%s: got %q, %v", path, got, err)
+		}
 	}
 }

@@ -6,34 +6,31 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"testing/iotest"
 )
 
 var storedBodyTests = []struct {
-	size, memory, limit, maxSize int64
-	inFile                       bool
-	err                          error
+	size, limit, maxSize int64
+	err                  error
 }{
-	{size: 0, memory: 0, limit: 9, maxSize: 9},
-	{size: 5, memory: 5, limit: 9, maxSize: 0},
-	{size: 5, memory: 4, limit: 9, maxSize: 5, inFile: true},
-	{size: 5, memory: 0, limit: 5, maxSize: 5, inFile: true},
-	{size: 5, memory: 4, limit: 9, maxSize: 4, err: errStoreFull},
-	{size: 6, memory: 9, limit: 5, maxSize: 9, err: errBodyTooLarge},
-	{size: 6, memory: 0, limit: 5, maxSize: 9, err: errBodyTooLarge},
-	{size: 1 << 20, memory: 1 << 16, limit: 1 << 20, maxSize: 1 << 20, inFile: true},
+	{size: 0, limit: 9, maxSize: 9},
+	{size: 5, limit: 9, maxSize: 5},
+	{size: 5, limit: 5, maxSize: 5},
+	{size: 5, limit: 9, maxSize: 4, err: errStoreFull},
+	{size: 6, limit: 5, maxSize: 9, err: errBodyTooLarge},
+	{size: 1 << 20, limit: 1 << 20, maxSize: 1 << 20},
 }
 
-// A body is where it should be, the same as it was, and counted as long as it is in a
-// file.
+// A body in a file is the same as it was, and is counted until it is closed.
 func TestStoredBody(t *testing.T) {
 	for _, c := range storedBodyTests {
 		store := new(bodyStore)
 		b := &storedBody{store: store, maxSize: c.maxSize}
 		want := bytes.Repeat([]byte{'x'}, int(c.size))
-		err := b.readFrom(iotest.HalfReader(bytes.NewReader(want)), c.memory, c.limit)
+		err := b.readFrom(iotest.HalfReader(bytes.NewReader(want)), c.limit)
 		if err != c.err {
 			t.Errorf("%+v: %v", c, err)
 		}
@@ -44,15 +41,15 @@ func TestStoredBody(t *testing.T) {
 			continue
 		}
 		var got []byte
-		if r := b.input; r != nil {
-			got, err = io.ReadAll(r)
+		if b.file != nil {
+			got, err = io.ReadAll(b.file)
 		}
-		if err != nil || !bytes.Equal(got, want) || b.size != c.size || (b.file != nil) != c.inFile {
+		if err != nil || !bytes.Equal(got, want) || b.size != c.size || (b.file == nil) != (c.size == 0) {
 			t.Errorf("%+v: %d bytes, size %d, file %v, %v", c, len(got), b.size, b.file, err)
 		}
 		counted := store.size.Load()
 		b.close()
-		if c.inFile && counted != c.size || !c.inFile && counted != 0 || store.size.Load() != 0 {
+		if counted != c.size || store.size.Load() != 0 {
 			t.Errorf("%+v: %d bytes are counted, then %d", c, counted, store.size.Load())
 		}
 	}
@@ -61,11 +58,11 @@ func TestStoredBody(t *testing.T) {
 // An error of the reader is returned as it is.
 func TestStoredBodyError(t *testing.T) {
 	lost := errors.New("lost")
-	for _, memory := range []int64{0, 4, 100} {
+	for _, sent := range []string{"", "hello"} {
 		b := &storedBody{store: new(bodyStore), maxSize: 100}
-		r := io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(lost))
-		if err := b.readFrom(r, memory, 100); err != lost || b.store.size.Load() != 0 {
-			t.Errorf("%d bytes in memory: %v, %d bytes are counted", memory, err, b.store.size.Load())
+		r := io.MultiReader(strings.NewReader(sent), iotest.ErrReader(lost))
+		if err := b.readFrom(r, 100); err != lost || b.store.size.Load() != 0 {
+			t.Errorf("after %q: %v, %d bytes are counted", sent, err, b.store.size.Load())
 		}
 	}
 }
@@ -75,7 +72,7 @@ func TestStoredBodyWrites(t *testing.T) {
 	const size = 100_000
 	before := systemWrites(t)
 	b := &storedBody{store: new(bodyStore), maxSize: size}
-	if err := b.readFrom(iotest.OneByteReader(strings.NewReader(strings.Repeat("x", size))), 0, size); err != nil {
+	if err := b.readFrom(iotest.OneByteReader(strings.NewReader(strings.Repeat("x", size))), size); err != nil {
 		t.Fatal(err)
 	}
 	b.close()
@@ -87,7 +84,7 @@ func TestStoredBodyWrites(t *testing.T) {
 // A child of the script that still has the file does not keep what is no longer counted.
 func TestStoredBodyLeftOpen(t *testing.T) {
 	b := &storedBody{store: new(bodyStore), maxSize: 100}
-	if err := b.readFrom(strings.NewReader("hello"), 0, 100); err != nil {
+	if err := b.readFrom(strings.NewReader("hello"), 100); err != nil {
 		t.Fatal(err)
 	}
 	child, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", b.file.Fd()))
@@ -114,4 +111,21 @@ func systemWrites(t *testing.T) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// A process group that has ended is not looked at again, as its number may belong to another
+// one by then.
+func TestGroupLeft(t *testing.T) {
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	s := &script{cmd: cmd, exited: make(chan struct{}), childrenLeft: true}
+	if !s.groupLeft() {
+		t.Error("there is no group while the script runs")
+	}
+	close(s.exited)
+	if s.groupLeft() || s.childrenLeft {
+		t.Error("a group is left that has ended")
+	}
 }
