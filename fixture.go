@@ -874,6 +874,7 @@ type memoryConn struct {
 	readErr          error        // of Read after that; nil while the peer can send
 	writeErr         error        // of Write; net.ErrClosed after Close
 	reset            bool         // Close resets the connection
+	busy             bool         // a Write has begun and not returned; others wait
 	reading, writing memoryDeadline
 }
 
@@ -913,10 +914,18 @@ func (c *memoryConn) Read(p []byte) (int, error) {
 	}
 }
 
-// Write implements [net.Conn].
+// Write implements [net.Conn]. The bytes of concurrent calls are not mixed.
 func (c *memoryConn) Write(p []byte) (n int, err error) {
 	c.changed.L.Lock()
 	defer c.changed.L.Unlock()
+	for c.busy {
+		c.changed.Wait()
+	}
+	c.busy = true
+	defer func() {
+		c.busy = false
+		c.changed.Broadcast()
+	}()
 	for {
 		switch {
 		case c.writeErr != nil:

@@ -1365,6 +1365,28 @@ func testConn(t *testing.T, pair func() (net.Conn, net.Conn)) {
 			t.Errorf("%v -> %v is %v -> %v", client.LocalAddr(), client.RemoteAddr(), server.RemoteAddr(), server.LocalAddr())
 		}
 	})
+	t.Run("two writes", func(t *testing.T) {
+		client, server := pair()
+		defer server.Close()
+		const size = 1 << 20
+		var wg sync.WaitGroup
+		for _, c := range []string{"a", "b"} {
+			wg.Go(func() { client.Write(bytes.Repeat([]byte(c), size)) })
+		}
+		go func() {
+			wg.Wait()
+			client.Close()
+		}()
+		got, err := io.ReadAll(server)
+		if err != nil || len(got) != 2*size {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		for _, half := range [][]byte{got[:size], got[size:]} {
+			if n := bytes.Count(half, half[:1]); n != size {
+				t.Errorf("%d bytes of another write are among those of the first", size-n)
+			}
+		}
+	})
 	t.Run("deadlines", func(t *testing.T) {
 		client, server := pair()
 		defer client.Close()
@@ -1452,8 +1474,8 @@ func testConn(t *testing.T, pair func() (net.Conn, net.Conn)) {
 	})
 }
 
-// Two writes that both wait for the other side to read do not keep each other awake:
-// otherwise no time would pass in a bubble of synctest.
+// Writes that wait for the other side to read, or for each other, do not keep each other
+// awake: otherwise no time would pass in a bubble of synctest.
 func TestMemoryListenerWritesWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1467,11 +1489,13 @@ func TestMemoryListenerWritesWait(t *testing.T) {
 		for _, conn := range []net.Conn{client, server} {
 			defer conn.Close()
 			conn.SetWriteDeadline(time.Now().Add(time.Hour))
-			wg.Go(func() {
-				if _, err := conn.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("Write: %v", err)
-				}
-			})
+			for range 2 {
+				wg.Go(func() {
+					if _, err := conn.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("Write: %v", err)
+					}
+				})
+			}
 		}
 		wg.Wait()
 	})
