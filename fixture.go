@@ -444,10 +444,11 @@ func (a Answer) Read(n int64) Answer {
 }
 
 // Do answers by code: it calls f with the handler of the connection. All its methods can be
-// used, as in a DoGET; RFile is the body of the request.
+// used, as in a DoGET; RFile is the body of the request. The test fails if f panics, unless
+// HandleError is set, or if f calls runtime.Goexit, as the FailNow of a test does.
 func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 	return a.add("Do", func(c *fixtureConn) {
-		f(c.h)
+		c.call(f)
 		c.h.out.sendHeld()
 		if c.h.out.code != 0 && !c.h.out.headEnded {
 			c.h.Self().LogError("Do returned without EndHeaders")
@@ -781,6 +782,28 @@ func (c *fixtureConn) run(t turn) {
 		h.out.forget()
 	}
 	h.out.forget() // of an answer without steps
+}
+
+// call calls the function of a Do, and fails the test if the function does not return.
+func (c *fixtureConn) call(f func(*BaseRequestHandler)) {
+	failure := "called runtime.Goexit, as t.FailNow does"
+	defer func() {
+		v := recover()
+		if v != nil {
+			failure = fmt.Sprintf("panicked (%v)", v)
+		}
+		if failure != "" && (v == nil || c.f.HandleError == nil) {
+			c.f.lock.Lock()
+			doing := c.String()
+			c.f.lock.Unlock()
+			c.f.errorf("httpserver: a function %s: %s", failure, doing)
+		}
+		if v != nil {
+			panic(v) // the server ends the connection
+		}
+	}()
+	f(c.h)
+	failure = ""
 }
 
 // forget makes w ready for another response, whatever was sent.

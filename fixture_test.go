@@ -758,6 +758,59 @@ func TestFixtureDo(t *testing.T) {
 	}
 }
 
+// A Do that does not return fails the test.
+func TestFixtureDoEnds(t *testing.T) {
+	t.Parallel()
+	record := new(testRecord)
+	f, _ := inMemory(record)
+	defer f.Close()
+	fails := httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { panic("bug in the test") })
+	exits := text("").Do(func(*httpserver.BaseRequestHandler) { runtime.Goexit() })
+	f.Reply("/panic", fails)
+	f.Reply("/exit", exits)
+	f.Accept(httpserver.Answer{}, httpserver.Answer{}, fails)
+	w := dialFixture(t, f)
+	if got := w.ask(t, getText("/panic")); !strings.HasPrefix(got, "500 ") {
+		t.Errorf("got %q", got)
+	}
+	w = dialFixture(t, f)
+	w.ask(t, getText("/exit"))
+	if _, err := w.r.ReadByte(); err != io.EOF {
+		t.Errorf("the connection goes on: %v", err)
+	}
+	io.Copy(io.Discard, dialFixture(t, f))
+	matchAll(t, record.failures(), []string{
+		`^httpserver: a function panicked \(bug in the test\): connection 1, "GET /panic HTTP/1.1": answer 1 of 1 of the Reply at fixture_test.go:\d+, step 1 of 1: Do, for `,
+		`^httpserver: a function called runtime.Goexit, as t.FailNow does: connection 2, "GET /exit HTTP/1.1": answer 1 of 1 of the Reply at fixture_test.go:\d+, step 2 of 2: Do, for `,
+		`^httpserver: a function panicked \(bug in the test\): connection 3: answer 3 of 3 of the Accept at fixture_test.go:\d+, step 1 of 1: Do, for `,
+	})
+	f.Close()
+	if log := strings.Join(record.logs, "\n"); !strings.Contains(log, "TestFixtureDoEnds.func1(") {
+		t.Errorf("the log does not say where the panic was: %s", log)
+	}
+}
+
+// HandleError takes the place of that failure for a panic, but not for runtime.Goexit.
+func TestFixtureDoHandleError(t *testing.T) {
+	t.Parallel()
+	record, errs := new(testRecord), make(chan error, 1)
+	f, _ := inMemory(record)
+	defer f.Close()
+	f.HandleError = func(_ net.Conn, err error) { errs <- err }
+	f.Reply("/panic", httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { panic(io.EOF) }))
+	f.Reply("/exit", httpserver.Answer{}.Do(func(*httpserver.BaseRequestHandler) { runtime.Goexit() }))
+	for _, path := range []string{"/panic", "/exit"} {
+		w := dialFixture(t, f)
+		io.WriteString(w, getText(path))
+		io.Copy(io.Discard, w.r)
+	}
+	var p *httpserver.PanicError
+	if err := <-errs; !errors.As(err, &p) || p.Value != io.EOF {
+		t.Errorf("got %v", err)
+	}
+	matchAll(t, record.failures(), []string{`^httpserver: a function called runtime.Goexit, .* "GET /exit HTTP/1.1"`})
+}
+
 func TestFixtureAccept(t *testing.T) {
 	t.Parallel()
 	f, _ := inMemory(t)
