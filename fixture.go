@@ -444,8 +444,10 @@ func (a Answer) Read(n int64) Answer {
 }
 
 // Do answers by code: it calls f with the handler of the connection. All its methods can be
-// used, as in a DoGET; RFile is the body of the request. The test fails if f panics, unless
-// HandleError is set, or if f calls runtime.Goexit, as the FailNow of a test does.
+// used, as in a DoGET; RFile is the body of the request. If Do is the last step and the body
+// of its response is shorter or longer than its Content-Length, that is logged, and the
+// connection ends. The test fails if f panics, unless HandleError is set, or if f calls
+// runtime.Goexit, as the FailNow of a test does.
 func (a Answer) Do(f func(*BaseRequestHandler)) Answer {
 	return a.add("Do", func(c *fixtureConn) {
 		c.call(f)
@@ -775,13 +777,17 @@ func (c *fixtureConn) run(t turn) {
 		if c.failed() {
 			break
 		}
+		if i > 0 {
+			h.out.forget()
+		}
 		c.f.lock.Lock()
 		c.setDoing(fmt.Sprintf("%s, step %d of %d: %s", t.name, i+1, len(t.answer.steps), s.name))
 		c.f.lock.Unlock()
 		s.run(c)
+	}
+	if h.out.code == 0 || !h.out.hasWrongLength() { // else endRequest logs it and closes the connection
 		h.out.forget()
 	}
-	h.out.forget() // of an answer without steps
 }
 
 // call calls the function of a Do, and fails the test if the function does not return.

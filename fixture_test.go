@@ -758,6 +758,55 @@ func TestFixtureDo(t *testing.T) {
 	}
 }
 
+// A Do at the end is held to its Content-Length, like a DoGET. What it writes without a
+// status line may be anything, as the bytes of a Send may.
+func TestFixtureDoLength(t *testing.T) {
+	t.Parallel()
+	body := func(text string) func(*httpserver.BaseRequestHandler) {
+		return func(h *httpserver.BaseRequestHandler) {
+			h.SendResponse(200, "")
+			h.SendHeader("Content-Length", "5")
+			h.EndHeaders()
+			io.WriteString(h.WFile, text)
+		}
+	}
+	raw := func(h *httpserver.BaseRequestHandler) { io.WriteString(h.WFile, ok) }
+	for _, c := range []struct {
+		name   string
+		answer httpserver.Answer
+		body   string
+		log    string // of the end of the connection; "" if it goes on
+	}{
+		{"short", httpserver.Answer{}.Do(body("hel")), "hel", "Response has 3 bytes, Content-Length is 5"},
+		{"long", httpserver.Answer{}.Do(body("hello!")), "hello!", "Response has 6 bytes, Content-Length is 5"},
+		{"second", httpserver.Answer{}.Do(body("hello")).Do(body("")), "hello", "Response has 0 bytes, Content-Length is 5"},
+		{"right", httpserver.Answer{}.Do(body("hello")), "hello", ""},
+		{"continued", httpserver.Answer{}.Do(body("hel")).Send("lo"), "hello", ""},
+		{"raw", httpserver.Answer{}.Do(raw), "hello", ""},
+		{"raw at the end", httpserver.Send("").Do(raw), "hello", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			record := new(testRecord)
+			f, _ := inMemory(record)
+			defer f.Close()
+			f.Reply("/", c.answer)
+			f.Reply("/end", httpserver.Answer{}.Close())
+			w := dialFixture(t, f)
+			io.WriteString(w, getText("/")+getText("/end"))
+			got, err := io.ReadAll(w.r)
+			_, rest, _ := strings.Cut(string(got), "\r\n\r\n")
+			if !strings.HasPrefix(rest, c.body) || err != nil {
+				t.Errorf("got %q, %v", got, err)
+			}
+			f.Close()
+			log := strings.Join(record.logs, "\n")
+			if ended := len(f.Requests()) == 1; ended != (c.log != "") || !strings.Contains(log, c.log) || !ended && strings.Contains(log, "Content-Length") {
+				t.Errorf("%d requests, log: %s", len(f.Requests()), log)
+			}
+		})
+	}
+}
+
 // A Do that does not return fails the test.
 func TestFixtureDoEnds(t *testing.T) {
 	t.Parallel()
