@@ -48,7 +48,9 @@ type Fixture struct {
 	loopback net.Listener // the one that NewFixture made; Listener may be another one
 	output   *testOutput  // nil without a TB
 	started  sync.Once
-	others   turn // the answer to requests without a Reply; zero if NewHandler was set
+	others   turn         // the answer to requests without a Reply; zero if NewHandler was set
+	listener net.Listener // Listener at the first call of start
+	late     sync.Once    // reports that Listener has changed since then
 
 	lock     sync.Mutex // protects the following
 	happened sync.Cond  // signals changes of the following
@@ -108,6 +110,7 @@ func NewFixture(t TB) *Fixture {
 func (f *Fixture) start() {
 	f.started.Do(func() {
 		f.fixture = f
+		f.listener = f.Listener
 		if f.NewHandler == nil {
 			f.NewHandler = func() Handler { return &BaseRequestHandler{ProtocolVersion: "HTTP/1.1"} }
 			f.others = turn{Answer{}.Do(f.unanswered), "no answer"}
@@ -127,7 +130,13 @@ func (f *Fixture) start() {
 			f.happened.Broadcast()
 		}()
 	})
+	canCompare := equal(f.listener, f.listener)
+	if canCompare && !equal(f.Listener, f.listener) {
+		f.late.Do(func() { f.errorf("httpserver: Listener %s", setLate) })
+	}
 }
+
+const setLate = "was set after the first call of a method"
 
 // URL returns a URL of the fixture, such as "http://127.0.0.1:8000", or
 // "http://localhost" in memory; see [HTTPServer.URL]. With TLS, a URL is "https://" and
@@ -311,8 +320,12 @@ func (f *Fixture) unanswered(h *BaseRequestHandler) {
 	f.lock.Lock()
 	replies := slices.Sorted(maps.Keys(f.replies))
 	f.lock.Unlock()
-	f.errorf("httpserver: connection %d: nobody answers %q; there are replies to %q",
-		h.in.fixture.number, h.RequestLine, replies)
+	hint := ""
+	if _, ok := h.Self().(*BaseRequestHandler); !ok { // another NewHandler than that of start made it
+		hint = "; NewHandler " + setLate
+	}
+	f.errorf("httpserver: connection %d: nobody answers %q; there are replies to %q%s",
+		h.in.fixture.number, h.RequestLine, replies, hint)
 	h.SendError(501, "Nobody answers this request", "")
 }
 

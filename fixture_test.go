@@ -1138,6 +1138,44 @@ func TestFixtureUnused(t *testing.T) {
 	}
 }
 
+// uncomparable is a listener that cannot be compared with ==.
+type uncomparable struct {
+	*httpserver.MemoryListener
+	_ []int
+}
+
+// What is set after the first call of a method fails the test.
+func TestFixtureLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		record := new(testRecord)
+		f := httpserver.NewFixture(record)
+		f.Listener = uncomparable{MemoryListener: new(httpserver.MemoryListener)}
+		f.URL()
+		f.Close()
+		matchAll(t, record.failures(), nil)
+
+		f, _ = inMemory(record)
+		defer f.Close()
+		f.Reply("/x", text("x"))
+		synctest.Wait() // the server has read the fields
+		f.NewHandler = httpserver.New[besides]
+		w := dialFixture(t, f)
+		if got := w.ask(t, getText("/y")); !strings.HasPrefix(got, "501 ") {
+			t.Errorf("got %q", got)
+		}
+		synctest.Wait()
+		defer f.Listener.Close()
+		f.Listener = new(httpserver.MemoryListener)
+		f.URL()
+		f.Requests()
+		matchAll(t, record.failures(), []string{
+			`^httpserver: connection 1: nobody answers "GET /y HTTP/1.1"; there are replies to \["/x"\]; NewHandler was set after the first call of a method$`,
+			`^httpserver: Listener was set after the first call of a method$`,
+		})
+	})
+}
+
 func TestFixtureShutdown(t *testing.T) {
 	t.Parallel()
 	f, _ := inMemory(t)
