@@ -401,10 +401,11 @@ func (a Answer) add(name string, run func(*fixtureConn)) Answer {
 	return a
 }
 
-// Send returns an Answer that sends exactly these bytes, in one write.
+// Send returns an Answer that sends exactly these bytes, as [Answer.Send] does.
 func Send(s string) Answer { return Answer{}.Send(s) }
 
-// Send sends exactly these bytes, in one write.
+// Send sends exactly these bytes, in one write to the connection. If NewHandler sets a
+// Timeout, a long s may take several writes.
 func (a Answer) Send(s string) Answer {
 	return a.add(fmt.Sprintf("Send %d bytes", len(s)), func(c *fixtureConn) {
 		c.h.out.WriteString(s)

@@ -304,12 +304,21 @@ func TestFixtureDone(t *testing.T) {
 type watchedListener struct {
 	httpserver.MemoryListener
 	writes chan string
+	upper  bool // the connections are like those of TLS
 }
 
 func (l *watchedListener) Accept() (net.Conn, error) {
 	conn, err := l.MemoryListener.Accept()
-	return watchedConn{conn, l.writes}, err
+	watched := watchedConn{conn, l.writes}
+	if l.upper {
+		return upperConn{watched}, err
+	}
+	return watched, err
 }
+
+type upperConn struct{ watchedConn }
+
+func (c upperConn) NetConn() net.Conn { return c.Conn }
 
 type watchedConn struct {
 	net.Conn
@@ -324,21 +333,24 @@ func (c watchedConn) Write(p []byte) (int, error) {
 // A Send is one write, and each byte of a Drip another.
 func TestFixtureWrites(t *testing.T) {
 	t.Parallel()
-	l := &watchedListener{writes: make(chan string, 100)}
-	f := httpserver.NewFixture(t)
-	f.Listener = l
-	f.Reply("", httpserver.Send(ok+ok).Send("").Send("x\r\n\x00\xff").Drip("abc", 0).Close())
-	conn := dialMemory(t, &l.MemoryListener)
-	io.WriteString(conn, getText("/"))
-	io.Copy(io.Discard, conn)
-	want := []string{ok + ok, "x\r\n\x00\xff", "a", "b", "c"}
-	for i := range want {
-		if got := <-l.writes; got != want[i] {
-			t.Errorf("write %d is %q, want %q", i+1, got, want[i])
+	for _, upper := range []bool{false, true} {
+		l := &watchedListener{writes: make(chan string, 100), upper: upper}
+		f := httpserver.NewFixture(t)
+		f.Listener = l
+		big := httpserver.Response(200, strings.Repeat("big", 1<<16))
+		f.Reply("", httpserver.Send(ok+ok).Send("").Send("x\r\n\x00\xff").Send(big).Drip("abc", 0).Close())
+		conn := dialMemory(t, &l.MemoryListener)
+		io.WriteString(conn, getText("/"))
+		io.Copy(io.Discard, conn)
+		want := []string{ok + ok, "x\r\n\x00\xff", big, "a", "b", "c"}
+		for i := range want {
+			if got := <-l.writes; got != want[i] {
+				t.Errorf("upper %t: write %d is %d bytes, %.50q, want %d, %.50q", upper, i+1, len(got), got, len(want[i]), want[i])
+			}
 		}
-	}
-	if len(l.writes) > 0 {
-		t.Errorf("another write of %q", <-l.writes)
+		if len(l.writes) > 0 {
+			t.Errorf("upper %t: another write of %.50q", upper, <-l.writes)
+		}
 	}
 }
 

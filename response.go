@@ -346,15 +346,18 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 	return n, w.err
 }
 
-// send writes p to the connection. A write that made some progress within the
-// handler's timeout is continued. The caller holds w.mu.
+// send writes p to the connection. A write that made some progress within the handler's
+// timeout is continued. Without a timeout, there is one write. The caller holds w.mu.
 func (w *responseWriter) send(p []byte) (n int, err error) {
-	step := smallBody
-	switch w.conn.(type) {
-	case *net.TCPConn:
-		step = len(p)
-	case upperConn:
-		step = maxRecord
+	step := len(p)
+	if *w.timeout > 0 {
+		switch w.conn.(type) {
+		case *net.TCPConn:
+		case upperConn:
+			step = maxRecord
+		default:
+			step = smallBody
+		}
 	}
 	w.sent = w.sent || len(p) > 0
 	for w.err == nil && n < len(p) {

@@ -71,7 +71,8 @@ func TestHold(t *testing.T) {
 	}{
 		{"Write", func(h *ended) { io.WriteString(h.WFile, "body") }, []string{"head body"}},
 		{"two writes", func(h *ended) { io.WriteString(h.WFile, "bo"); io.WriteString(h.WFile, "dy") }, []string{"head bo", "dy"}},
-		{"a large write", func(h *ended) { io.WriteString(h.WFile, strings.Repeat("x", 100<<10)) }, []string{"head ", strings.Repeat("x", 64<<10), strings.Repeat("x", 36<<10)}},
+		{"a large write", func(h *ended) { io.WriteString(h.WFile, strings.Repeat("x", 100<<10)) }, []string{"head ", strings.Repeat("x", 100<<10)}},
+		{"a large write with a timeout", func(h *ended) { h.Timeout = time.Hour; io.WriteString(h.WFile, strings.Repeat("x", 100<<10)) }, []string{"head ", strings.Repeat("x", 64<<10), strings.Repeat("x", 36<<10)}},
 		{"FlushHeaders", func(h *ended) { h.FlushHeaders(); io.WriteString(h.WFile, "body") }, []string{"head ", "body"}},
 		{"Hijack", func(h *ended) { conn, _ := h.Hijack(); io.WriteString(conn, "body"); conn.Close() }, []string{"head ", "body"}},
 		{"return", func(h *ended) {}, []string{"head "}},
