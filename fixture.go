@@ -578,7 +578,7 @@ func (f *Fixture) connect(conn net.Conn) *fixtureConn {
 		c.first, f.accepts = f.accepts[0], f.accepts[1:]
 	}
 	f.clients = append(f.clients, c)
-	c.setDoing(awaitingRequest)
+	c.setDoing("accepted")
 	return c
 }
 
@@ -604,8 +604,8 @@ func (c *fixtureConn) accept(h *BaseRequestHandler) bool {
 	if c.first.name != "" {
 		h.body.reset(&h.in, 0)
 		c.run(c.first)
-		c.finish()
 	}
+	c.finish()
 	return h.out.failure() == nil
 }
 
@@ -678,7 +678,7 @@ func (c *fixtureConn) record(err error) {
 	c.f.happened.Broadcast()
 }
 
-// finish ends the request, whose answer has ended, and lets the connection wait for another.
+// finish ends the request, if there is one, and lets the connection wait for another.
 func (c *fixtureConn) finish() {
 	if c == nil {
 		return
@@ -686,7 +686,7 @@ func (c *fixtureConn) finish() {
 	c.end()
 	c.f.lock.Lock()
 	defer c.f.lock.Unlock()
-	c.setDoing(awaitingRequest)
+	c.setDoing("waiting for a request")
 }
 
 // end closes Done of the request, after recording the request if that was not done.
@@ -700,8 +700,6 @@ func (c *fixtureConn) end() {
 	c.raw, c.parsed = slices.Clone(c.raw[c.parsed:]), 0
 	c.body, c.request = nil, nil
 }
-
-const awaitingRequest = "waiting for a request"
 
 // setDoing sets what the connection is doing from now on. The caller holds f.lock.
 func (c *fixtureConn) setDoing(what string) { c.doing, c.since = what, time.Now() }

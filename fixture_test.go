@@ -1020,6 +1020,21 @@ func TestFixtureStuck(t *testing.T) {
 	})
 }
 
+// A connection whose hook has not returned does not wait for a request.
+func TestFixtureStuckHook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		record, release := new(testRecord), make(chan struct{})
+		f, _ := inMemory(record)
+		f.VerifyRequest = func(net.Conn) bool { <-release; return true }
+		dialFixture(t, f)
+		synctest.Wait()
+		f.Close()
+		matchAll(t, record.failures(), []string{`^httpserver: the fixture was closed 5s ago, and this has not returned: connection 1: accepted, for 5s$`})
+		close(release)
+	})
+}
+
 // What ends the server from within does not wait for itself.
 func TestFixtureCloseFromHandler(t *testing.T) {
 	t.Parallel()
