@@ -54,7 +54,7 @@ type Fixture struct {
 
 	lock     sync.Mutex // protects the following
 	happened sync.Cond  // signals changes of the following
-	served   bool       // ServeForever has returned
+	running  int        // calls of ServeForever and of the server's Close that have not returned
 	ended    bool       // a Close has ended
 	replies  map[string][]turn
 	accepts  []turn // of connections to come
@@ -120,15 +120,11 @@ func (f *Fixture) start() {
 		}
 		f.prepare()
 		context.AfterFunc(f.ctx, func() { wake(&f.happened) })
-		go func() {
+		f.background(func() {
 			if err := f.ServeForever(); err != ErrServerClosed {
 				f.errorf("httpserver: the fixture accepts no more connections: %v", err)
 			}
-			f.lock.Lock()
-			defer f.lock.Unlock()
-			f.served = true
-			f.happened.Broadcast()
-		}()
+		})
 	})
 	canCompare := equal(f.listener, f.listener)
 	if canCompare && !equal(f.Listener, f.listener) {
@@ -137,6 +133,20 @@ func (f *Fixture) start() {
 }
 
 const setLate = "was set after the first call of a method"
+
+// background calls a method of the server in a goroutine, for which awaitEnd waits.
+func (f *Fixture) background(method func()) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.running++
+	go func() {
+		method()
+		f.lock.Lock()
+		defer f.lock.Unlock()
+		f.running--
+		f.happened.Broadcast()
+	}()
+}
 
 // URL returns a URL of the fixture, such as "http://127.0.0.1:8000", or
 // "http://localhost" in memory; see [HTTPServer.URL]. With TLS, a URL is "https://" and
@@ -272,7 +282,7 @@ func (f *Fixture) Close() error {
 		lowest(c.conn).Close()
 	}
 	f.lock.Unlock()
-	f.ThreadingHTTPServer.Close()
+	f.background(func() { f.ThreadingHTTPServer.Close() }) // with ServiceActions, it waits for Accept
 	f.loopback.Close()
 	f.awaitEnd()
 	return f.closeErr
@@ -284,13 +294,13 @@ func (f *Fixture) awaitEnd() {
 	ctx, cancel := context.WithTimeout(context.Background(), stuckTime)
 	defer cancel()
 	f.lock.Lock()
-	await(ctx, &f.happened, func() bool { return f.ended || f.served && len(f.open()) == 0 })
+	await(ctx, &f.happened, func() bool { return f.ended || f.running == 0 && len(f.open()) == 0 })
 	var stuck []string
 	if !f.ended {
 		for _, c := range f.open() {
 			stuck = append(stuck, c.String())
 		}
-		if !f.served {
+		if f.running > 0 {
 			stuck = append(stuck, "ServeForever")
 		}
 	}

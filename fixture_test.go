@@ -1070,14 +1070,18 @@ func (*deaf) Close() error { return nil }
 
 func TestFixtureStuckListener(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		record, l := new(testRecord), new(deaf)
-		f := httpserver.NewFixture(record)
-		f.Listener = l
-		f.Close()
-		matchAll(t, record.failures(), []string{`^httpserver: the fixture was closed 5s ago, and this has not returned: ServeForever$`})
-		l.MemoryListener.Close()
-	})
+	for _, actions := range []func(){nil, func() {}} {
+		synctest.Test(t, func(t *testing.T) {
+			record, l := new(testRecord), new(deaf)
+			f := httpserver.NewFixture(record)
+			f.Listener, f.ServiceActions = l, actions
+			f.URL()
+			synctest.Wait() // Accept has begun
+			f.Close()
+			matchAll(t, record.failures(), []string{`^httpserver: the fixture was closed 5s ago, and this has not returned: ServeForever$`})
+			l.MemoryListener.Close()
+		})
+	}
 }
 
 // The error of Next says what every connection is doing.
