@@ -456,8 +456,8 @@ func (a Answer) Wait(c <-chan struct{}) Answer {
 // Read reads at most n bytes of the request's body instead of all of it, so that an upload
 // can break off or be refused. It can only be the first step. Before the connection is used
 // for another request, the rest is skipped, as it is after a handler. If n is 0, no 100
-// Continue is sent; a client that waits for it gets the answer in its place, and then the
-// end of the connection. In the Answer of an Accept, Read does nothing.
+// Continue is sent; a client that waits for it with a body gets the answer in its place, and
+// then the end of the connection. In the Answer of an Accept, Read does nothing.
 func (a Answer) Read(n int64) Answer {
 	if len(a.steps) > 0 {
 		panic("httpserver: Answer.Read is not the first step")

@@ -246,6 +246,16 @@ func TestFixtureOrder(t *testing.T) {
 			t.Errorf("recorded %q, %q", r.Raw, r.Body)
 		}
 	})
+	t.Run("no body to refuse", func(t *testing.T) {
+		f, _ := inMemory(t)
+		f.Reply("/x", httpserver.Answer{}.Read(0).Send(ok))
+		w := dialFixture(t, f)
+		for range 2 { // the connection goes on
+			if got := w.ask(t, "GET /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n"); got != "200 hello" {
+				t.Errorf("got %q", got)
+			}
+		}
+	})
 	t.Run("part", func(t *testing.T) {
 		f, _ := inMemory(t)
 		f.Reply("/x", httpserver.Answer{}.Read(3).Send(ok))
