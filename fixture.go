@@ -490,9 +490,8 @@ func (a Answer) CloseWrite() Answer {
 
 // Close is a last step that ends the connection. The client gets what was sent before,
 // and then the end (FIN), even if it is still sending: what it sends is read and dropped
-// for a while, as by [HTTPServer.ShutdownRequest]. A connection of Listener that has no
-// method CloseWrite is closed at once; then a client that is still sending may get a reset
-// before the end of the answer.
+// for a while, as by [HTTPServer.ShutdownRequest]. Over a connection of Listener that has no
+// method CloseWrite, the end comes after that.
 func (a Answer) Close() Answer {
 	return a.add("Close", func(c *fixtureConn) {
 		c.h.out.fail(net.ErrClosed)
