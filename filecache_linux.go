@@ -76,10 +76,10 @@ func sameState(a, b *syscall.Stat_t) bool {
 }
 
 // add adds the content of f, as it was at the last Stat of f, if a later change of f
-// cannot go unnoticed.
+// cannot go unnoticed. It does nothing if f has grown since content was read.
 func (c *fileCache) add(f fs.File, content []byte) {
 	file, ok := f.(*systemFile)
-	if !ok || !file.isStable() || !file.recordsChanges() {
+	if !ok || file.info.Size() != int64(len(content)) || !file.isStable() || !file.recordsChanges() {
 		return
 	}
 	c.put(file.info.name, &cachedFile{bytes.NewReader(bytes.Clone(content)), file.info.stat})
