@@ -249,8 +249,8 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 // check returns an error if the file may have changed before the piece, which ends with
 // tail, was read. Where size and times cannot decide that, check reads the piece again and
 // compares hashes: if the file was so young that a change may leave its time the same, or if
-// it has grown since. A grown file is not read again if the client combines the piece with
-// others, as these may have changed as well.
+// it is recent and has grown since. A grown file is not read again if the client combines the
+// piece with others, as these may have changed as well.
 func (b *fileBody) check(tail []byte) error {
 	info, err := b.file.Stat()
 	if err != nil {
@@ -258,7 +258,7 @@ func (b *fileBody) check(tail []byte) error {
 	}
 	unchanged := info.Size() == b.size && info.ModTime().Equal(b.modified) &&
 		!b.mayBeOverwritten(inodeOf(info))
-	hashed := b.at != nil && (b.isRecent() || b.start == b.tailStart)
+	hashed := b.at != nil && b.isRecent()
 	switch {
 	case unchanged && (b.age() >= clockGrain || b.at == nil): // what cannot be read again is trusted
 		return nil

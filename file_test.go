@@ -116,8 +116,7 @@ func (h *slowCopy) CopyFile(dst io.Writer, src io.Reader) error {
 }
 
 // The body is the state of the file that the head is of, or it is not complete. A file
-// that is only appended to can be sent if that can be found out: if the piece is small, or
-// if the file is recent, so that it was summed.
+// that is only appended to can be sent if it is recent, so that it was summed.
 func TestFileChanges(t *testing.T) {
 	t.Parallel()
 	later := time.Now().Add(time.Hour)
@@ -126,6 +125,7 @@ func TestFileChanges(t *testing.T) {
 		"overwritten":                        func(s *stateFS) { s.data, s.modified = other(s.data), later },
 		"overwritten before":                 func(s *stateFS) { s.data, s.modified = other(s.data), later },
 		"overwritten larger":                 func(s *stateFS) { s.data, s.modified = other(append(s.data, s.data...)), later },
+		"overwritten larger before":          func(s *stateFS) { s.data, s.modified = other(append(s.data, s.data...)), later },
 		"overwritten, in an instant, larger": func(s *stateFS) { s.data = other(append(s.data, s.data...)) },
 		"cut":                                func(s *stateFS) { s.data, s.modified = s.data[:len(s.data)/2], later },
 		"emptied":                            func(s *stateFS) { s.data, s.modified = nil, later },
@@ -136,14 +136,13 @@ func TestFileChanges(t *testing.T) {
 		name, fields string
 		size         int
 		reads        int // in each of which the change is tried
-		small        bool
 	}{
-		{"small", "", 1000, 1, true},
-		{"large", "", 200_000, 3, false},
-		{"small range", "Range: bytes=100-\r\n", 1000, 1, true},
-		{"large range", "Range: bytes=100-190000\r\n", 200_000, 3, false},
-		{"small parts", "Range: bytes=0-299,400-699\r\n", 1000, 2, true},
-		{"large parts", "Range: bytes=0-89999,100000-189999\r\n", 200_000, 6, false},
+		{"small", "", 1000, 1},
+		{"large", "", 200_000, 3},
+		{"small range", "Range: bytes=100-\r\n", 1000, 1},
+		{"large range", "Range: bytes=100-190000\r\n", 200_000, 3},
+		{"small parts", "Range: bytes=0-299,400-699\r\n", 1000, 2},
+		{"large parts", "Range: bytes=0-89999,100000-189999\r\n", 200_000, 6},
 	}
 	for _, r := range requests {
 		data := numbered(r.size)
@@ -157,7 +156,7 @@ func TestFileChanges(t *testing.T) {
 						continue
 					}
 					for at := 1; at <= 2*r.reads; at++ {
-						at, modified, watched := at, siteTime, r.small
+						at, modified, watched := at, siteTime, false
 						if at > r.reads {
 							at, modified, watched = at-r.reads, time.Now().Add(-time.Minute), true
 						}
@@ -169,6 +168,9 @@ func TestFileChanges(t *testing.T) {
 						s := &stateFS{data: bytes.Clone(data), modified: modified, access: access, at: at, change: change}
 						if s.before = strings.HasSuffix(kind, " before"); s.before && at > 1 {
 							continue
+						}
+						if kind == "overwritten larger before" && watched {
+							continue // the new bytes arrive if all that is sent is read after the change
 						}
 						checkChange(t, name, s, data, r.fields, slow, whole)
 					}

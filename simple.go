@@ -53,11 +53,10 @@ type FileHandler interface {
 // another name or number of links now.
 //
 // A file that has grown, such as a log, is an exception if it was modified less than ten
-// minutes before the request, or if at most 64 KiB of it are sent: if the bytes that were
-// sent are still the same, the body is completed. Bytes that were overwritten before they
-// were sent then arrive with the ETag of the old content. A body of several ranges, or for a
-// request with If-Range, is not completed, because the client combines it with other parts
-// of the file.
+// minutes before the request: if the bytes that were sent are still the same, the body is
+// completed. Bytes that were overwritten before they were sent then arrive with the ETag of
+// the old content. A body of several ranges, or for a request with If-Range, is not
+// completed, because the client combines it with other parts of the file.
 //
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
