@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -136,6 +137,14 @@ func rangeApplies(fields Header, v validators, now time.Time) bool {
 	}
 	date, ok := parseHTTPDate(values[0], now)
 	return ok && date.Equal(v.modified.Truncate(time.Second))
+}
+
+// combines reports whether a client that asks for a range combines it with parts of the
+// file that it has: it requires that the file is still the same.
+func combines(fields Header) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool {
+		return f.is("If-Range") || f.is("If-Match") || f.is("If-Unmodified-Since")
+	})
 }
 
 // onlyValue returns the value of a field and reports whether exactly one field has

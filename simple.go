@@ -55,8 +55,9 @@ type FileHandler interface {
 // A file that has grown, such as a log, is an exception if it was modified less than ten
 // minutes before the request: if the bytes that were sent are still the same, the body is
 // completed. Bytes that were overwritten before they were sent then arrive with the ETag of
-// the old content. A body of several ranges, or for a request with If-Range, is not
-// completed, because the client combines it with other parts of the file.
+// the old content. A body of several ranges, or of a range for a request with If-Range,
+// If-Match or If-Unmodified-Since, is not completed, because the client combines it with
+// other parts of the file.
 //
 // Python: SimpleHTTPRequestHandler.
 type SimpleHandler struct {
@@ -260,8 +261,7 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 	code, part, length, contentRange := 200, byteRange{0, file.size}, h.last.length, ""
 	body = file
 	if len(ranges) == 1 {
-		code, part = 206, ranges[0]
-		_, file.combined = h.Headers.Lookup("If-Range")
+		code, part, file.combined = 206, ranges[0], combines(h.Headers)
 		length, contentRange = strconv.FormatInt(part.size, 10), part.contentRange(file.size)
 	} else if len(ranges) > 1 {
 		checkField("Content-type", contentType) // the parts contain this field, unchecked by SendHeader
