@@ -56,13 +56,14 @@ func newValidators(size int64, modified, changed, now time.Time) validators {
 
 // isPlaceholder reports whether a modification time is one that tools set for the sake
 // of reproducible builds: such a time stays when the content changes. These are times
-// up to a second after the Unix epoch, and the day with which the dates of zip archives
-// begin, 1 January 1980 in any time zone. The zero time means that io/fs knows no time.
+// up to a second after the Unix epoch, and the days, in any time zone, from 30 November
+// 1979, which stands for no date in a zip archive, to 1 January 1980, with which the dates
+// of zip archives begin. The zero time means that io/fs knows no time.
 func isPlaceholder(t time.Time) bool {
 	const zone = 14 * 60 * 60 // the largest offset from UTC, in seconds
-	const zipEpoch, day = 315532800, 24 * 60 * 60
+	const zipNone, zipEpoch, day = 312768000, 315532800, 24 * 60 * 60
 	unix := t.Unix()
-	return unix <= 1 || zipEpoch-zone <= unix && unix < zipEpoch+day+zone
+	return unix <= 1 || zipNone-zone <= unix && unix < zipEpoch+day+zone
 }
 
 // A byteRange is a part of a file, in bytes. It is not empty.

@@ -119,6 +119,26 @@ func TestFS(t *testing.T) {
 	}
 }
 
+// Entries of a zip archive that were made without a date have no validators.
+func TestZipWithoutDates(t *testing.T) {
+	t.Parallel()
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
+	if _, err := z.Create("f"); err != nil {
+		t.Fatal(err)
+	}
+	z.Close()
+	zipped, err := zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = zipped })
+	head, _ := get(t, s, "/f")
+	if !strings.HasPrefix(head, "HTTP/1.0 200 ") || strings.Contains(head, "ETag") || strings.Contains(head, "Last-Modified") {
+		t.Error(head)
+	}
+}
+
 // Files with any name that the system allows are listed, linked and served.
 func TestOddNames(t *testing.T) {
 	t.Parallel()
