@@ -467,8 +467,8 @@ func (h *SimpleHandler) TranslatePath(path string) string {
 		return last.name
 	}
 	name := localPath(h.Directory, clean, runtime.GOOS == "windows")
-	if len(clean) <= maxLast { // clean is a part of the request
-		last.directory, last.path, last.name = h.Directory, strings.Clone(clean), name
+	if len(clean) <= maxLast { // clean and, if Directory is "/", name are parts of the request
+		last.directory, last.path, last.name = h.Directory, strings.Clone(clean), strings.Clone(name)
 	}
 	return name
 }

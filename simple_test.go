@@ -538,17 +538,21 @@ func TestIdleFilesKeepNothing(t *testing.T) {
 		return
 	}
 	site := makeSite(t)
-	s, _ := start(t, newUnloggedFiles(site, "HTTP/1.1"), nil)
 	rest := " HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a: "+strings.Repeat("b", 2000)+"\r\n", 90) + "\r\n"
-	for _, target := range []string{"/hello.txt", "/" + strings.Repeat("p/", 30_000) + "hello.txt"} {
+	for _, c := range []struct{ directory, target string }{
+		{site, "/hello.txt"},
+		{site, "/" + strings.Repeat("p/", 30_000) + "hello.txt"},
+		{"/", site + "/hello.txt?" + strings.Repeat("q", 60_000)},
+	} {
 		const connections = 100
+		s, _ := start(t, newUnloggedFiles(c.directory, "HTTP/1.1"), nil)
 		before := heap()
 		for range connections {
-			_, r := send(t, s.Addr(), "GET "+target+rest)
+			_, r := send(t, s.Addr(), "GET "+c.target+rest)
 			readResponse(t, r)
 		}
 		if each := (int64(heap()) - int64(before)) / connections; each > 50_000 {
-			t.Errorf("%.20s: %d bytes are kept for each connection", target, each)
+			t.Errorf("%s, %.20s: %d bytes are kept for each connection", c.directory, c.target, each)
 		}
 	}
 }
