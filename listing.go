@@ -307,9 +307,9 @@ func (h *SimpleHandler) readDirectory(name string) ([]listingEntry, error) {
 	return entries, nil
 }
 
-// readNames returns the entries of a directory in any order.
+// readNames returns the entries of a directory in any order. It fails for the name "".
 func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
-	if h.FS != nil {
+	if h.FS != nil && name != "" {
 		return fs.ReadDir(h.FS, fsName(name))
 	}
 	d, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0) // it may be a FIFO by now

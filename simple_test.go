@@ -311,6 +311,29 @@ func TestListingFails(t *testing.T) {
 	}
 }
 
+// lister lists what is no directory as well.
+type lister struct{ httpserver.SimpleHandler }
+
+func (h *lister) SendHead() (io.ReadCloser, bool) { return h.ListDirectory(h.TranslatePath(h.Path)) }
+
+// A target that cannot stand for a file is not listed as the root.
+func TestListingOfNoName(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(*lister){
+		"Directory": func(h *lister) { h.Directory = t.TempDir() },
+		"FS":        func(h *lister) { h.FS = fstest.MapFS{"f": {}} },
+	} {
+		s, _ := start(t, func() httpserver.Handler {
+			h := new(lister)
+			set(h)
+			return h
+		}, nil)
+		if head, _ := get(t, s, "/%00"); !strings.HasPrefix(head, "HTTP/1.0 404 No permission to list directory\r\n") {
+			t.Errorf("%s: %s", name, head)
+		}
+	}
+}
+
 type unlistable struct{}
 
 func (unlistable) Open(string) (fs.File, error) {
