@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -163,7 +164,7 @@ func (b *fileBody) Read(p []byte) (n int, err error) {
 			}
 			b.tail = tail
 		}
-		n = copy(p, b.tail[b.next-b.tailStart:])
+		n = copy(p, b.tail[int64(len(b.tail))-(b.end-b.next):])
 	}
 	b.next += int64(n)
 	return n, err
@@ -211,8 +212,8 @@ func (b *fileBody) copyBySystem(out *responseWriter) (n int64, err error) {
 	return n, err
 }
 
-// readFull fills p with the bytes that follow next. It returns errFileChanged if the
-// file ends before.
+// readFull fills p with the bytes that follow next, or returns an error, which is
+// errFileChanged if the file ends before.
 func (b *fileBody) readFull(p []byte) (n int, err error) {
 	switch {
 	case b.tail != nil: // generated content
@@ -228,7 +229,7 @@ func (b *fileBody) readFull(p []byte) (n int, err error) {
 	case err == io.EOF, err == io.ErrUnexpectedEOF:
 		return n, errFileChanged
 	}
-	return n, err
+	return n, cmp.Or(err, io.ErrUnexpectedEOF) // no error breaks the contract of io.ReaderAt
 }
 
 // readTail fills p with the tail, unless the file may have changed since it was

@@ -567,6 +567,78 @@ type uncopyableFile struct{ *os.File }
 
 func (uncopyableFile) SyscallConn() (syscall.RawConn, error) { return nil, errors.ErrUnsupported }
 
+// A flakyFile reads only 400 bytes at first, with an error that may be nil. If again is not
+// set, it stays so.
+type flakyFile struct {
+	*os.File
+	err   error
+	again bool
+	reads int
+}
+
+func (f *flakyFile) ReadAt(p []byte, off int64) (int, error) {
+	if f.reads++; f.reads > 1 && f.again {
+		return f.File.ReadAt(p, off)
+	}
+	n, _ := f.File.ReadAt(p[:min(len(p), 400)], off)
+	return n, f.err
+}
+
+// retrying has a CopyFile that copies once more after an error.
+type retrying struct{ httpserver.SimpleHandler }
+
+func (h *retrying) CopyFile(dst io.Writer, src io.Reader) error {
+	if err := h.SimpleHandler.CopyFile(dst, src); err == nil {
+		return nil
+	}
+	return h.SimpleHandler.CopyFile(dst, src)
+}
+
+// A body that is read on after an error continues where it was.
+func TestReadAfterError(t *testing.T) {
+	t.Parallel()
+	dir, data := t.TempDir(), numbered(1000)
+	if err := os.WriteFile(filepath.Join(dir, "f"), data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	os.Chtimes(filepath.Join(dir, "f"), siteTime, siteTime)
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(retrying)
+		h.FS = wrapFS{os.DirFS(dir), func(f *os.File) fs.File {
+			return &flakyFile{File: f, err: errors.New("transient"), again: true}
+		}}
+		return h
+	}, nil)
+	if _, body := get(t, s, "/f"); body != string(data) {
+		t.Errorf("got %d bytes that are not the file: %q", len(body), body)
+	}
+}
+
+// A file whose ReadAt returns less than it should, without an error, is not completed with
+// zeros.
+func TestShortReadAt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "f"), numbered(1000), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	os.Chtimes(filepath.Join(dir, "f"), siteTime, siteTime)
+	files := wrapFS{os.DirFS(dir), func(f *os.File) fs.File { return &flakyFile{File: f} }}
+	for name, newHandler := range map[string]func() httpserver.Handler{
+		"as it is": func() httpserver.Handler { return &httpserver.SimpleHandler{FS: files} },
+		"slowly": func() httpserver.Handler {
+			h := new(slowCopy)
+			h.FS = files
+			return h
+		},
+	} {
+		s, log := start(t, newHandler, nil)
+		if _, body := get(t, s, "/f"); !strings.HasPrefix(string(numbered(1000)), body) || len(body) > 400 || !strings.Contains(log.String(), "unexpected EOF") {
+			t.Errorf("%s: %q, log %s", name, body, log)
+		}
+	}
+}
+
 // A file that the system cannot copy is read and written.
 func TestUncopyable(t *testing.T) {
 	t.Parallel()
