@@ -233,10 +233,16 @@ func (b *fileBody) readFull(p []byte) (n int, err error) {
 }
 
 // readTail fills p with the tail, unless the file may have changed since it was
-// opened. If the file ends before, readTail returns how much it read.
+// opened. If the file ends before, readTail returns how much it read. A file that cannot
+// seek is read once more, as its end may be an error, such as a wrong checksum.
 func (b *fileBody) readTail(p []byte) (n int, err error) {
 	if n, err = b.readFull(p); err != nil || b.file == nil { // content in memory does not change
 		return n, err
+	}
+	if b.at == nil {
+		if _, err = b.file.Read(make([]byte, 1)); err != nil && err != io.EOF {
+			return 0, err
+		}
 	}
 	if err = b.check(p); err != nil {
 		return 0, err

@@ -1,8 +1,10 @@
 package httpserver_test
 
 import (
+	"archive/zip"
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -635,6 +637,35 @@ func TestShortReadAt(t *testing.T) {
 		s, log := start(t, newHandler, nil)
 		if _, body := get(t, s, "/f"); !strings.HasPrefix(string(numbered(1000)), body) || len(body) > 400 || !strings.Contains(log.String(), "unexpected EOF") {
 			t.Errorf("%s: %q, log %s", name, body, log)
+		}
+	}
+}
+
+// An entry of a zip archive whose checksum is wrong is not completed.
+func TestWrongChecksum(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1000, 200_000} {
+		var compressed, archive bytes.Buffer
+		deflate, _ := flate.NewWriter(&compressed, flate.DefaultCompression)
+		deflate.Write(numbered(size))
+		deflate.Close()
+		z := zip.NewWriter(&archive)
+		w, err := z.CreateRaw(&zip.FileHeader{
+			Name: "f", Method: zip.Deflate, Modified: siteTime, CRC32: 1,
+			CompressedSize64: uint64(compressed.Len()), UncompressedSize64: uint64(size),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(compressed.Bytes())
+		z.Close()
+		zipped, err := zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, log := start(t, func() httpserver.Handler { return &httpserver.SimpleHandler{FS: zipped} }, nil)
+		if head, body := get(t, s, "/f"); !strings.HasPrefix(head, "HTTP/1.0 200 ") || len(body) >= size || !strings.Contains(log.String(), "checksum error") {
+			t.Errorf("%s: %d bytes of %d, log %s", head, len(body), size, log)
 		}
 	}
 }
