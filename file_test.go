@@ -641,6 +641,63 @@ func TestShortReadAt(t *testing.T) {
 	}
 }
 
+// A panickingFile panics in one of its methods.
+type panickingFile struct {
+	*os.File
+	method string
+	closed chan struct{}
+}
+
+func (f panickingFile) Close() error { close(f.closed); return f.File.Close() }
+
+func (f panickingFile) call(method string) {
+	if f.method == method {
+		panic("of a test")
+	}
+}
+
+func (f panickingFile) Stat() (fs.FileInfo, error) { f.call("Stat"); return f.File.Stat() }
+func (f panickingFile) Read(p []byte) (int, error) { f.call("Read"); return f.File.Read(p) }
+
+func (f panickingFile) Seek(offset int64, whence int) (int64, error) {
+	f.call("Seek")
+	return f.File.Seek(offset, whence)
+}
+
+// A file is closed even if one of its methods panics.
+func TestPanickingFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o666); err != nil { // Read finds whether it is empty
+		t.Fatal(err)
+	}
+	for _, method := range []string{"Stat", "Seek", "Read"} {
+		closed := make(chan struct{})
+		s := serveFiles(t, func(h *httpserver.SimpleHandler) {
+			h.FS = statFS{wrapFS{os.DirFS(dir), func(f *os.File) fs.File {
+				return struct { // without ReadAt
+					fs.File
+					io.Seeker
+				}{panickingFile{f, method, closed}, panickingFile{f, method, closed}}
+			}}}
+		})
+		if head, _ := get(t, s, "/f"); !strings.HasPrefix(head, "HTTP/1.0 500 ") {
+			t.Errorf("%s: %s", method, head)
+		}
+		closeServer(t, s)
+		select {
+		case <-closed:
+		default:
+			t.Errorf("after a panic in %s the file is open", method)
+		}
+	}
+}
+
+// A statFS examines names without opening them as what wrap returns.
+type statFS struct{ wrapFS }
+
+func (s statFS) Stat(name string) (fs.FileInfo, error) { return fs.Stat(s.FS, name) }
+
 // An entry of a zip archive whose checksum is wrong is not completed.
 func TestWrongChecksum(t *testing.T) {
 	t.Parallel()

@@ -340,9 +340,10 @@ func (h *SimpleHandler) open(name string) (*fileBody, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.file, b.at = f, readerAt(f)
+	b.file, h.opened = f, b // closed after the request even if what follows panics
+	b.at = readerAt(f)
 	if err = b.examine(); err != nil {
-		b.Close()
+		h.closeOpened()
 		return nil, err
 	}
 	return b, nil
