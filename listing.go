@@ -535,7 +535,7 @@ func listingSummary(entries []listingEntry) string {
 			folders++
 		case entries[i].size >= 0:
 			files++
-			size += entries[i].size
+			size += min(entries[i].size, math.MaxInt64-size)
 		default:
 			others++
 		}

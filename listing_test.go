@@ -329,6 +329,7 @@ func TestListingSummary(t *testing.T) {
 		"1 folder":                   {folder},
 		"2 folders":                  {folder, folder},
 		"2 files, 3 folders, 2.0 kB": {folder, file(1999), folder, file(1), folder},
+		"3 files, 9.2 EB":            {file(7 << 60), file(7 << 60), file(1)}, // 9.2 EB or more
 	} {
 		page := listingPage("/", list...)
 		if !strings.Contains(page, "<p>"+want+"</p>\n") {
