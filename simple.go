@@ -254,16 +254,18 @@ func (h *SimpleHandler) sendFileHead(file *fileBody) (io.ReadCloser, bool) {
 }
 
 // sendPartHead sends the head for the ranges of a file, and returns them. It sends the whole
-// file if there are none, or if several are not worth it.
+// file if there are none, or if several are not worth it, or if the file has a content coding,
+// which several ranges together do not have.
 func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byteRange) (body io.ReadCloser) {
 	self := h.files()
 	contentType := withCharset(self.GuessType(file.name), h.Charset)
 	code, part, length, contentRange := 200, byteRange{0, file.size}, h.last.length, ""
+	coding := contentCoding(file.name, contentType)
 	body = file
 	if len(ranges) == 1 {
 		code, part, file.combined = 206, ranges[0], combines(h.Headers)
 		length, contentRange = strconv.FormatInt(part.size, 10), part.contentRange(file.size)
-	} else if len(ranges) > 1 {
+	} else if len(ranges) > 1 && coding == "" {
 		checkField("Content-type", contentType) // the parts contain this field, unchecked by SendHeader
 		boundary := newBoundary()
 		texts, size, ok := multipart(ranges, contentType, boundary, file.size)
@@ -275,7 +277,7 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 	file.setRange(part)
 	self.SendResponse(code, "")
 	self.SendHeader("Content-type", contentType)
-	if coding := contentCoding(file.name, contentType); coding != "" {
+	if coding != "" {
 		self.SendHeader("Content-Encoding", coding)
 	}
 	self.SendHeader("Content-Length", length)

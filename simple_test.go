@@ -512,7 +512,7 @@ func TestContentEncoding(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{}
 	for _, name := range []string{"p.svgz", "P.SVGZ", "x.tar.gz", "x.svg.gz", "p.svg", ".svgz"} {
-		files[name] = &fstest.MapFile{Data: []byte("0123456789"), ModTime: siteTime}
+		files[name] = &fstest.MapFile{Data: make([]byte, 1000), ModTime: siteTime}
 	}
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = files })
 	other := serveFiles(t, func(h *httpserver.SimpleHandler) {
@@ -527,6 +527,7 @@ func TestContentEncoding(t *testing.T) {
 		{s, "GET /p.svgz", "200", "image/svg+xml", true},
 		{s, "HEAD /P.SVGZ", "200", "image/svg+xml", true},
 		{s, "GET /p.svgz HTTP/1.0\r\nRange: bytes=2-", "206", "image/svg+xml", true},
+		{s, "GET /p.svgz HTTP/1.0\r\nRange: bytes=0-1,5-6", "200", "image/svg+xml", true},
 		{s, "GET /x.tar.gz", "200", "application/gzip", false},
 		{s, "GET /x.svg.gz", "200", "application/gzip", false},
 		{s, "GET /p.svg", "200", "image/svg+xml", false},
