@@ -40,13 +40,16 @@ func newValidators(size int64, modified, changed, now time.Time) validators {
 	if isPlaceholder(modified) {
 		return validators{}
 	}
-	v := validators{fmt.Sprintf(`"%x-%x-%x"`, modified.Unix(), modified.Nanosecond(), size), modified}
 	last := modified
 	if modified.After(now) {
-		v.modified, last = now, cmp.Or(changed, modified)
+		last = cmp.Or(changed, modified)
 	}
+	v := validators{fmt.Sprintf(`"%x-%x-%x"`, modified.Unix(), modified.Nanosecond(), size), last}
 	if now.Sub(last) < clockGrain {
 		v.tag = "W/" + v.tag
+	}
+	if last.After(now) {
+		v.modified = now
 	}
 	if v.modified.UTC().Year() > 9999 {
 		v.modified = time.Time{} // an HTTP-date has four digits for the year

@@ -74,7 +74,7 @@ func TestValidators(t *testing.T) {
 }
 
 // The tag of a file whose modification time is yet to come is strong if the file has not
-// changed for long. There is no date that HTTP cannot say.
+// changed for long. Its date is when it changed. There is no date that HTTP cannot say.
 func TestValidatorsOfTimesToCome(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -85,10 +85,10 @@ func TestValidatorsOfTimesToCome(t *testing.T) {
 		date                   time.Time
 	}{
 		{soon, time.Time{}, now, false, now},
-		{soon, now.Add(-clockGrain + 1), now, false, now},
-		{soon, now.Add(-clockGrain), now, true, now},
+		{soon, now.Add(-clockGrain + 1), now, false, now.Add(-clockGrain + 1)},
+		{soon, now.Add(-clockGrain), now, true, now.Add(-clockGrain)},
 		{soon, soon, now, false, now},
-		{ever, now.AddDate(-1, 0, 0), now, true, now},
+		{ever, now.AddDate(-1, 0, 0), now, true, now.AddDate(-1, 0, 0)},
 		{ever, now, ever.AddDate(1, 0, 0), true, time.Time{}},
 		{now, now.AddDate(-1, 0, 0), now, false, now}, // the clock was set back
 		{now, soon, now.Add(clockGrain), true, now},   // its mode changed
@@ -97,6 +97,20 @@ func TestValidatorsOfTimesToCome(t *testing.T) {
 		if v.strong() != c.strong || v.tag == "" || strings.HasPrefix(v.tag, "W/") == c.strong || !v.modified.Equal(c.date) {
 			t.Errorf("%v, changed %v, at %v: got %+v", c.modified, c.changed, c.now, v)
 		}
+	}
+}
+
+// The validators of a file whose time is yet to come are not those of the same file with the
+// time that they have as a date.
+func TestLastValidators(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
+	changed := now.Add(-time.Hour)
+	h := new(SimpleHandler)
+	h.validators(&fileBody{size: 10, modified: now.Add(time.Hour), inode: inode{changed: changed}, opened: now})
+	want := newValidators(10, changed, now, now)
+	if got := h.validators(&fileBody{size: 10, modified: changed, inode: inode{changed: now}, opened: now}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

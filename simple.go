@@ -108,8 +108,9 @@ type SimpleHandler struct {
 	last struct {
 		directory, path, name string // of TranslatePath
 		validators            validators
-		size                  int64  // of the file with these validators
-		length                string // the same in digits
+		size                  int64     // of the file with these validators
+		length                string    // the same in digits
+		modified              time.Time // of the file; validators have another one if it is in the future
 	}
 	shared *fileState // nil before the first use
 }
@@ -259,8 +260,8 @@ func (h *SimpleHandler) sendFileHead(file *fileBody) (io.ReadCloser, bool) {
 func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byteRange) (body io.ReadCloser) {
 	self := h.files()
 	contentType := withCharset(self.GuessType(file.name), h.Charset)
-	code, part, length, contentRange := 200, byteRange{0, file.size}, h.last.length, ""
 	coding := contentCoding(file.name, contentType)
+	code, part, length, contentRange := 200, byteRange{0, file.size}, h.last.length, ""
 	body = file
 	if len(ranges) == 1 {
 		code, part, file.combined = 206, ranges[0], combines(h.Headers)
@@ -297,13 +298,14 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 	return body
 }
 
-// validators returns the validators of a file, which may be those of the last request. It
-// sets h.last.length.
+// validators returns the validators of a file, which may be those of the last request,
+// unless the modification time of the file was in the future then. It sets h.last.length.
 func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
-	if !last.validators.strong() || last.size != file.size || !last.validators.modified.Equal(file.modified) {
+	if !last.validators.strong() || last.size != file.size ||
+		!last.modified.Equal(file.modified) || !last.validators.modified.Equal(file.modified) {
 		last.validators = newValidators(file.size, file.modified, file.inode.changed, file.opened)
-		last.size, last.length = file.size, strconv.FormatInt(file.size, 10)
+		last.size, last.length, last.modified = file.size, strconv.FormatInt(file.size, 10), file.modified
 	}
 	return last.validators
 }

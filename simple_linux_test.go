@@ -5,6 +5,7 @@ package httpserver_test
 import (
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,23 @@ func TestResumeFutureFile(t *testing.T) {
 		got := exchange(t, s.Addr(), "GET "+target+" HTTP/1.0\r\nRange: bytes=5-\r\nIf-Range: "+tag+"\r\n\r\n")
 		if !strings.HasPrefix(got, "HTTP/1.0 "+want) {
 			t.Errorf("%s with the tag %s: %s", target, tag, got)
+		}
+	}
+}
+
+// The Last-Modified of an unchanged file is true in later preconditions, even if the time of
+// the file is yet to come.
+func TestFutureFileUnmodified(t *testing.T) {
+	t.Parallel()
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) {
+		h.FS = fstest.MapFS{"f": {ModTime: time.Now().Add(24 * time.Hour), Sys: changedAt(siteTime)}}
+	})
+	head, _ := get(t, s, "/f")
+	_, date, _ := strings.Cut(head, "\r\nLast-Modified: ")
+	date, _, _ = strings.Cut(date, "\r\n")
+	for fields, want := range map[string]string{"If-Unmodified-Since: ": "200", "If-Modified-Since: ": "304"} {
+		if got := exchange(t, s.Addr(), "GET /f HTTP/1.0\r\n"+fields+date+"\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 "+want) || date != siteTime.Format(http.TimeFormat) {
+			t.Errorf("%s%s: %s", fields, date, got)
 		}
 	}
 }
