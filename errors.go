@@ -204,9 +204,9 @@ func appendErrorPage(dst []byte, format string, code int, message, explain strin
 		case skip(&format, "(code)d"), skip(&format, "(code)s"):
 			dst = strconv.AppendInt(dst, int64(code), 10)
 		case skip(&format, "(message)s"):
-			dst = appendHTML(dst, message)
+			dst = append(dst, escapeHTML(message)...)
 		case skip(&format, "(explain)s"):
-			dst = appendHTML(dst, explain)
+			dst = append(dst, escapeHTML(explain)...)
 		default:
 			skip(&format, "%")
 			dst = append(dst, '%')

@@ -587,7 +587,7 @@ func (e *listingEntry) appendRow(dst []byte) []byte {
 	dst = append(dst, ">\n<li><a href=\""...)
 	dst = e.appendLink(dst)
 	dst = append(dst, `">`...)
-	dst = appendHTML(dst, e.name)
+	dst = append(dst, escapeHTML(e.name)...)
 	switch {
 	case e.isLink():
 		dst = append(dst, '@')
@@ -655,9 +655,6 @@ func appendTime(dst []byte, unix int64) []byte {
 
 // htmlEscaper escapes the text of an HTML element.
 var htmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-
-// appendHTML appends s, escaped as the text of an HTML element.
-func appendHTML(dst []byte, s string) []byte { return append(dst, htmlEscaper.Replace(s)...) }
 
 // newListingJSON returns a listing as an array of objects.
 func newListingJSON(entries []listingEntry) *listing {

@@ -396,7 +396,7 @@ func (h *SimpleHandler) openFile(name string, system *systemFile) (f fs.File, er
 			f, err = system.open(name, 0)
 		}
 	}
-	if err == nil || errors.Is(err, fs.ErrNotExist) || outOfResources(err) {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
 	return nil, cmp.Or(h.examine(name), err)

@@ -302,6 +302,23 @@ func TestNoDescriptors(t *testing.T) {
 	}
 }
 
+// The same holds for an FS that can examine names without descriptors, unless there is no
+// file.
+func TestNoDescriptorsToOpen(t *testing.T) {
+	t.Parallel()
+	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS = examinedFS{fstest.MapFS{"f": {}}} })
+	for target, want := range map[string]string{"/f": "503 Service Unavailable", "/nope": "404 File not found"} {
+		if head, _ := get(t, s, target); !strings.HasPrefix(head, "HTTP/1.0 "+want+"\r\n") {
+			t.Errorf("%s: %s", target, head)
+		}
+	}
+}
+
+// An examinedFS has no descriptors left, but still examines names.
+type examinedFS struct{ fstest.MapFS }
+
+func (examinedFS) Open(name string) (fs.File, error) { return poorFS{}.Open(name) }
+
 // A directory that cannot be listed is a 404, whatever the reason.
 func TestListingFails(t *testing.T) {
 	t.Parallel()
