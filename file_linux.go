@@ -109,7 +109,8 @@ func (f rawFile) Read(call func(fd uintptr) bool) error { call(uintptr(f)); retu
 // Write implements [syscall.RawConn].
 func (f rawFile) Write(call func(fd uintptr) bool) error { call(uintptr(f)); return nil }
 
-// Close implements [fs.File]. After it, all methods but open fail.
+// Close implements [fs.File]. After it, Stat, Read, ReadAt and Seek fail until the next call
+// of open.
 func (f *systemFile) Close() error {
 	fd := f.fd
 	f.fd = -1

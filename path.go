@@ -21,7 +21,7 @@ func cleanPath(target string) (clean string, ok bool) {
 	if strings.IndexByte(decoded, 0) >= 0 {
 		return "", false
 	}
-	clean = path.Clean(cmp.Or(decoded, "/")) // a result of targetPath begins with a slash or is ""
+	clean = path.Clean(cmp.Or(decoded, "/")) // targetPath returns "" if there is no path
 	if strings.HasSuffix(decoded, "/") && clean != "/" {
 		clean += "/"
 	}
@@ -36,7 +36,9 @@ func hasHidden(clean string) bool {
 	return strings.Contains(clean, "/.") && slices.ContainsFunc(strings.Split(clean, "/"), isHidden)
 }
 
-// targetPath returns the path of a request target without decoding it.
+// targetPath returns the path of a request target without decoding it. The path begins
+// with a slash, which is added if necessary, or is "" if the target has none and is not in
+// absolute form. In absolute form, several slashes at the beginning count as one.
 func targetPath(target string) string {
 	target, _ = cutPath(target)
 	if target == "" || target[0] == '/' {
