@@ -149,7 +149,7 @@ func TestCurrentPair(t *testing.T) {
 	files.replace(t, "cert.pem", third, 3)
 	want(time.Second, secondChain, "httpserver: the certificate was changed, but the old one stays in use: ")
 	want(time.Second, secondChain, "")
-	files.replace(t, "key.pem", third, 4)
+	files.replace(t, "key.pem", third, 2) // with the size and time of before, as if only its reading failed
 	want(time.Second, thirdChain, "")
 	do(t, os.WriteFile(files.path("cert.pem"), secondChain[:len(secondChain)/2], 0o600))
 	want(time.Second, thirdChain, "holds no certificate in PEM form")

@@ -59,14 +59,16 @@ type currentPair struct {
 	options *options
 	log     io.Writer
 
-	mu     sync.Mutex
-	looked time.Time // when the files were last looked at
-	state  pairState // of the files then
-	pair   *tls.Certificate
+	mu      sync.Mutex
+	looked  time.Time // when the files were last looked at
+	state   pairState // of the files when pair was read
+	pair    *tls.Certificate
+	failure string // the error that was logged since then, or ""
 }
 
 // get returns the certificate for a handshake. It looks at the files at most once a
-// second. If they hold no pair that can be used, the last one that could is kept.
+// second. If they hold no pair that can be used, the last one that could is kept, and
+// the next look reads them again, because what failed may have been temporary.
 func (c *currentPair) get(now time.Time) *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,16 +80,16 @@ func (c *currentPair) get(now time.Time) *tls.Certificate {
 	if state == c.state {
 		return c.pair
 	}
-	c.state = state
 	var pair tls.Certificate
 	err := errors.New("one of its files is not a regular file now")
 	if state[0].size >= 0 && state[1].size >= 0 {
 		pair, err = c.options.loadPair()
 	}
 	if err == nil {
-		c.pair = &pair
-	} else {
-		text := fmt.Sprintf("httpserver: the certificate was changed, but the old one stays in use: %v", err)
+		c.state, c.pair, c.failure = state, &pair, ""
+	} else if err.Error() != c.failure {
+		c.failure = err.Error()
+		text := "httpserver: the certificate was changed, but the old one stays in use: " + c.failure
 		printSoon(c.log, strings.Map(replaceControl, text)+"\n")
 	}
 	return c.pair
