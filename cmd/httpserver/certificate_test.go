@@ -166,6 +166,39 @@ func TestCurrentPair(t *testing.T) {
 	want(time.Second, secondChain, "")
 }
 
+// A renewed pair is used if its files have the sizes and times of those before, as they
+// may have behind a link that is switched.
+func TestCurrentPairReplaced(t *testing.T) {
+	t.Parallel()
+	files, renewed := makePKI(t), makePKI(t)
+	for _, p := range []*pki{files, renewed} {
+		for _, name := range []string{"cert.pem", "key.pem"} {
+			text := readFile(t, p.path(name))
+			write(t, p.dir, name, append(text, bytes.Repeat([]byte("\n"), 2000-len(text))...))
+			do(t, os.Chtimes(p.path(name), time.Time{}, time.Unix(1, 0)))
+		}
+	}
+	opts, err := parseArgs(files.args("--tls-cert cert.pem --tls-key key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := opts.loadPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &currentPair{options: opts, log: io.Discard, state: opts.pairState(), pair: &first}
+	now := time.Now()
+	if c.get(now) != &first {
+		t.Error("the pair was read again without a change")
+	}
+	for _, name := range []string{"cert.pem", "key.pem"} {
+		do(t, os.Rename(renewed.path(name), files.path(name)))
+	}
+	if c.get(now.Add(time.Second)) == &first {
+		t.Error("the old pair is still in use")
+	}
+}
+
 func readFile(t *testing.T, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(name)

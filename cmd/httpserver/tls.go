@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -77,12 +79,12 @@ func (c *currentPair) get(now time.Time) *tls.Certificate {
 	}
 	c.looked = now
 	state := c.options.pairState()
-	if state == c.state {
+	if state.equal(c.state) {
 		return c.pair
 	}
 	var pair tls.Certificate
 	err := errors.New("one of its files is not a regular file now")
-	if state[0].size >= 0 && state[1].size >= 0 {
+	if !slices.ContainsFunc(state[:], isIrregular) {
 		pair, err = c.options.loadPair()
 	}
 	if err == nil {
@@ -95,23 +97,29 @@ func (c *currentPair) get(now time.Time) *tls.Certificate {
 	return c.pair
 }
 
-// A pairState is the state of the certificate file and of the key file, which shows
-// whether they have changed. The size of what is no regular file, such as a pipe, is -1.
-type pairState [2]struct{ size, modified int64 }
+// A pairState describes the certificate file and the key file, which shows whether they
+// have changed. It is nil for a missing file.
+type pairState [2]fs.FileInfo
 
-// pairState returns the current state. It is zero for a missing file.
+// pairState returns the current state.
 func (o *options) pairState() (state pairState) {
 	for i, name := range []string{o.tlsCert, o.keyFile()} {
-		info, err := os.Stat(name)
-		switch {
-		case err == nil && info.Mode().IsRegular():
-			state[i].size, state[i].modified = info.Size(), info.ModTime().UnixNano()
-		case err == nil:
-			state[i].size = -1
-		}
+		state[i], _ = os.Stat(name)
 	}
 	return state
 }
+
+// equal reports whether two states are of the same files with the same sizes and times.
+// A pipe, which can be read only once, equals every other one.
+func (s pairState) equal(other pairState) bool {
+	return slices.EqualFunc(s[:], other[:], func(a, b fs.FileInfo) bool {
+		return isIrregular(a) && isIrregular(b) ||
+			os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	})
+}
+
+// isIrregular reports whether there is a file that is not regular, such as a pipe.
+func isIrregular(info fs.FileInfo) bool { return info != nil && !info.Mode().IsRegular() }
 
 // servesKey reports whether the file with the key is one of those that are served: its
 // name or, if that is a link, what it leads to is in the directory.
