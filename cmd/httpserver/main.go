@@ -60,12 +60,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 // line. It stops handling signals before it returns: if run cannot print the error because
 // nobody reads it, a signal still ends the process.
 func (o *options) listenAndServe(stdout, log io.Writer) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
-		signal.Notify(signals, syscall.SIGHUP)
-	}
-	defer signal.Stop(signals)
 	// The server continues if the program that reads its log ends.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
@@ -73,6 +67,13 @@ func (o *options) listenAndServe(stdout, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	// Until here, a signal ends the process: newServer may wait for a file or a name server.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	defer signal.Stop(signals)
 	if o.servesKey() {
 		printSoon(log, fmt.Sprintf("httpserver: the private key in %q is served to everybody who can connect; "+
 			"move it out of the directory\n", o.keyFile()))
