@@ -206,6 +206,11 @@ var reservedFields = []string{
 	"Accept-Ranges", "Content-Range", "Content-Type", "Date", "ETag", "Last-Modified", "Server",
 }
 
+// containsFold reports whether name is one of names, in whatever case.
+func containsFold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
 // addHeader adds a field to successful responses.
 func (o *options) addHeader(name, value string) error {
 	switch {
@@ -213,7 +218,7 @@ func (o *options) addHeader(name, value string) error {
 		return fmt.Errorf("invalid name: %q", name)
 	case strings.ContainsFunc(value, isControl):
 		return fmt.Errorf("invalid value: %q contains a control character", value)
-	case slices.ContainsFunc(reservedFields, func(s string) bool { return strings.EqualFold(s, name) }):
+	case containsFold(reservedFields, name):
 		return fmt.Errorf("%s is set by the server", name)
 	}
 	o.headers = append(o.headers, httpserver.Field{Name: name, Value: strings.Trim(value, " \t")})
@@ -358,7 +363,7 @@ func parseArgs(args []string) (*options, error) {
 // check returns an error if options exclude each other, or if one requires another
 // that is not set.
 func (o *options) check(hasPort bool) error {
-	isOrigin := func(f httpserver.Field) bool { return strings.EqualFold(f.Name, allowOrigin) }
+	cors := slices.IndexFunc(o.headers, func(f httpserver.Field) bool { return containsFold(corsFields, f.Name) })
 	switch {
 	case o.tlsCert == "" && o.tlsKey != "":
 		return errors.New("--tls-key requires --tls-cert to be set")
@@ -366,8 +371,8 @@ func (o *options) check(hasPort bool) error {
 		return errors.New("--tls-password-file requires --tls-cert to be set")
 	case o.confine && o.cgi: // a directory does not confine scripts
 		return errors.New("argument --confine: not allowed with argument --cgi")
-	case o.cors && slices.ContainsFunc(o.headers, isOrigin):
-		return errors.New("argument --cors: not allowed with argument -H " + allowOrigin)
+	case o.cors && cors >= 0:
+		return errors.New("argument --cors: not allowed with argument -H " + o.headers[cors].Name)
 	case hasPort && strings.HasPrefix(o.bind, unixPrefix):
 		return errors.New("argument port: not allowed with argument -b/--bind unix:PATH")
 	}

@@ -184,6 +184,12 @@ const errorResponse = "code %d, message %s"
 // https://fetch.spec.whatwg.org/#http-cors-protocol.
 const allowOrigin = "Access-Control-Allow-Origin"
 
+// corsFields are the fields that --cors sets, some of them only for preflight requests.
+var corsFields = []string{
+	allowOrigin, "Access-Control-Expose-Headers",
+	"Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age",
+}
+
 // SendResponse begins a response. If --cors is set, all pages may read it, even if
 // it is an error.
 func (h *handler) SendResponse(code int, message string) {
