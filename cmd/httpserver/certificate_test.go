@@ -256,7 +256,7 @@ func TestTLSFromPipes(t *testing.T) {
 	}
 }
 
-// A key is served where its name or the file is in the directory.
+// A key is served where its name or the file is in the directory and not hidden.
 func TestServesKey(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -264,11 +264,13 @@ func TestServesKey(t *testing.T) {
 	}
 	base := t.TempDir()
 	write(t, base, "site/.well/key.pem", nil)
+	write(t, base, "site/.keys/key.pem", nil)
+	write(t, base, "site/.well-known/key.pem", nil)
 	write(t, base, "site/both.pem", nil)
 	write(t, base, "keys/key.pem", nil)
 	write(t, base, "site2/key.pem", nil)
 	for name, target := range map[string]string{
-		"site/out.pem": "../keys/key.pem", "site/in.pem": ".well/key.pem", "keys/link.pem": "../site/both.pem", "sitelink": "site", "well": "site/.well",
+		"site/out.pem": "../keys/key.pem", "site/in.pem": ".well/key.pem", "site/hidden.pem": ".keys/key.pem", "keys/link.pem": "../site/both.pem", "sitelink": "site", "well": "site/.well",
 	} {
 		do(t, os.Symlink(target, filepath.Join(base, name)))
 	}
@@ -289,6 +291,14 @@ func TestServesKey(t *testing.T) {
 		{"--tls-cert c --tls-key well/key.pem -d site", true},
 		{"--tls-cert c --tls-key site/both.pem -d sitelink", true},
 		{"--tls-cert c --tls-key site/both.pem -d site/.well/..", true},
+		{"--tls-cert c --tls-key site/.keys/key.pem -d site", true},
+		{"--tls-cert c --tls-key site/.keys/key.pem -d site --no-hidden", false},
+		{"--tls-cert c --tls-key site/.keys/key.pem -d site/.keys --no-hidden", true},
+		{"--tls-cert c --tls-key site/.well-known/key.pem -d site --no-hidden", true},
+		{"--tls-cert c --tls-key site/both.pem -d site --no-hidden", true},
+		{"--tls-cert c --tls-key site/hidden.pem -d site --no-hidden", true},
+		{"--tls-cert c --tls-key site/hidden.pem -d site --no-hidden --confine", true},
+		{"--tls-cert c --tls-key site/out.pem -d site --no-hidden --confine", false},
 		{"-d site", false},
 	} {
 		args := strings.Fields(tt.args)

@@ -129,18 +129,31 @@ func (o *options) servesKey() bool {
 		return false
 	}
 	parent, _ := filepath.EvalSymlinks(filepath.Dir(name))
+	link := o.pathOf(filepath.Join(parent, filepath.Base(name)))
 	file, _ := filepath.EvalSymlinks(name)
-	return o.contains(file) || !o.confine && o.contains(filepath.Join(parent, filepath.Base(name)))
+	path := o.pathOf(file)
+	return o.shows(path) || o.shows(link) && (!o.confine || path != "")
 }
 
-// contains reports whether a name without links is in the directory.
-func (o *options) contains(name string) bool {
+// pathOf returns the path in the directory of a name without links, or "" if the name is
+// not in the directory.
+func (o *options) pathOf(name string) string {
 	directory, err := filepath.EvalSymlinks(o.directory)
 	if err != nil {
-		return false
+		return ""
 	}
-	relative, err := filepath.Rel(directory, name)
-	return err == nil && filepath.IsLocal(relative)
+	path, err := filepath.Rel(directory, name)
+	if err != nil || !filepath.IsLocal(path) {
+		return ""
+	}
+	return path
+}
+
+// shows reports whether there is a path and --no-hidden does not hide it.
+func (o *options) shows(path string) bool {
+	isHidden := func(part string) bool { return strings.HasPrefix(part, ".") && part != ".well-known" }
+	parts := strings.Split(path, string(filepath.Separator))
+	return path != "" && !(o.noHidden && slices.ContainsFunc(parts, isHidden))
 }
 
 // keyFile returns the name of the file that holds the key.
