@@ -35,7 +35,7 @@ const (
 // run runs the command with the given arguments and returns its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	opts, err := parseArgs(args)
-	if err == nil {
+	if err == nil && !opts.help {
 		err = opts.readPassword()
 	}
 	if err != nil {

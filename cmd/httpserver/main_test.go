@@ -269,6 +269,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"help", []string{"-h"}, 0, help, ""},
 		{"help among others", []string{"-q", "8000", "--help", "--bad"}, 0, help, ""},
+		{"help without the password", []string{"--tls-password-file", "missing", "-h"}, 0, help, ""},
 		{"unknown option", []string{"--bad"}, 2, "", usage + "httpserver: error: unrecognized arguments: --bad\n"},
 		{"missing value", []string{"-b"}, 2, "", usage + "httpserver: error: argument -b/--bind: expected one argument\n"},
 		{"bad port", []string{"http"}, 2, "", usage + "httpserver: error: argument port: invalid int value: 'http'\n"},
