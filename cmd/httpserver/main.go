@@ -39,7 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = opts.readPassword()
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "%shttpserver: error: %v\n", usage, err)
+		fmt.Fprintf(stderr, "%shttpserver: error: %s\n", usage, strings.Map(replaceControl, err.Error()))
 		return 2
 	}
 	if opts.help {

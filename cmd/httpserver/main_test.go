@@ -271,6 +271,7 @@ func TestUsage(t *testing.T) {
 		{"help among others", []string{"-q", "8000", "--help", "--bad"}, 0, help, ""},
 		{"help without the password", []string{"--tls-password-file", "missing", "-h"}, 0, help, ""},
 		{"unknown option", []string{"--bad"}, 2, "", usage + "httpserver: error: unrecognized arguments: --bad\n"},
+		{"control characters", []string{"--bad\x1b[31m\n\u009b"}, 2, "", usage + "httpserver: error: unrecognized arguments: --bad?[31m??\n"},
 		{"missing value", []string{"-b"}, 2, "", usage + "httpserver: error: argument -b/--bind: expected one argument\n"},
 		{"bad port", []string{"http"}, 2, "", usage + "httpserver: error: argument port: invalid int value: 'http'\n"},
 		{"bad port, no directory", []string{"-d", "missing", "-1"}, 2, "", usage + "httpserver: error: argument port: -1 is not in 0-65535\n"},
