@@ -94,6 +94,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -216,7 +217,8 @@ func (s *HTTPServer) listen(addr string, newHandler func() Handler) error {
 		return errors.New("httpserver: newHandler is nil; pass New[T] for a handler type T")
 	}
 	network := "tcp"
-	if host, _, _ := net.SplitHostPort(addr); host == "0.0.0.0" {
+	host, _, _ := net.SplitHostPort(addr)
+	if ip, _ := netip.ParseAddr(host); ip.Unmap() == netip.IPv4Unspecified() {
 		network = "tcp4" // "tcp" would include all interfaces of IPv6
 	}
 	l, err := net.Listen(network, addr)

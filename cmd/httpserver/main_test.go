@@ -333,6 +333,7 @@ func TestBanner(t *testing.T) {
 	}{
 		{"IPv4", []string{"-b", "127.0.0.1", "0"}, false, "Serving HTTP on 127.0.0.1 port N (http://127.0.0.1:N/) ...\n"},
 		{"all of IPv4", []string{"-b", "0.0.0.0", "0"}, false, "Serving HTTP on 0.0.0.0 port N (http://0.0.0.0:N/) ...\n"},
+		{"all of IPv4, as IPv6", []string{"-b", "::ffff:0.0.0.0", "0"}, true, "Serving HTTP on 0.0.0.0 port N (http://0.0.0.0:N/) ...\n"},
 		{"IPv6", []string{"-b", "::1", "0"}, true, "Serving HTTP on ::1 port N (http://[::1]:N/) ...\n"},
 		{"IPv6 in brackets", []string{"-b", "[::1]", "0"}, true, "Serving HTTP on ::1 port N (http://[::1]:N/) ...\n"},
 	} {
