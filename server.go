@@ -240,6 +240,8 @@ func listenError(addr string, err error) error {
 		hint = " (ports below 1024 need privileges)"
 	case isAny(err, syscall.EADDRNOTAVAIL, wsaEADDRNOTAVAIL):
 		hint = " (no interface of this machine has that address)"
+	case isAny(err, syscall.EINVAL, wsaEINVAL):
+		hint = " (a link-local address needs a zone, such as %eth0)"
 	case errors.As(err, new(*net.DNSError)):
 		hint = " (give an address of this machine)"
 	}

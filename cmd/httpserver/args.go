@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -170,6 +171,9 @@ func (o *options) setBind(v string) error {
 		return fmt.Errorf("no path in '%s'", v)
 	case "": // of a shell variable that is not set
 		return errors.New("no address; without the option, all interfaces are used")
+	}
+	if _, _, err := net.SplitHostPort(v); err == nil && !strings.HasPrefix(v, unixPrefix) {
+		return fmt.Errorf("'%s' has a port, which is an argument of its own", v)
 	}
 	if inner, ok := strings.CutPrefix(v, "["); ok {
 		o.bind, ok = strings.CutSuffix(inner, "]")

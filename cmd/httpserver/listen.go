@@ -121,6 +121,8 @@ func listenUnix(path string) (net.Listener, error) {
 	switch {
 	case errors.Is(err, syscall.EINVAL) && len(path) > 100:
 		return nil, errors.New("the path is too long; systems take about 100 bytes for a socket")
+	case errors.Is(err, syscall.EADDRINUSE): // of an abstract socket, which has no file
+		return nil, errors.New("another program listens there; choose another path")
 	case err != nil:
 		return nil, cause(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -147,6 +148,18 @@ func TestUnixSocketTaken(t *testing.T) {
 	startUnix(t, live, "-q") // a killed process could not remove the socket
 	getUnix(t, live)
 	p.Process.Kill()
+}
+
+// An abstract socket, whose name begins with @, has no file.
+func TestUnixSocketAbstractTaken(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has abstract sockets")
+	}
+	path := fmt.Sprintf("@httpserver-test-%d", os.Getpid())
+	startUnix(t, path, "-q")
+	want := "httpserver: listen on unix:" + path + ": another program listens there; choose another path\n"
+	start(t, "-b", "unix:"+path).wantExit(t, 1, "", want)
 }
 
 func TestUnixSocketCurl(t *testing.T) {

@@ -307,7 +307,6 @@ func TestFailure(t *testing.T) {
 		{"foreign address", []string{"-b", "192.0.2.1", "0"}, "listen on 192.0.2.1:0: ", "no interface of this machine has that address"},
 		{"no address", []string{"-b", "no such host", "0"}, "listen on no such host:0: ", "no such host (give an address of this machine)"},
 		{"control in an address", []string{"-b", "a\n\x1b", "0"}, "listen on a??:0: ", "no such host"},
-		{"address with port", []string{"-b", "127.0.0.1:80", "0"}, "listen on [127.0.0.1:80]:0: ", "no such host"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -677,4 +676,15 @@ func TestSignalAtStart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The message for a link-local address without a zone says what is missing.
+func TestBindWithoutZone(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have another error or none")
+	}
+	needIPv6(t)
+	start(t, "-b", "fe80::1", "0").wantExit(t, 1, "",
+		"httpserver: listen on [fe80::1]:0: invalid argument (a link-local address needs a zone, such as %eth0)\n")
 }
