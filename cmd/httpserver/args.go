@@ -251,10 +251,13 @@ func (o *options) setCharset(v string) error {
 	return nil
 }
 
-// addHost adds a host name that requests may contain. A port would never match.
+// addHost adds a host name that requests may contain. A port or a pattern would never
+// match.
 func (o *options) addHost(v string) error {
-	invalid := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"#/:<>?@[\\]^`{|}", r) }
-	if strings.Trim(v, ".") == "" || strings.ContainsFunc(v, invalid) {
+	valid := func(r rune) bool {
+		return 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("-._", r)
+	}
+	if strings.Trim(v, ".") == "" || strings.TrimFunc(v, valid) != "" {
 		return fmt.Errorf("invalid host name: %q (an example is files.example)", v)
 	}
 	o.hosts = append(o.hosts, strings.TrimSuffix(v, "."))
