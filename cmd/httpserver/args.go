@@ -45,7 +45,8 @@ type options struct {
 	cgiSet         []string // variables with values
 	cgiTimeout     time.Duration
 	cgiMax         int
-	cgiStore       int // MiB
+	cgiStore       int     // MiB
+	needsCGI       *option // one that was set and has no effect without --cgi, or nil
 }
 
 const usage = "usage: httpserver [-h] [options] [port]\n"
@@ -376,6 +377,8 @@ func (o *options) check(hasPort bool) error {
 		return errors.New("--tls-key requires --tls-cert to be set")
 	case o.tlsCert == "" && o.tlsPasswordFile != "":
 		return errors.New("--tls-password-file requires --tls-cert to be set")
+	case !o.cgi && o.needsCGI != nil:
+		return fmt.Errorf("%v requires --cgi to be set", o.needsCGI)
 	case o.confine && o.cgi: // a directory does not confine scripts
 		return errors.New("argument --confine: not allowed with argument --cgi")
 	case o.cors && cors >= 0:
@@ -410,6 +413,9 @@ func (o *options) parseOption(arg string, args []string) ([]string, error) {
 	opt, value, hasValue, err := findOption(arg)
 	if err != nil {
 		return args, err
+	}
+	if strings.HasPrefix(opt.String(), "--cgi-") {
+		o.needsCGI = opt
 	}
 	switch {
 	case opt.setFlag != nil:
