@@ -853,6 +853,9 @@ func TestUnreadDoesNotDestroy(t *testing.T) {
 		{request: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", more: "\r\n"},
 		{request: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", more: strings.Repeat("x", 20<<20), wrap: true},
 	} {
+		if runtime.GOOS == "windows" && !c.wrap {
+			continue // hasArrived does not ask Windows
+		}
 		entered, release := make(chan struct{}), make(chan struct{})
 		s, _ := start(t, func() httpserver.Handler { return &lengthy{entered: entered, release: release} }, func(s *httpserver.HTTPServer) {
 			if c.wrap {
