@@ -28,16 +28,25 @@ const writeTries = 5
 // read, of which it drops a byte: a close would then destroy what the client has not read.
 func hasArrived(conn net.Conn) bool {
 	n := 0
-	switch conn := conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		if raw, err := conn.(syscall.Conn).SyscallConn(); err == nil {
-			raw.Read(func(fd uintptr) bool {
-				n, _ = syscall.Read(int(fd), make([]byte, 1))
-				return true
-			})
-		}
+	if raw := rawConn(conn); raw != nil {
+		raw.Read(func(fd uintptr) bool {
+			n, _ = syscall.Read(int(fd), make([]byte, 1))
+			return true
+		})
 	}
 	return n > 0
+}
+
+// rawConn returns the raw connection of a connection of the system. It returns nil for one of
+// another type, whose methods may do more than use its descriptor.
+func rawConn(conn net.Conn) syscall.RawConn {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		if raw, err := conn.(syscall.Conn).SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
 }
 
 // A waiter reads the first bytes of a request into a buffer that it provides when
@@ -50,7 +59,7 @@ type waiter struct {
 }
 
 // wait waits and stores the result of the read in n and err. It returns false for a
-// connection of another type, whose Read may do more than read its descriptor.
+// connection without a raw one.
 func (w *waiter) wait(c *connReader) bool {
 	if w.raw == nil && !w.open(c) {
 		return false
@@ -62,15 +71,11 @@ func (w *waiter) wait(c *connReader) bool {
 }
 
 func (w *waiter) open(c *connReader) bool {
-	var err error
-	switch conn := c.conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		w.raw, err = conn.(syscall.Conn).SyscallConn()
-	default:
+	if w.raw = rawConn(c.conn); w.raw == nil {
 		return false
 	}
 	w.try = func(fd uintptr) bool { return w.read(c, int(fd)) } // made once, as it allocates
-	return err == nil
+	return true
 }
 
 // read reads once. It returns false if nothing has arrived.

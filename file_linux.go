@@ -121,12 +121,8 @@ func (f *systemFile) Close() error {
 // leaves in one packet with the head. It returns how much of p it took, without waiting.
 // As two packets, the head and a file of 1 MiB take twice the time.
 func sendMore(conn net.Conn, p []byte) (n int) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return 0
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
+	raw := rawConn(conn)
+	if _, ok := conn.(*net.TCPConn); !ok || raw == nil {
 		return 0
 	}
 	raw.Write(func(fd uintptr) bool {
@@ -142,11 +138,7 @@ func sendMore(conn net.Conn, p []byte) (n int) {
 // as without TLS, does not help: a write that times out breaks a tls.Conn.
 func limitUnsent(conn net.Conn) {
 	const notSentLowWater, limit = 25, 32 << 10 // TCP_NOTSENT_LOWAT
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return
-	}
-	if raw, err := tcp.SyscallConn(); err == nil {
+	if raw := rawConn(conn); raw != nil {
 		raw.Control(func(fd uintptr) {
 			syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowWater, limit)
 		})
