@@ -782,17 +782,19 @@ func (s *HTTPServer) find(conn net.Conn) *connState {
 	addr := conn.RemoteAddr()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	switch addr.(type) {
+	case *net.TCPAddr, *net.UnixAddr: // each connection has a pointer of its own, and what wraps it returns that
+	default:
+		addr = nil
+	}
 	var found *connState
 	for state := range s.conns {
-		switch addr.(type) {
-		case *net.TCPAddr, *net.UnixAddr: // each connection has a pointer of its own, and what wraps it returns that
-			if state.addr == addr {
-				found = state
-			}
-		}
 		if equal(state.conn, conn) {
 			found = state
 			break
+		}
+		if addr != nil && state.addr == addr {
+			found = state
 		}
 	}
 	if found != nil {
