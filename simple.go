@@ -108,9 +108,8 @@ type SimpleHandler struct {
 	last struct {
 		directory, path, name string // of TranslatePath
 		validators            validators
-		size                  int64     // of the file with these validators
-		length                string    // the same in digits
-		modified              time.Time // of the file; validators have another one if it is in the future
+		size                  int64  // of the file with these validators
+		length                string // the same in digits
 	}
 	shared *fileState // nil before the first use
 }
@@ -302,12 +301,15 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 // unless the modification time of the file was in the future then. It sets h.last.length.
 func (h *SimpleHandler) validators(file *fileBody) validators {
 	last := &h.last
-	if !last.validators.strong() || last.size != file.size ||
-		!last.modified.Equal(file.modified) || !last.validators.modified.Equal(file.modified) {
-		last.validators = newValidators(file.size, file.modified, file.inode.changed, file.opened)
-		last.size, last.length, last.modified = file.size, strconv.FormatInt(file.size, 10), file.modified
+	if last.validators.strong() && last.size == file.size && last.validators.modified.Equal(file.modified) {
+		return last.validators
 	}
-	return last.validators
+	v := newValidators(file.size, file.modified, file.inode.changed, file.opened)
+	last.validators, last.size, last.length = v, file.size, strconv.FormatInt(file.size, 10)
+	if !v.modified.Equal(file.modified) {
+		last.validators = validators{}
+	}
+	return v
 }
 
 // redirectToSlash redirects to the same path with a slash at its end, so that
