@@ -59,7 +59,7 @@ type script struct {
 
 	exited       chan struct{}   // closed when the script has exited
 	err          error           // why the script failed unless it was told to end; set before exited is closed
-	childrenLeft bool            // other processes of the group were left then; set before exited is closed
+	childrenLeft bool            // other processes of the group are left; set before exited is closed, then by groupLeft
 	open         context.Context // canceled by close, and with ctx
 	endOpen      context.CancelFunc
 }
