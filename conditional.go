@@ -131,16 +131,11 @@ func selectRanges(fields Header, method string, v validators, size int64, now ti
 // least a second old when it was sent, which strong validators imply.
 func rangeApplies(fields Header, v validators, now time.Time) bool {
 	values := fields.Values("If-Range")
-	switch {
-	case len(values) == 0:
-		return true
-	case len(values) > 1 || !v.strong():
-		return false
-	case strings.HasPrefix(values[0], `"`):
-		return values[0] == v.tag
+	if len(values) != 1 || !v.strong() {
+		return len(values) == 0
 	}
 	date, ok := parseHTTPDate(values[0], now)
-	return ok && date.Equal(v.modified.Truncate(time.Second))
+	return values[0] == v.tag || ok && date.Equal(v.modified.Truncate(time.Second))
 }
 
 // combines reports whether a client that asks for a range combines it with parts of the
