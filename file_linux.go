@@ -19,16 +19,18 @@ import (
 // that, a small file takes half the time. file_other.go is the counterpart for other
 // systems.
 
-// A systemFile is an open file or directory. It is made ready by open.
+// A systemFile is an open file or directory, and its own fs.FileInfo. It is made ready by
+// open.
 type systemFile struct {
-	fd   int // -1 after Close
-	info systemInfo
+	name string
+	fd   int            // -1 after Close
+	stat syscall.Stat_t // set by Stat
 }
 
 // open opens a file for reading, or a directory. With the flag openNonblock, it does not
 // wait for the other end of a FIFO. It may be called again after Close.
 func (f *systemFile) open(name string, flag int) (fs.File, error) {
-	f.info.name = name
+	f.name = name
 	err := ignoreEINTR(func() (err error) {
 		f.fd, err = syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
 		return err
@@ -46,17 +48,44 @@ func (f *systemFile) openedName(name string) string {
 	return cmp.Or(resolved, name)
 }
 
-// Stat returns an fs.FileInfo that is valid until the next call of Stat or open.
+// Stat returns f, which describes the file until the next call of Stat or open.
 func (f *systemFile) Stat() (fs.FileInfo, error) {
-	return &f.info, f.failed("stat", syscall.Fstat(f.fd, &f.info.stat))
+	return f, f.failed("stat", syscall.Fstat(f.fd, &f.stat))
 }
+
+// Name implements [fs.FileInfo].
+func (f *systemFile) Name() string { return path.Base(f.name) }
+
+// Size implements [fs.FileInfo].
+func (f *systemFile) Size() int64 { return f.stat.Size }
+
+// Mode implements [fs.FileInfo], without permissions. What is neither a file nor a
+// directory is irregular.
+func (f *systemFile) Mode() fs.FileMode {
+	switch f.stat.Mode & syscall.S_IFMT {
+	case syscall.S_IFREG:
+		return 0
+	case syscall.S_IFDIR:
+		return fs.ModeDir
+	}
+	return fs.ModeIrregular
+}
+
+// ModTime implements [fs.FileInfo].
+func (f *systemFile) ModTime() time.Time { return time.Unix(f.stat.Mtim.Unix()) }
+
+// IsDir implements [fs.FileInfo].
+func (f *systemFile) IsDir() bool { return f.Mode().IsDir() }
+
+// Sys implements [fs.FileInfo]. It returns a *syscall.Stat_t.
+func (f *systemFile) Sys() any { return &f.stat }
 
 // failed returns the error for an operation that failed with err, or nil if err is nil.
 func (f *systemFile) failed(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &fs.PathError{Op: op, Path: f.info.name, Err: err}
+	return &fs.PathError{Op: op, Path: f.name, Err: err}
 }
 
 // Read implements [io.Reader].
@@ -144,39 +173,6 @@ func limitUnsent(conn net.Conn) {
 		})
 	}
 }
-
-// A systemInfo is the fs.FileInfo of a systemFile.
-type systemInfo struct {
-	name string
-	stat syscall.Stat_t
-}
-
-// Name implements [fs.FileInfo].
-func (i *systemInfo) Name() string { return path.Base(i.name) }
-
-// Size implements [fs.FileInfo].
-func (i *systemInfo) Size() int64 { return i.stat.Size }
-
-// Mode implements [fs.FileInfo], without permissions. What is neither a file nor a
-// directory is irregular.
-func (i *systemInfo) Mode() fs.FileMode {
-	switch i.stat.Mode & syscall.S_IFMT {
-	case syscall.S_IFREG:
-		return 0
-	case syscall.S_IFDIR:
-		return fs.ModeDir
-	}
-	return fs.ModeIrregular
-}
-
-// ModTime implements [fs.FileInfo].
-func (i *systemInfo) ModTime() time.Time { return time.Unix(i.stat.Mtim.Unix()) }
-
-// IsDir implements [fs.FileInfo].
-func (i *systemInfo) IsDir() bool { return i.Mode().IsDir() }
-
-// Sys implements [fs.FileInfo]. It returns a *syscall.Stat_t.
-func (i *systemInfo) Sys() any { return &i.stat }
 
 // inodeOf returns the inode of a file.
 func inodeOf(info fs.FileInfo) inode {

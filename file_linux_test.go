@@ -71,7 +71,7 @@ func TestFileCache(t *testing.T) {
 			}
 			defer f.Close()
 			f.Stat()
-			cache.put(name, &cachedFile{bytes.NewReader([]byte("abcde")), opened.info.stat})
+			cache.put(name, &cachedFile{bytes.NewReader([]byte("abcde")), opened.stat})
 			c.change(t, name)
 			kept, modified := cache.get(name)
 			if (kept != nil) != c.same {
@@ -199,7 +199,7 @@ func TestFileCacheKeeps(t *testing.T) {
 		}
 		defer f.Close()
 		f.Stat()
-		changed := time.Unix(int64(max(opened.info.stat.Mtim.Sec, opened.info.stat.Ctim.Sec)), 0)
+		changed := time.Unix(int64(max(opened.stat.Mtim.Sec, opened.stat.Ctim.Sec)), 0)
 		if settledFile != (time.Since(changed) > stableFor) || settledFile && !opened.recordsChanges() {
 			t.Logf("%s is of no use for this test", name)
 			continue

@@ -79,16 +79,15 @@ func sameState(a, b *syscall.Stat_t) bool {
 // cannot go unnoticed. It does nothing if f has grown since content was read.
 func (c *fileCache) add(f fs.File, content []byte) {
 	file, ok := f.(*systemFile)
-	if !ok || file.info.Size() != int64(len(content)) || !file.isStable() || !file.recordsChanges() {
+	if !ok || file.Size() != int64(len(content)) || !file.isStable() || !file.recordsChanges() {
 		return
 	}
-	c.put(file.info.name, &cachedFile{bytes.NewReader(bytes.Clone(content)), file.info.stat})
+	c.put(file.name, &cachedFile{bytes.NewReader(bytes.Clone(content)), file.stat})
 }
 
 // isStable reports whether neither content nor metadata have changed for stableFor.
 func (f *systemFile) isStable() bool {
-	stat := &f.info.stat
-	changed := max(stat.Mtim.Sec, stat.Ctim.Sec)
+	changed := max(f.stat.Mtim.Sec, f.stat.Ctim.Sec)
 	return time.Since(time.Unix(int64(changed), 0)) >= stableFor
 }
 
