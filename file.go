@@ -29,6 +29,10 @@ const (
 	// recent is the age below which a file is likely to change while it is sent,
 	// such as a log that grows.
 	recent = 10 * time.Minute
+
+	// maxGenerated is the length, in bytes, up to which content is sent that is generated
+	// while it is read, as in /proc.
+	maxGenerated = 1 << 20
 )
 
 // A fileBody is a piece of a file: its bytes from start to end.
@@ -56,19 +60,6 @@ type fileBody struct {
 type inode struct {
 	device, number, links uint64
 	changed               time.Time // when a link, a permission or the content last changed
-}
-
-// maxGenerated is the length, in bytes, up to which generated content is sent.
-const maxGenerated = 1 << 20
-
-// readGenerated reads a file whose content may be generated while it is read, as in
-// /proc.
-func readGenerated(f fs.File) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(f, maxGenerated+1))
-	if err == nil && len(content) > maxGenerated {
-		err = errors.New("httpserver: the file does not say its size and is too long")
-	}
-	return content, err
 }
 
 // Close closes the file. Closing a closed body does nothing.

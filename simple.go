@@ -369,12 +369,17 @@ func (b *fileBody) examine() error {
 		return err
 	}
 	if mayBeGenerated(info) {
-		content, err := readGenerated(b.file)
+		content, err := io.ReadAll(io.LimitReader(b.file, maxGenerated+1))
 		size := int64(len(content))
-		if err != nil || size != info.Size() || b.at == nil && size > 0 { // what was read is gone
+		switch {
+		case err != nil:
+			return err
+		case size > maxGenerated:
+			return errors.New("httpserver: the file does not say its size and is too long")
+		case size != info.Size(), b.at == nil && size > 0: // what was read is gone
 			b.Close()
 			b.tail, b.size = content, size // without ranges: the next reading may differ
-			return err
+			return nil
 		}
 	}
 	b.size, b.modified, b.inode = info.Size(), info.ModTime(), inodeOf(info)
