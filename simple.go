@@ -260,11 +260,11 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 	self := h.files()
 	contentType := withCharset(self.GuessType(file.name), h.Charset)
 	coding := contentCoding(file.name, contentType)
-	code, part, length, contentRange := 200, byteRange{0, file.size}, h.last.length, ""
+	code, part, length := 200, byteRange{0, file.size}, h.last.length
 	body = file
 	if len(ranges) == 1 {
 		code, part, file.combined = 206, ranges[0], combines(h.Headers)
-		length, contentRange = strconv.FormatInt(part.size, 10), part.contentRange(file.size)
+		length = strconv.FormatInt(part.size, 10)
 	} else if len(ranges) > 1 && coding == "" {
 		checkField("Content-type", contentType) // the parts contain this field, unchecked by SendHeader
 		boundary := newBoundary()
@@ -281,8 +281,8 @@ func (h *SimpleHandler) sendPartHead(file *fileBody, v validators, ranges []byte
 		self.SendHeader("Content-Encoding", coding)
 	}
 	self.SendHeader("Content-Length", length)
-	if contentRange != "" {
-		self.SendHeader("Content-Range", contentRange)
+	if len(ranges) == 1 {
+		self.SendHeader("Content-Range", part.contentRange(file.size))
 	}
 	if !v.modified.IsZero() {
 		self.SendHeader("Last-Modified", self.DateTimeString(v.modified))
