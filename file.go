@@ -290,8 +290,8 @@ func (b *fileBody) compare(tail []byte) error {
 	b.hash.Write(tail)
 	var again maphash.Hash
 	again.SetSeed(b.hash.Seed())
-	n, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))
-	if err == nil && (n < b.end-b.start || again.Sum64() != b.hash.Sum64()) {
+	_, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))
+	if err == nil && again.Sum64() != b.hash.Sum64() { // also if the file has become shorter
 		err = errFileChanged
 	}
 	return err
