@@ -362,10 +362,7 @@ func (b *fileBody) examine() error {
 	if forbidden := b.handler.forbidden; forbidden != nil && forbidden(b.system.openedName(b.name)) {
 		return errForbidden // a link may have been switched
 	}
-	if err == nil {
-		err = checkRegular(b.name, info)
-	}
-	if err != nil {
+	if err = checkRegular(b.name, info, err); err != nil {
 		return err
 	}
 	if mayBeGenerated(info) {
@@ -412,18 +409,17 @@ func (h *SimpleHandler) openFile(name string, system *systemFile) (f fs.File, er
 // examine returns nil for the name of a regular file, and the error of open for any other.
 func (h *SimpleHandler) examine(name string) error {
 	info, err := h.stat(name)
-	switch {
-	case err == nil:
-		return checkRegular(name, info)
-	case outOfResources(err):
-		return err
-	}
-	return fs.ErrNotExist
+	return checkRegular(name, info, err)
 }
 
-// checkRegular returns nil for a regular file, and the error of open for any other.
-func checkRegular(name string, info fs.FileInfo) error {
+// checkRegular returns nil if info, which came with err, is of a regular file, and else the
+// error of open.
+func checkRegular(name string, info fs.FileInfo, err error) error {
 	switch {
+	case outOfResources(err):
+		return err
+	case err != nil:
+		return fs.ErrNotExist
 	case info.IsDir():
 		return errIsDirectory
 	case !info.Mode().IsRegular(), strings.HasSuffix(name, "/"):
