@@ -78,6 +78,11 @@ func (r byteRange) contentRange(size int64) string {
 	return fmt.Sprintf("bytes %d-%d/%d", r.start, r.start+r.size-1, size)
 }
 
+// overlaps reports whether two ranges have a byte in common.
+func (r byteRange) overlaps(other byteRange) bool {
+	return r.start < other.start+other.size && other.start < r.start+r.size
+}
+
 // checkPreconditions evaluates the preconditions of a request in the order of RFC
 // 9110 section 13.2.2, steps 1 to 4. It returns the status code of the response:
 // 304, 412, or 200 if all preconditions are true.
@@ -117,7 +122,7 @@ func selectRanges(fields Header, method string, v validators, size int64, now ti
 	}
 	ranges, ok = parseRange(value, size)
 	switch {
-	case !ok || overlap(ranges) || len(ranges) > 1 && v.weak():
+	case !ok || len(ranges) > 1 && v.weak():
 		return 200, nil
 	case len(ranges) == 0:
 		return 416, nil
@@ -222,7 +227,8 @@ const maxRanges = 256
 
 // parseRange parses the value of Range (RFC 9110 section 14.1.2) for a file that is
 // not empty. It returns the ranges that the file has. ok is false if the field must
-// be ignored: it is malformed, uses another unit, or asks for too many ranges.
+// be ignored: it is malformed, uses another unit, or asks for too many ranges or for the
+// same byte twice.
 func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 	unit, set, _ := strings.Cut(value, "=")
 	if !equalFold(unit, "bytes") {
@@ -234,7 +240,7 @@ func parseRange(value string, size int64) (ranges []byteRange, ok bool) {
 			continue
 		}
 		r, ok := parseRangeSpec(spec, size)
-		if n++; !ok || n > maxRanges {
+		if n++; !ok || n > maxRanges || slices.ContainsFunc(ranges, r.overlaps) {
 			return nil, false
 		}
 		if r.size > 0 {
@@ -259,18 +265,6 @@ func parseRangeSpec(spec string, size int64) (r byteRange, ok bool) {
 		end, endOK = parseDigits(last)
 	}
 	return byteRange{start, min(end, size-1) - start + 1}, dash && startOK && endOK && start <= end
-}
-
-// overlap reports whether two of the ranges have a byte in common.
-func overlap(ranges []byteRange) bool {
-	for i, r := range ranges {
-		for _, other := range ranges[:i] {
-			if r.start < other.start+other.size && other.start < r.start+r.size {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // fewRanges is the number of ranges that are sent however small they are: some
