@@ -30,11 +30,10 @@ type systemFile struct {
 // open opens a file for reading, or a directory. With the flag openNonblock, it does not
 // wait for the other end of a FIFO. It may be called again after Close.
 func (f *systemFile) open(name string, flag int) (fs.File, error) {
-	f.name = name
-	err := ignoreEINTR(func() (err error) {
-		f.fd, err = syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
-		return err
+	fd, err := ignoreEINTR(func() (int, error) {
+		return syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|flag, 0)
 	})
+	f.name, f.fd = name, fd
 	if err != nil {
 		return nil, f.failed("open", err)
 	}
@@ -90,7 +89,7 @@ func (f *systemFile) failed(op string, err error) error {
 
 // Read implements [io.Reader].
 func (f *systemFile) Read(p []byte) (n int, err error) {
-	err = ignoreEINTR(func() error { n, err = syscall.Read(f.fd, p); return err })
+	n, err = ignoreEINTR(func() (int, error) { return syscall.Read(f.fd, p) })
 	switch {
 	case err != nil:
 		return 0, f.failed("read", err)
@@ -103,8 +102,7 @@ func (f *systemFile) Read(p []byte) (n int, err error) {
 // ReadAt implements [io.ReaderAt].
 func (f *systemFile) ReadAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
-		var m int
-		err = ignoreEINTR(func() error { m, err = syscall.Pread(f.fd, p[n:], off+int64(n)); return err })
+		m, err := ignoreEINTR(func() (int, error) { return syscall.Pread(f.fd, p[n:], off+int64(n)) })
 		switch {
 		case err != nil:
 			return n, f.failed("read", err)
@@ -192,10 +190,10 @@ func mayBeGenerated(info fs.FileInfo) bool {
 
 // ignoreEINTR calls a function again while it returns EINTR: on some file systems,
 // signals interrupt system calls.
-func ignoreEINTR(call func() error) error {
+func ignoreEINTR(call func() (int, error)) (n int, err error) {
 	for {
-		if err := call(); err != syscall.EINTR {
-			return err
+		if n, err = call(); err != syscall.EINTR {
+			return n, err
 		}
 	}
 }
