@@ -137,7 +137,7 @@ func selectRanges(fields Header, method string, v validators, size int64, now ti
 func rangeApplies(fields Header, v validators, now time.Time) bool {
 	values := fields.Values("If-Range")
 	if len(values) != 1 || !v.strong() {
-		return len(values) == 0
+		return len(values) == 0 // without If-Range, every Range applies
 	}
 	date, ok := parseHTTPDate(values[0], now)
 	return values[0] == v.tag || ok && date.Equal(v.modified.Truncate(time.Second))
@@ -154,11 +154,8 @@ func combines(fields Header) bool {
 // onlyValue returns the value of a field and reports whether exactly one field has
 // that name. It is used for fields that are ignored if they occur twice.
 func onlyValue(fields Header, name string) (value string, ok bool) {
-	values := fields.Values(name)
-	if len(values) != 1 {
-		return "", false
-	}
-	return values[0], true
+	value, ok = fields.Lookup(name)
+	return value, ok && len(fields.Values(name)) == 1
 }
 
 // unmodified evaluates If-Modified-Since or If-Unmodified-Since (RFC 9110 sections 13.1.3
