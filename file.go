@@ -238,9 +238,7 @@ func (b *fileBody) readTail(p []byte) (n int, err error) {
 	if err = b.check(p); err != nil {
 		return 0, err
 	}
-	if int64(n) == b.size {
-		b.handler.fileState().cache.add(b.file, p)
-	}
+	b.handler.fileState().cache.add(b.file, p)
 	return n, nil
 }
 

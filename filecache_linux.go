@@ -76,7 +76,8 @@ func sameState(a, b *syscall.Stat_t) bool {
 }
 
 // add adds the content of f, as it was at the last Stat of f, if a later change of f
-// cannot go unnoticed. It does nothing if f has grown since content was read.
+// cannot go unnoticed. It does nothing if content is only a part of f, or if f has grown
+// since content was read.
 func (c *fileCache) add(f fs.File, content []byte) {
 	file, ok := f.(*systemFile)
 	if !ok || file.Size() != int64(len(content)) || !file.isStable() || !file.recordsChanges() {
