@@ -146,16 +146,15 @@ func (f *systemFile) Close() error {
 
 // sendMore sends p, which the system may keep until more is sent: the start of a body
 // leaves in one packet with the head. It returns how much of p it took, without waiting.
-// As two packets, the head and a file of 1 MiB take twice the time.
+// As two packets, the head and a file of 1 MiB take twice the time. A unix socket, which has
+// no packets, sends p at once.
 func sendMore(conn net.Conn, p []byte) (n int) {
-	raw := rawConn(conn)
-	if _, ok := conn.(*net.TCPConn); !ok || raw == nil {
-		return 0
+	if raw := rawConn(conn); raw != nil {
+		raw.Write(func(fd uintptr) bool {
+			n, _ = syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
+			return true
+		})
 	}
-	raw.Write(func(fd uintptr) bool {
-		n, _ = syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
-		return true
-	})
 	return n
 }
 
