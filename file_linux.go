@@ -19,8 +19,8 @@ import (
 // that, a small file takes half the time. file_other.go is the counterpart for other
 // systems.
 
-// A systemFile is an open file or directory, and its own fs.FileInfo. It is made ready by
-// open.
+// A systemFile is an open file or directory, and the fs.FileInfo that its Stat returns. It
+// is made ready by open.
 type systemFile struct {
 	name string
 	fd   int            // -1 after Close

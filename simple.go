@@ -412,8 +412,8 @@ func (h *SimpleHandler) examine(name string) error {
 	return checkRegular(name, info, err)
 }
 
-// checkRegular returns nil if info, which came with err, is of a regular file, and else the
-// error of open.
+// checkRegular returns the error of open for a file whose Stat returned info and err. It is
+// nil for a regular file.
 func checkRegular(name string, info fs.FileInfo, err error) error {
 	switch {
 	case outOfResources(err):
