@@ -391,14 +391,13 @@ func (h *SimpleHandler) openFile(name string, system *systemFile) (f fs.File, er
 		if err = h.examine(name); err != nil {
 			return nil, err
 		}
-		f, err = h.FS.Open(fsName(name))
-	} else {
-		f, err = system.open(name, openNonblock)
-		if errors.Is(err, syscall.EAGAIN) && h.examine(name) == nil {
-			// Another process, such as Samba, has a lease on the file, which the system asks
-			// it to give up. An open that waits then succeeds.
-			f, err = system.open(name, 0)
-		}
+		return h.FS.Open(fsName(name))
+	}
+	f, err = system.open(name, openNonblock)
+	if errors.Is(err, syscall.EAGAIN) && h.examine(name) == nil {
+		// Another process, such as Samba, has a lease on the file, which the system asks
+		// it to give up. An open that waits then succeeds.
+		f, err = system.open(name, 0)
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return f, err
