@@ -289,7 +289,7 @@ func (b *fileBody) compare(tail []byte) error {
 	var again maphash.Hash
 	again.SetSeed(b.hash.Seed())
 	_, err := io.Copy(&again, io.NewSectionReader(b.at, b.start, b.end-b.start))
-	if err == nil && again.Sum64() != b.hash.Sum64() { // as they are for a shorter file
+	if err == nil && again.Sum64() != b.hash.Sum64() { // also if the file is shorter now
 		err = errFileChanged
 	}
 	return err

@@ -423,13 +423,13 @@ func TestCharset(t *testing.T) {
 	types := map[string]string{
 		"html": "text/html; charset=x", "txt": "text/plain; charset=x", "css": "text/css; charset=x", "js": "text/javascript; charset=x", "a": "Application/JavaScript; charset=x",
 		"b": "text/plain; format=flowed; charset=x", "c": "text/plain; Charset=y", "d": `text/plain;charset="y"`, "e": "text/plain; charset=x",
-		"json": "application/json", "xml": "text/xml", "svg": "image/svg+xml", "png": "image/png", "webmanifest": "application/manifest+json", "f": "text/x+xml", "g": "text/json", "xhtml": "application/xhtml+xml",
+		"json": "application/json", "xml": "text/xml", "svg": "image/svg+xml", "png": "image/png", "webmanifest": "application/manifest+json", "f": "text/x+xml", "g": "text/json", "xhtml": "application/xhtml+xml", "mp3": "", // as Python sends it
 	}
 	files := fstest.MapFS{}
 	for suffix := range types {
 		files["f."+suffix] = &fstest.MapFile{Data: []byte("0123456789"), ModTime: siteTime}
 	}
-	extensions := map[string]string{".a": "Application/JavaScript", ".b": "text/plain; format=flowed", ".c": "text/plain; Charset=y", ".d": `text/plain;charset="y"`, ".e": "text/plain;", ".f": "text/x+xml", ".g": "text/json"}
+	extensions := map[string]string{".a": "Application/JavaScript", ".b": "text/plain; format=flowed", ".c": "text/plain; Charset=y", ".d": `text/plain;charset="y"`, ".e": "text/plain;", ".f": "text/x+xml", ".g": "text/json", ".mp3": ""}
 	s := serveFiles(t, func(h *httpserver.SimpleHandler) { h.FS, h.ExtensionsMap, h.Charset = files, extensions, "x" })
 	for suffix, want := range types {
 		for _, request := range []string{"GET /f.%s HTTP/1.0\r\n\r\n", "HEAD /f.%s HTTP/1.0\r\n\r\n", "GET /f.%s HTTP/1.0\r\nRange: bytes=1-\r\n\r\n"} {
