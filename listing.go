@@ -206,33 +206,23 @@ const noTime = math.MinInt64
 // shared with other requests unless they are from an FS, since each handler may have an
 // FS of its own.
 func (h *SimpleHandler) listDirectory(name string) ([]listingEntry, error) {
-	readings := &h.fileState().listings
+	var key any = name
 	if h.FS != nil {
-		defer readings.begin()()
-		return h.readDirectory(name)
+		key = h
 	}
-	return readings.share(name, func() ([]listingEntry, error) { return h.readDirectory(name) })
-}
-
-// A sharedReader reads directories, each of them once for all requests that ask for it at the
-// same time. The zero value is ready to use.
-type sharedReader struct {
-	mu    sync.Mutex
-	names map[string]*reading // the last reading of each directory, until it ends
-	once  sync.Once           // makes slots
-	slots chan struct{}       // holds a value for each reading in progress
+	return h.fileState().listings.share(key, func() ([]listingEntry, error) { return h.readDirectory(name) })
 }
 
 // maxReadings is how many directories are read at once, for all handlers of a server
 // together: what is read takes memory before reserve can count it.
 const maxReadings = 4
 
-// begin waits until fewer than maxReadings directories are being read. The caller calls
-// end after reading one.
-func (r *sharedReader) begin() (end func()) {
-	r.once.Do(func() { r.slots = make(chan struct{}, maxReadings) })
-	r.slots <- struct{}{}
-	return func() { <-r.slots }
+// A sharedReader reads directories, each of them once for all requests that ask for it at the
+// same time. The zero value is ready to use.
+type sharedReader struct {
+	mu       sync.Mutex
+	readings map[any]*reading // the last reading with each key, until it ends
+	slots    chan struct{}    // holds a value for each reading in progress
 }
 
 // A reading is one pass over a directory, whose result several requests share.
@@ -243,35 +233,36 @@ type reading struct {
 	err     error
 }
 
-// share returns the result of read, or of the read of another request if that has not
-// begun yet, so that no result is older than the request. A directory is read once at a
-// time: requests that arrive meanwhile share the next reading.
-func (r *sharedReader) share(name string, read func() ([]listingEntry, error)) ([]listingEntry, error) {
+// share returns the result of read, or of the read of another request with the same key if
+// that has not begun yet, so that no result is older than the request. There is one reading
+// with a key at a time: requests that arrive meanwhile share the next one.
+func (r *sharedReader) share(key any, read func() ([]listingEntry, error)) ([]listingEntry, error) {
 	r.mu.Lock()
-	last := r.names[name]
+	last := r.readings[key]
 	if last != nil && !last.begun.Load() {
 		r.mu.Unlock()
 		<-last.done
 		return last.entries, last.err
 	}
 	mine := &reading{done: make(chan struct{}), err: errUnlisted} // err if read panics
-	if r.names == nil {
-		r.names = make(map[string]*reading)
+	if r.readings == nil {
+		r.readings, r.slots = make(map[any]*reading), make(chan struct{}, maxReadings)
 	}
-	r.names[name] = mine
+	r.readings[key] = mine
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.names[name] == mine {
-			delete(r.names, name)
+		if r.readings[key] == mine {
+			delete(r.readings, key)
 		}
 		close(mine.done)
 	}()
 	if last != nil {
 		<-last.done
 	}
-	defer r.begin()()
+	r.slots <- struct{}{}
+	defer func() { <-r.slots }()
 	runtime.Gosched() // requests that have arrived join
 	mine.begun.Store(true)
 	mine.entries, mine.err = read()

@@ -27,7 +27,7 @@ func shareReadings() (share func(name string, read func() (string, error)) (stri
 		}
 		return entries[0].name, nil
 	}
-	return share, func() int { return len(r.names) }
+	return share, func() int { return len(r.readings) }
 }
 
 // Requests arrive before a reading, during it, and during the next one. None gets the
@@ -137,7 +137,7 @@ func TestReadingsAtOnce(t *testing.T) {
 			go r.share(strconv.Itoa(i), func() ([]listingEntry, error) { read(); return nil, nil })
 			synctest.Wait()
 		}
-		go func() { defer r.begin()(); read() }() // of an FS
+		go r.share(r, func() ([]listingEntry, error) { read(); return nil, nil }) // of an FS
 		synctest.Wait()
 		for range 2*maxReadings + 1 {
 			ended <- struct{}{}
