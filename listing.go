@@ -322,6 +322,17 @@ func (h *SimpleHandler) readNames(name string) ([]fs.DirEntry, error) {
 
 func (e *listingEntry) isLink() bool { return e.mode&fs.ModeSymlink != 0 }
 
+// kind returns what the entry is or, if it is a link, what it leads to.
+func (e *listingEntry) kind() string {
+	switch {
+	case e.mode.IsDir():
+		return "directory"
+	case e.size >= 0:
+		return "file"
+	}
+	return "other"
+}
+
 // describe copies what info says about a file or directory. It leaves out a time that
 // RFC 3339 cannot express, which requires a year of four digits.
 func (e *listingEntry) describe(info fs.FileInfo) {
@@ -519,31 +530,21 @@ func listingPath(path string) string {
 
 // listingSummary returns the number and total size of the entries.
 func listingSummary(entries []listingEntry) string {
-	var files, folders, others, size int64
+	count, size := make(map[string]int), int64(0)
 	for i := range entries {
-		switch {
-		case entries[i].mode.IsDir():
-			folders++
-		case entries[i].size >= 0:
-			files++
-			size += min(entries[i].size, math.MaxInt64-size)
-		default:
-			others++
-		}
+		count[entries[i].kind()]++
+		size += min(max(entries[i].size, 0), math.MaxInt64-size)
 	}
 	var items []string
-	count := func(n int64, what string) {
-		if n > 1 {
-			what += "s"
-		}
-		if n > 0 {
-			items = append(items, fmt.Sprint(n, " ", what))
+	for _, kind := range [...]struct{ json, page string }{{"file", "file"}, {"directory", "folder"}, {"other", "other"}} {
+		switch n := count[kind.json]; {
+		case n == 1:
+			items = append(items, "1 "+kind.page)
+		case n > 1:
+			items = append(items, fmt.Sprint(n, " ", kind.page, "s"))
 		}
 	}
-	count(files, "file")
-	count(folders, "folder")
-	count(others, "other")
-	if files > 0 {
+	if count["file"] > 0 {
 		items = append(items, string(appendSize(nil, size)))
 	}
 	return cmp.Or(strings.Join(items, ", "), "This folder is empty.")
@@ -663,13 +664,7 @@ func newListingJSON(entries []listingEntry) *listing {
 //	mtime  modification time in the format of RFC 3339, in UTC; null if unknown
 //	href   link as on the page, which is exact for all names
 func (e *listingEntry) appendJSON(dst []byte) []byte {
-	kind := "other"
-	switch {
-	case e.mode.IsDir():
-		kind = "directory"
-	case e.size >= 0:
-		kind = "file"
-	}
+	kind := e.kind()
 	dst = append(dst, `{"name":`...)
 	dst = appendJSONString(dst, e.name)
 	dst = append(dst, `,"type":"`...)
