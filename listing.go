@@ -108,10 +108,10 @@ type listing struct {
 	separator   string // between entries
 	end         string
 
-	entries []listingEntry // nil after the end was generated
-	next    int            // index of the next entry to generate; positive after the end, with nil entries
-	unread  *bytes.Buffer  // generated, but not read yet
-	release func()         // called by Close, perhaps twice
+	entries []listingEntry
+	next    int           // index of the next entry to generate; len(entries)+1 after the end of the page
+	unread  *bytes.Buffer // generated, but not read yet
+	release func()        // called by Close, perhaps twice
 }
 
 // pages holds the memory of pages that were sent.
@@ -119,7 +119,6 @@ var pages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // begin makes the page ready to be read, and returns its length.
 func (l *listing) begin() (length int64) {
-	entries := l.entries
 	l.unread = pages.Get().(*bytes.Buffer)
 	l.fill(wholeListing)
 	if length = int64(l.unread.Len()); length < wholeListing {
@@ -127,16 +126,16 @@ func (l *listing) begin() (length int64) {
 	}
 	length, _ = l.WriteTo(io.Discard)
 	l.free()
-	l.entries, l.next = entries, 0
+	l.next = 0
 	return length
 }
 
-// free gives back the memory of what was not read, and ends the page.
+// free gives back the memory of what was not read.
 func (l *listing) free() {
 	if l.unread.Cap() <= 2*wholeListing {
 		pages.Put(l.unread)
 	}
-	l.entries, l.next, l.unread = nil, 1, new(bytes.Buffer)
+	l.unread = new(bytes.Buffer)
 }
 
 // fill generates the next piece of the page, of about the given length.
@@ -154,7 +153,7 @@ func (l *listing) fill(length int) {
 	}
 	if l.next == len(l.entries) {
 		l.unread.WriteString(l.end)
-		l.entries, l.next = nil, 1
+		l.next++
 	}
 }
 
@@ -186,6 +185,7 @@ func (l *listing) WriteTo(w io.Writer) (written int64, err error) {
 // Close implements [io.Closer]. Closing a closed page does nothing.
 func (l *listing) Close() error {
 	l.free()
+	l.next = len(l.entries) + 1
 	l.release()
 	return nil
 }
