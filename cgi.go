@@ -260,49 +260,40 @@ const maxParts = 128
 func leadsInto(name string, directories map[string]fs.FileInfo) bool {
 	volume := filepath.VolumeName(name)
 	passed, rest := volume, filepath.ToSlash(name[len(volume):]) // there are no links in passed
-	for parts := 0; parts < maxParts; {
-		var slashes, part string
-		slashes, part, rest = cutPart(rest)
-		if part == "." && passed+slashes != "" {
-			continue // in the same directory
+	for parts := 0; rest != "" && parts < maxParts; {
+		part, after, through := strings.Cut(rest, "/")
+		if part == "" || part == "." && passed != "" { // in the same directory
+			passed, rest = strings.TrimSuffix(passed, "/")+"/", after
+			continue
 		}
 		parts++
-		next := passed + slashes + part
+		next := passed + part
 		info, err := os.Lstat(next)
-		if part == "" || err != nil {
+		if err != nil {
 			// The rest of the name leads nowhere, unless it is only too long to be looked at: the
 			// system opens a name whose links make it longer than the names that it takes.
 			const longestPart = 255
 			return len(part) <= longestPart && errors.Is(err, syscall.ENAMETOOLONG)
 		}
 		for dir, other := range directories {
-			if rest != "" && (strings.EqualFold(filepath.Clean(next), dir) || os.SameFile(info, other)) {
+			if through && (strings.EqualFold(filepath.Clean(next), dir) || os.SameFile(info, other)) {
 				return true
 			}
 		}
-		if info.IsDir() {
-			passed = next
-			continue
+		target := ""
+		if !info.IsDir() {
+			target, _ = os.Readlink(next)
 		}
-		target, err := os.Readlink(next)
 		switch target = filepath.ToSlash(target); {
-		case err != nil:
-			passed = next
+		case target == "":
+			passed, rest = next+"/", after
 		case filepath.IsAbs(target):
-			passed, rest = "", target+rest
+			passed, rest = "", target+rest[len(part):]
 		default:
-			rest = slashes + target + rest
+			rest = target + rest[len(part):]
 		}
 	}
-	return true
-}
-
-// cutPart splits a path after its first part, and returns the slashes before that part apart.
-func cutPart(path string) (slashes, part, rest string) {
-	part = strings.TrimLeft(path, "/")
-	slashes = path[:len(path)-len(part)]
-	part, _, _ = strings.Cut(part, "/")
-	return slashes, part, path[len(slashes)+len(part):]
+	return rest != "" // there are too many parts
 }
 
 // local returns the file name for a decoded path.
