@@ -566,21 +566,21 @@ var variableBytes = newByteSet(alnum + "-")
 // 4.1.18), except for those that Connection names. The values of fields with the same name
 // are joined.
 func fieldVariables(fields Header) (variables []string) {
-	passed := make(map[string]bool) // names in lower case
-	for _, f := range fields {
-		if variableBytes.containsAll(f.Name) {
-			passed[strings.ToLower(f.Name)] = true
-		}
-	}
+	done := make(map[string]bool) // names in lower case
 	others := strings.Join(append(fields.Values("Connection"), notPassed...), ",")
 	for name := range strings.SplitSeq(others, ",") {
-		delete(passed, strings.ToLower(trimSpace(name)))
+		done[strings.ToLower(trimSpace(name))] = true
 	}
-	for name := range passed {
-		variable, separator := "HTTP_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_")), ", "
+	for _, f := range fields {
+		name, separator := strings.ToLower(f.Name), ", "
+		if done[name] || !variableBytes.containsAll(name) {
+			continue
+		}
+		done[name] = true
 		if name == "cookie" {
 			separator = "; "
 		}
+		variable := "HTTP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		variables = append(variables, variable+"="+strings.Join(fields.Values(name), separator))
 	}
 	return variables
