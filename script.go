@@ -211,12 +211,9 @@ func poll(ctx context.Context, more func() bool) {
 // cancels ctx, so that conclude ends them.
 func (s *script) Read(p []byte) (int, error) {
 	for {
-		var deadline time.Time
-		s.stdout.SetReadDeadline(deadline) // none, until another wake interrupts the read
-		if isClosed(s.exited) {
-			deadline = time.Now().Add(scriptGrace)
-			s.stdout.SetReadDeadline(deadline)
-		}
+		deadline := time.Now().Add(scriptGrace)
+		s.stdout.SetReadDeadline(deadline) // first, so that a wake from now on interrupts the read
+		exited := isClosed(s.exited)
 		s.logErrors()
 		if cause := context.Cause(s.ctx); cause != nil {
 			return 0, cause
@@ -227,7 +224,7 @@ func (s *script) Read(p []byte) (int, error) {
 			return n, nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return 0, cmp.Or(context.Cause(s.ctx), err)
-		case !deadline.IsZero() && time.Now().After(deadline):
+		case exited && time.Now().After(deadline):
 			s.cancel(nil)
 			return 0, io.EOF
 		}
