@@ -313,19 +313,11 @@ func (h *CGIHandler) IsPython(name string) bool {
 }
 
 // isRunnable reports whether the system can run a file. It cannot run a file of an FS. On
-// Windows, a script in Python need not be executable.
+// Windows, a script in Python need not be executable, only a regular file.
 func (h *CGIHandler) isRunnable(name string) bool {
 	self := h.scripts()
-	switch {
-	case h.FS != nil:
-		return false
-	case self.IsExecutable(name):
-		return true
-	case !self.IsPython(name) || runtime.GOOS != "windows":
-		return false
-	}
-	info, err := h.stat(name)
-	return err == nil && info.Mode().IsRegular()
+	return h.FS == nil && (self.IsExecutable(name) ||
+		self.IsPython(name) && runtime.GOOS == "windows" && h.IsExecutable(name))
 }
 
 // findScript returns SCRIPT_NAME, the absolute name of the script's file, and PATH_INFO for
