@@ -398,7 +398,6 @@ func (h *CGIHandler) RunCGI() {
 	defer s.close() // also if the handler panics
 	h.respond(s)
 	unwatch() // the client may leave before the script exits
-	s.close()
 	h.endResponse(s)
 }
 

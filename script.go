@@ -40,7 +40,7 @@ var (
 )
 
 // A script is a process that runs a CGI script, and the leader of a process group. The
-// caller sets the first group of fields, calls start, reads output, and calls finish and
+// caller sets the first group of fields, calls start, reads output, and calls finish or
 // close. Three goroutines, for which the server waits, call wait, readErrors and conclude.
 type script struct {
 	url      string           // of the script, for log lines
@@ -54,7 +54,8 @@ type script struct {
 	cmd            *exec.Cmd
 	stdout, stderr *os.File      // the ends of the pipes that the server reads
 	output         *bufio.Reader // reads from the script, by Read
-	errorLines     chan string   // lines of stderr; closed after its last line and the script's exit
+	errorLines     chan string   // lines of stderr, with room for all
+	errorsEnded    chan struct{} // closed after the last line
 	limit          *time.Timer   // cancels ctx; set by start and, for the script's exit, by close
 
 	exited       chan struct{}   // closed when the script has exited
@@ -129,7 +130,7 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 	}
 	s.output = bufio.NewReader(s)
 	s.errorLines = make(chan string, maxErrorLines+1) // the last one says that there were more
-	s.exited = make(chan struct{})
+	s.errorsEnded, s.exited = make(chan struct{}), make(chan struct{})
 	s.open, s.endOpen = context.WithCancel(s.ctx)
 	if limit <= 0 {
 		limit = math.MaxInt64
@@ -238,6 +239,8 @@ func (s *script) wake() { s.stdout.SetReadDeadline(time.Unix(1, 0)) }
 // into several. It reads on after the last one that may be logged, so that the script need
 // not wait.
 func (s *script) readErrors() {
+	defer close(s.errorsEnded)
+	defer s.stderr.Close()
 	r := bufio.NewReaderSize(s.stderr, maxErrorLine)
 	split := false // the last line was the first part of one
 	for lines := 0; ; lines++ {
@@ -248,9 +251,6 @@ func (s *script) readErrors() {
 		split = more
 		switch {
 		case err != nil:
-			s.stderr.Close()
-			<-s.exited
-			close(s.errorLines)
 			return
 		case lines < maxErrorLines:
 			s.errorLines <- string(line)
@@ -261,27 +261,18 @@ func (s *script) readErrors() {
 	}
 }
 
-// finish is called after close. It waits scriptGrace for the script to exit, and logs the
-// rest of standard error, for which it waits errorsTime. It returns why the script has failed,
-// if it has exited without being told to.
-func (s *script) finish() error {
-	select {
-	case <-s.exited:
-	case <-time.After(scriptGrace):
-		s.logErrors()
-		return nil
+// finish ends the response, and waits scriptGrace for the script to exit, and then errorsTime
+// for the end of standard error. It logs what is left of that. It returns why the script has
+// failed, if it has exited without being told to.
+func (s *script) finish() (err error) {
+	s.close()
+	pause(scriptGrace, s.exited)
+	if isClosed(s.exited) {
+		pause(errorsTime, s.errorsEnded)
+		err = s.err
 	}
-	for end := time.After(errorsTime); ; {
-		select {
-		case line, ok := <-s.errorLines:
-			if !ok {
-				return s.err
-			}
-			s.logError(line)
-		case <-end:
-			return s.err
-		}
-	}
+	s.logErrors()
+	return err
 }
 
 // logErrors logs the lines of standard error that are there.
