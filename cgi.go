@@ -602,24 +602,26 @@ type scriptHeader struct {
 	fields   Header // fields of the response
 }
 
-// parseScriptHeader parses a header whose lines end in LF or CRLF.
+// parseScriptHeader parses a header whose lines end in LF or CRLF. The value of Status is a
+// final status code and, after a space, a reason phrase.
 func parseScriptHeader(block string) (sh scriptHeader, err error) {
 	fields, refused := parseFields(nil, block)
-	if refused != nil {
+	switch {
+	case refused != nil:
 		return sh, errors.New(refused.message)
-	}
-	if len(fields) == 0 {
+	case len(fields) == 0:
 		return sh, errors.New("no header field")
 	}
-	sh.code = 200
 	status, hasStatus := fields.Lookup("Status")
-	if hasStatus {
-		var ok bool
-		if sh.code, sh.message, ok = parseStatus(status); !ok {
-			return sh, errors.New("bad Status " + quote(status))
-		}
+	if !hasStatus {
+		status = "200"
 	}
-	sh.length = -1
+	digits, message, _ := strings.Cut(status, " ")
+	code, err := strconv.Atoi(digits)
+	if err != nil || len(digits) != 3 || code < 200 || code > 599 {
+		return sh, errors.New("bad Status " + quote(status))
+	}
+	sh = scriptHeader{code: code, message: message, length: -1}
 	for _, f := range fields {
 		if err := sh.addField(f, hasStatus); err != nil {
 			return sh, err
@@ -660,14 +662,6 @@ func (sh *scriptHeader) addField(f Field, hasStatus bool) error {
 	}
 	sh.fields = append(sh.fields, f)
 	return nil
-}
-
-// parseStatus parses the value of Status: a final status code and, after a space, a reason
-// phrase.
-func parseStatus(value string) (code int, message string, ok bool) {
-	digits, message, _ := strings.Cut(value, " ")
-	code, err := strconv.Atoi(digits)
-	return code, message, err == nil && len(digits) == 3 && 200 <= code && code <= 599
 }
 
 // readScriptHeader reads the header of a script's output. It returns an error of r, other
