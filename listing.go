@@ -359,10 +359,7 @@ var listingColumns = []listingColumn{
 
 // compareNames compares entries in the default order.
 func compareNames(a, b listingEntry) int {
-	if c := strings.Compare(a.key, b.key); c != 0 {
-		return c
-	}
-	return strings.Compare(a.name, b.name)
+	return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.name, b.name))
 }
 
 // A listingOrder is the order of a listing. The zero value is Python's order: by name,
