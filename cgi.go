@@ -328,14 +328,12 @@ func (h *CGIHandler) findScript() (url, file, info string) {
 	for parts := 1; ; parts++ {
 		name, _, _ := strings.Cut(info[1:], "/")
 		url, info = url+"/"+name, info[1+len(name):]
-		if info == "" || parts == maxParts {
-			break
-		}
-		if stat, err := h.stat(h.local(url)); err != nil || !stat.IsDir() {
-			break
+		file = h.absolute(url)
+		stat, err := h.stat(file)
+		if err != nil || !stat.IsDir() || info == "" || parts == maxParts {
+			return url, file, info
 		}
 	}
-	return url, h.absolute(url), info
 }
 
 // cannotRun responds to a request for a script that does not exist or must not be run, or
