@@ -125,14 +125,7 @@ func parseRequestLine(line string) (r requestLine, err *statusError) {
 func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // hasControl reports whether s contains such a control character.
-func hasControl(s string) bool {
-	for i := range len(s) {
-		if isControl(s[i]) {
-			return true
-		}
-	}
-	return false
-}
+func hasControl(s string) bool { return slices.ContainsFunc([]byte(s), isControl) }
 
 // parseVersion parses "HTTP/major.minor" as Python does: the numbers have at
 // most ten digits, and leading zeros are ignored. It refuses versions from 2.0 on
@@ -301,12 +294,7 @@ func newByteSet(s string) *byteSet {
 
 // containsAll reports whether every byte of s is in the set.
 func (set *byteSet) containsAll(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if !set[s[i]] {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc([]byte(s), func(c byte) bool { return !set[c] })
 }
 
 // checkHost checks the Host field (RFC 9112 section 3.2): it must be valid, must
