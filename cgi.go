@@ -175,7 +175,7 @@ func (h *CGIHandler) runIfCGI() bool {
 		h.redirectLocally()
 	}
 	if redirects > 0 {
-		methods[h.Command](self)
+		methods[h.Command].call(self)
 	}
 	return redirects > 0
 }

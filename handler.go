@@ -73,17 +73,21 @@ func New[T any, P interface {
 	return P(new(T))
 }
 
-// methods is the method table. Handler.Method knows other methods.
-var methods = map[string]func(Handler){
-	"GET":     Handler.DoGET,
-	"HEAD":    Handler.DoHEAD,
-	"POST":    Handler.DoPOST,
-	"PUT":     Handler.DoPUT,
-	"PATCH":   Handler.DoPATCH,
-	"DELETE":  Handler.DoDELETE,
-	"OPTIONS": Handler.DoOPTIONS,
-	"CONNECT": Handler.DoCONNECT,
-	"TRACE":   Handler.DoTRACE,
+// methods contains the request methods for which Handler has a method. Handler.Method knows
+// others.
+var methods = map[string]struct {
+	call       func(Handler)
+	misspelled func(Handler) bool // reports whether a handler has a method such as DoGet, which is never called
+}{
+	"GET":     {Handler.DoGET, has[interface{ DoGet() }]},
+	"HEAD":    {Handler.DoHEAD, has[interface{ DoHead() }]},
+	"POST":    {Handler.DoPOST, has[interface{ DoPost() }]},
+	"PUT":     {Handler.DoPUT, has[interface{ DoPut() }]},
+	"PATCH":   {Handler.DoPATCH, has[interface{ DoPatch() }]},
+	"DELETE":  {Handler.DoDELETE, has[interface{ DoDelete() }]},
+	"OPTIONS": {Handler.DoOPTIONS, has[interface{ DoOptions() }]},
+	"CONNECT": {Handler.DoCONNECT, has[interface{ DoConnect() }]},
+	"TRACE":   {Handler.DoTRACE, has[interface{ DoTrace() }]},
 }
 
 // A BaseRequestHandler reads the requests of a connection and calls a method for each
@@ -295,8 +299,8 @@ func (h *BaseRequestHandler) HandleExpect100() bool {
 // method, it calls the function that Method returns, or responds with 501 if that is nil. An
 // override can handle all requests in one place, as do_GET = do_POST = f does in Python.
 func (h *BaseRequestHandler) Dispatch() {
-	if method := methods[h.Command]; method != nil {
-		method(h.Self())
+	if method, ok := methods[h.Command]; ok {
+		method.call(h.Self())
 	} else if method := h.Self().Method(h.Command); method != nil {
 		method()
 	} else {
@@ -408,25 +412,11 @@ func (h *BaseRequestHandler) Method(name string) func() { return nil }
 
 func (h *BaseRequestHandler) unsupported() {
 	self := h.Self()
-	if looksAlike := misspelled[h.Command]; looksAlike != nil && looksAlike(self) {
+	if method, ok := methods[h.Command]; ok && method.misspelled(self) {
 		name := h.Command[:1] + strings.ToLower(h.Command[1:])
 		self.LogError("%T has a method Do%s, but the one for %s is Do%[3]s", self, name, h.Command)
 	}
 	self.SendError(501, "Unsupported method ("+quote(h.Command)+")", "")
-}
-
-// misspelled maps a request method to a function that reports whether a handler has a
-// method such as DoGet, which is never called.
-var misspelled = map[string]func(Handler) bool{
-	"GET":     has[interface{ DoGet() }],
-	"HEAD":    has[interface{ DoHead() }],
-	"POST":    has[interface{ DoPost() }],
-	"PUT":     has[interface{ DoPut() }],
-	"PATCH":   has[interface{ DoPatch() }],
-	"DELETE":  has[interface{ DoDelete() }],
-	"OPTIONS": has[interface{ DoOptions() }],
-	"CONNECT": has[interface{ DoConnect() }],
-	"TRACE":   has[interface{ DoTrace() }],
 }
 
 // has reports whether h has the methods of the interface T.
