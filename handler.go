@@ -439,20 +439,18 @@ func (h *BaseRequestHandler) SendError(code int, message, explain string) {
 	if h.CloseConnection || h.broken || h.expects || !h.body.skippable() {
 		self.SendHeader("Connection", "close")
 	}
-	var page []byte
-	if code >= 200 && code != 204 && code != 205 && code != 304 {
-		buffer := takeBuffer()
-		defer freeBuffer(buffer)
-		format := cmp.Or(h.ErrorMessageFormat, DefaultErrorMessage)
-		*buffer = appendErrorPage(*buffer, format, code, message, explain)
-		page = *buffer
-		self.SendHeader("Content-Type", cmp.Or(h.ErrorContentType, DefaultErrorContentType))
-		self.SendHeader("Content-Length", strconv.Itoa(len(page)))
+	if code < 200 || code == 204 || code == 205 || code == 304 {
+		self.EndHeaders()
+		return
 	}
+	page := takeBuffer()
+	defer freeBuffer(page)
+	format := cmp.Or(h.ErrorMessageFormat, DefaultErrorMessage)
+	*page = appendErrorPage(*page, format, code, message, explain)
+	self.SendHeader("Content-Type", cmp.Or(h.ErrorContentType, DefaultErrorContentType))
+	self.SendHeader("Content-Length", strconv.Itoa(len(*page)))
 	self.EndHeaders()
-	if len(page) > 0 {
-		h.WFile.Write(page)
-	}
+	h.WFile.Write(*page)
 }
 
 // SendResponse logs the request and begins a response with the status line and the
