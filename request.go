@@ -257,10 +257,7 @@ func (h *BaseRequestHandler) beginReading() {
 // or did not arrive as a whole. It responds unless the connection has failed. It returns
 // false.
 func (h *BaseRequestHandler) refuse(err error) bool {
-	switch err {
-	case errLineLimit: // of the request line
-		err = &statusError{code: 414}
-	case io.EOF:
+	if err == io.EOF {
 		err = &statusError{code: 400, message: "Incomplete request"}
 	}
 	h.broken, h.CloseConnection = true, true
