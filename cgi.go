@@ -428,7 +428,7 @@ func (h *CGIHandler) readBody() (*storedBody, error) {
 	if h.body.remaining > h.maxBody() {
 		return nil, errBodyTooLarge
 	}
-	h.state.beginWait(uploadTime)
+	h.in.beginWait(uploadTime)
 	defer h.state.endWait()
 	body := &storedBody{store: shared[bodyStore](h.Server), maxSize: cmp.Or(h.MaxStored, defaultMaxStored)}
 	return body, body.readFrom(h.RFile, h.maxBody())

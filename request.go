@@ -52,10 +52,32 @@ func (c *connReader) release() {
 	}
 }
 
-// beginDeadline sets the deadline that follows from the handler's Timeout.
+// beginWait begins a wait for the client, until endWait. There is one deadline for all of it.
+// While the server shuts down, the wait lasts for grace at most.
+func (c *connReader) beginWait(grace time.Duration) {
+	c.state.mu.Lock()
+	c.state.grace = grace
+	c.state.mu.Unlock()
+	c.state.limitWait()
+	c.beginDeadline()
+}
+
+// beginDeadline sets the deadline for reads: the end of the handler's Timeout or, during a
+// wait, of its grace. A read of TLS may have to write, as for the handshake.
 func (c *connReader) beginDeadline() {
-	if *c.timeout > 0 {
-		c.state.setDeadline(c.conn, *c.timeout)
+	timeout := *c.timeout
+	if timeout <= 0 {
+		return
+	}
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	if c.state.grace > 0 && c.state.closing() {
+		timeout = min(timeout, c.state.grace)
+	}
+	deadline := time.Now().Add(timeout)
+	c.conn.SetReadDeadline(deadline)
+	if _, ok := c.conn.(upperConn); ok {
+		c.conn.SetWriteDeadline(deadline)
 	}
 }
 
@@ -171,7 +193,8 @@ func (c *connReader) read(p []byte) (int, error) {
 // awaitRequest waits for the first byte of a request. It skips empty lines before the
 // request (RFC 9112 section 2.2), which do not extend the deadline.
 func (h *BaseRequestHandler) awaitRequest() bool {
-	h.in.beginDeadline()
+	h.in.beginWait(idleTime)
+	defer h.state.endWait()
 	for blank := 0; ; {
 		unread := h.in.buffered()
 		rest, isBlank := bytes.CutPrefix(bytes.TrimPrefix(unread, []byte("\r")), []byte("\n"))
@@ -184,10 +207,7 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 			return true
 		}
 		h.in.release()
-		h.state.beginWait(idleTime)
-		err := h.in.fill()
-		h.state.endWait()
-		if err != nil {
+		if err := h.in.fill(); err != nil {
 			h.noRequest(err)
 			return false
 		}
@@ -227,7 +247,7 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 	unread := h.in.buffered()
 	whole := bytes.Contains(unread, []byte("\n\r\n")) || bytes.Contains(unread, []byte("\n\n"))
 	if !whole {
-		h.beginReading()
+		h.in.beginWait(readingTime)
 	}
 	line, err := h.in.line(0, maxLine)
 	if err != nil {
@@ -244,13 +264,6 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 	h.in.consume(len(head))
 	h.RequestLine, h.rawHeader = head[:len(trimEnd(line))], head[len(line):]
 	return true
-}
-
-// beginReading begins to wait for the rest of what the client is sending. There is
-// one deadline for all of it.
-func (h *BaseRequestHandler) beginReading() {
-	h.in.beginDeadline()
-	h.state.beginWait(readingTime)
 }
 
 // refuse ends a request after which nothing can be read: its head is malformed, too large,
@@ -330,7 +343,7 @@ func (h *BaseRequestHandler) wantsContinue() bool {
 // send it, and a server that is shutting down does not ask for it.
 func (h *BaseRequestHandler) skipBody() bool {
 	if h.body.err == nil && h.body.skippable() && !h.expects && !h.state.closing() {
-		h.beginReading()
+		h.in.beginWait(readingTime)
 		timeout := h.Timeout
 		h.Timeout = 0 // the deadline is for all of it
 		io.CopyN(io.Discard, &h.body, maxDrain+1)
@@ -346,32 +359,7 @@ const (
 	readingTime = time.Second            // for the rest of a request
 )
 
-// beginWait begins a wait for the client, which lasts for grace at most while the server
-// shuts down.
-func (c *connState) beginWait(grace time.Duration) {
-	c.mu.Lock()
-	c.grace = grace
-	c.mu.Unlock()
-	c.limitWait()
-}
-
-// setDeadline sets the deadline for a read of conn, which is c.conn or wrapped around it: the
-// end of timeout or, during a wait, of grace. A read of TLS may have to write, as for the
-// handshake.
-func (c *connState) setDeadline(conn net.Conn, timeout time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.grace > 0 && c.closing() {
-		timeout = min(timeout, c.grace)
-	}
-	deadline := time.Now().Add(timeout)
-	conn.SetReadDeadline(deadline)
-	if _, ok := conn.(upperConn); ok {
-		conn.SetWriteDeadline(deadline)
-	}
-}
-
-// endWait ends the wait.
+// endWait ends the wait that beginWait began.
 func (c *connState) endWait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
