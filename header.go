@@ -41,12 +41,15 @@ func (h Header) Get(name string) string {
 
 // Lookup is like [Header.Get] but also reports whether there is such a field.
 func (h Header) Lookup(name string) (value string, ok bool) {
-	for i := range h {
-		if h[i].is(name) {
-			return h[i].Value, true
-		}
+	if i := h.index(name); i >= 0 {
+		return h[i].Value, true
 	}
 	return "", false
+}
+
+// index returns the index of the first field with the given name, or -1.
+func (h Header) index(name string) int {
+	return slices.IndexFunc(h, func(f Field) bool { return f.is(name) })
 }
 
 // Values returns the values of all fields with the given name, ignoring case, in
@@ -300,20 +303,15 @@ func (set *byteSet) containsAll(s string) bool {
 // checkHost checks the Host field (RFC 9112 section 3.2): it must be valid, must
 // not occur twice, and must not be missing in HTTP/1.1.
 func checkHost(fields Header, r *requestLine) *statusError {
-	found := false
-	for i := range fields {
-		switch value := fields[i].Value; {
-		case !fields[i].is("Host"):
-		case found:
-			return badRequest("Host twice", value)
-		case !validHost(value):
-			return badRequest("Bad Host", value)
-		default:
-			found = true
-		}
-	}
-	if !found && r.atLeast(1, 1) {
+	i := fields.index("Host")
+	switch {
+	case i < 0 && r.atLeast(1, 1):
 		return &statusError{code: 400, message: "Host is missing"}
+	case i >= 0 && !validHost(fields[i].Value):
+		return badRequest("Bad Host", fields[i].Value)
+	}
+	if second, found := fields[i+1:].Lookup("Host"); found {
+		return badRequest("Host twice", second)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -314,7 +313,7 @@ func (h *BaseRequestHandler) replaceHost() {
 	if !ok {
 		return
 	}
-	i := slices.IndexFunc(h.Headers, func(f Field) bool { return f.is("Host") })
+	i := h.Headers.index("Host")
 	if i < 0 {
 		i, h.Headers = len(h.Headers), append(h.Headers, Field{Name: "Host"})
 	}
