@@ -26,32 +26,25 @@ const chunked = -1
 // body. It refuses a request for which another implementation could find another
 // framing (RFC 9112 section 11).
 func parseFraming(fields Header, r *requestLine) (framing int64, err *statusError) {
-	length, coding := -1, -1 // indexes of fields
-	for i := range fields {
-		switch value := fields[i].Value; {
-		case fields[i].is("Content-Length"):
-			if length >= 0 && value != fields[length].Value {
-				return 0, badRequest("Content-Length differs", value)
-			}
-			length = i
-		case fields[i].is("Transfer-Encoding"):
-			if coding >= 0 {
-				return 0, badRequest("Transfer-Encoding twice", value)
-			}
-			coding = i
+	lengths, codings := fields.Values("Content-Length"), fields.Values("Transfer-Encoding")
+	for _, length := range lengths {
+		if length != lengths[0] {
+			return 0, badRequest("Content-Length differs", length)
 		}
 	}
 	switch {
-	case coding >= 0 && length >= 0:
-		return 0, badRequest("Transfer-Encoding with Content-Length", fields[length].Value)
-	case coding >= 0 && !r.atLeast(1, 1):
-		return 0, badRequest("Transfer-Encoding on HTTP/1.0", fields[coding].Value)
-	case coding >= 0:
-		return chunked, checkCoding(fields[coding].Value)
-	case length >= 0:
-		n, ok := parseLength(fields[length].Value)
+	case len(codings) > 1:
+		return 0, badRequest("Transfer-Encoding twice", codings[1])
+	case len(codings) == 1 && len(lengths) > 0:
+		return 0, badRequest("Transfer-Encoding with Content-Length", lengths[0])
+	case len(codings) == 1 && !r.atLeast(1, 1):
+		return 0, badRequest("Transfer-Encoding on HTTP/1.0", codings[0])
+	case len(codings) == 1:
+		return chunked, checkCoding(codings[0])
+	case len(lengths) > 0:
+		n, ok := parseLength(lengths[0])
 		if !ok {
-			return 0, badRequest("Bad Content-Length", fields[length].Value)
+			return 0, badRequest("Bad Content-Length", lengths[0])
 		}
 		return n, nil
 	}
