@@ -330,8 +330,6 @@ func (s *HTTPServer) allowsHost(authority string) bool {
 	host = strings.TrimSuffix(host, ".")
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	isIP := err == nil
-	if host == "" || isIP || equalFold(host, "localhost") {
-		return true
-	}
-	return slices.ContainsFunc(s.Hosts, func(name string) bool { return equalFold(name, host) })
+	isHost := func(name string) bool { return equalFold(name, host) }
+	return host == "" || isIP || isHost("localhost") || slices.ContainsFunc(s.Hosts, isHost)
 }
