@@ -676,7 +676,8 @@ func (h *BaseRequestHandler) Hijack() (net.Conn, *bufio.Reader) {
 	rest := bytes.Clone(h.in.buffered())
 	h.in.consume(len(rest))
 	if h.out.failure() != errHijacked {
-		h.out.flush()
+		h.out.flushOrHold() // sends a part of a head
+		h.out.sendHeld()
 		h.out.fail(errHijacked)
 		h.CloseConnection = true
 		h.body.reset(&h.in, 0)

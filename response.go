@@ -155,8 +155,8 @@ func (w *responseWriter) endHead() {
 	w.headEnded = true
 }
 
-// flushOrHold is like flush, except that the first call after endHead, which is the one
-// of EndHeaders, holds a head that a body is to follow.
+// flushOrHold sends the head, complete or not. Only the first call after endHead, which is
+// the one of EndHeaders, holds a head that a body is to follow.
 func (w *responseWriter) flushOrHold() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -186,13 +186,6 @@ func (w *responseWriter) sendHeld() {
 // unsent reports whether a complete head, or body behind it, was not sent yet. The caller
 // holds w.mu.
 func (w *responseWriter) unsent() bool { return w.headEnded && w.head != nil }
-
-// flush sends the head, complete or not.
-func (w *responseWriter) flush() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sendHead()
-}
 
 // unframed reports whether only the end of the connection can end the body.
 func (w *responseWriter) unframed() bool {
