@@ -126,14 +126,11 @@ func (c *connReader) received(p []byte, n int, err error) (int, error) {
 func (c *connReader) line(from, limit int) ([]byte, error) {
 	for scanned := from; ; {
 		unread := c.buffered()
-		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
-			end := scanned + i + 1
-			if end-from > limit {
-				return nil, errLineLimit
-			}
+		end := scanned + bytes.IndexByte(unread[scanned:], '\n') + 1 // scanned without an LF
+		switch {
+		case end > scanned && end-from <= limit:
 			return unread[from:end], nil
-		}
-		if len(unread)-from >= limit {
+		case len(unread)-from >= limit:
 			return nil, errLineLimit
 		}
 		scanned = len(unread)
