@@ -128,8 +128,7 @@ func (w *responseWriter) statusLine(version string, code int, message string) {
 	}
 	w.append(version, " ")
 	line := append(strconv.AppendInt(*w.head, int64(code), 10), ' ')
-	for i := 0; i < len(message); i++ {
-		c := message[i]
+	for _, c := range []byte(message) {
 		if isControl(c) {
 			c = ' '
 		}
