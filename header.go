@@ -226,18 +226,13 @@ var (
 const hostMarks = "-._~%!$&'()*+,;="
 
 // parseFields parses the header lines of block, up to an empty line or the end,
-// and appends the fields to fields. A line ends in LF or CRLF.
+// and appends the fields to fields. A line ends in LF or CRLF. The limits of a header were
+// checked when the block was read.
 func parseFields(fields Header, block string) (Header, *statusError) {
 	for line := range strings.SplitSeq(block, "\n") {
-		if len(line) >= maxLine {
-			return nil, errHeaderLine
-		}
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" {
 			break
-		}
-		if len(fields) == maxFields {
-			return nil, errHeaderCount
 		}
 		field, ok := parseField(line)
 		if !ok {

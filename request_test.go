@@ -32,6 +32,25 @@ func TestUnfinishedHead(t *testing.T) {
 	}
 }
 
+// A header may have lines of maxLine bytes, and maxFields of them.
+func TestHeaderLimits(t *testing.T) {
+	long := "A: " + strings.Repeat("x", maxLine)
+	for _, tt := range []struct {
+		block string
+		err   error
+	}{
+		{long[:maxLine-2] + "\r\n\r\n", nil},
+		{long + "\r\n\r\n", errHeaderLine},
+		{strings.Repeat("A: b\r\n", maxFields) + "\r\n", nil},
+		{strings.Repeat("A: b\r\n", maxFields+1) + "\r\n", errHeaderCount},
+	} {
+		in := connReader{conn: readerConn{r: strings.NewReader(tt.block)}, timeout: new(time.Duration)}
+		if end, err := in.header(0, maxHead); err != tt.err || err == nil && end != len(tt.block) {
+			t.Errorf("%.40q: %d, %v, want %v", tt.block, end, err, tt.err)
+		}
+	}
+}
+
 // A buffer that has grown is not kept for a few bytes that follow a head.
 func TestReleaseGrownBuffer(t *testing.T) {
 	head := strings.Repeat("x", 200<<10) + "\n"
