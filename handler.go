@@ -327,9 +327,7 @@ func (h *BaseRequestHandler) endRequest() {
 	if !h.truncated && h.out.failure() == nil && !(h.line.simple() && (nothing || h.out.hasWrongLength())) {
 		h.state.unframed.Store(false)
 	}
-	if h.broken || h.truncated || !h.out.complete() || !h.CloseConnection && !h.skipBody() {
-		h.CloseConnection = true
-	}
+	h.CloseConnection = h.CloseConnection || h.broken || h.truncated || !h.out.complete() || !h.skipBody()
 	h.logIncomplete()
 	if h.CloseConnection && (h.broken || h.body.err != io.EOF || len(h.in.buffered()) > 0 || h.in.full) {
 		h.state.linger = max(h.state.linger, lingerTime)
