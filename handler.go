@@ -318,10 +318,6 @@ func (h *BaseRequestHandler) endRequest() {
 	h.begun = false
 	h.requests++
 	defer h.in.fixture.finish()
-	if h.out.failure() == errHijacked {
-		h.CloseConnection = true
-		return
-	}
 	h.out.sendHeld()
 	nothing := !h.out.headEnded && h.out.written == 0
 	if !h.truncated && h.out.failure() == nil && !(h.line.simple() && (nothing || h.out.hasWrongLength())) {
@@ -360,12 +356,12 @@ func (h *BaseRequestHandler) logIncomplete() {
 }
 
 // logFailure logs why a request or a response failed, unless it was because the server
-// closed the connection.
+// closed the connection or the handler hijacked it.
 func (h *BaseRequestHandler) logFailure(what string, err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		h.Self().LogError("%s timed out", what)
-	case !errors.Is(err, net.ErrClosed):
+	case !isAny(err, net.ErrClosed, errHijacked):
 		h.Self().LogError("Connection lost: %s", cause(err))
 	}
 }
