@@ -326,7 +326,6 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 		n += m
 		w.written += m
 		switch {
-		case m > 0 && errors.Is(err, os.ErrDeadlineExceeded): // it made progress
 		case err != nil && (seekErr != nil || errors.As(err, new(*fs.PathError))): // of src
 			return n, err
 		case err != nil:
@@ -358,18 +357,17 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 			return int64(m), err
 		})
 		n += int(m)
-		if m == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			w.err = err
-		}
+		w.err = err
 	}
 	return n, w.err
 }
 
 // try calls write until a call makes some progress or fails, or the handler's timeout has
-// passed. The calls share the timeout in equal parts, except for the last one, which does
-// not wait. A call lasts until the end of its part even if the system took some bytes at its
-// beginning, as the system now and then does for a client that reads nothing. If a write
-// can be tried only once, the call has the whole timeout.
+// passed. A call that made some progress when its time ended has not failed. The calls share
+// the timeout in equal parts, except for the last one, which does not wait. A call lasts until
+// the end of its part even if the system took some bytes at its beginning, as the system now
+// and then does for a client that reads nothing. If a write can be tried only once, the call
+// has the whole timeout.
 func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
 	tries := writeTries
 	if _, ok := w.conn.(upperConn); ok {
@@ -379,12 +377,15 @@ func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
 		if *w.timeout > 0 {
 			w.conn.SetWriteDeadline(time.Now().Add(wait))
 		}
-		if n, err = write(); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-		if tries == 2 {
+		n, err = write()
+		switch {
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return n, err
+		case n > 0:
+			return n, nil
+		case tries == 2:
 			wait = lastLook
 		}
 	}
-	return n, err
+	return 0, err
 }
