@@ -406,8 +406,7 @@ const halfCloseTime = 5 * time.Second
 // watch stops reading. The caller must not use c until it has called stop, which waits for
 // the goroutine.
 func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
-	stopped := make(chan struct{})
-	var halfClosed *time.Timer
+	stopping, stopped := make(chan struct{}), make(chan struct{})
 	c.conn.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(stopped)
@@ -415,22 +414,19 @@ func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
 		for err == nil && len(c.buffered()) < maxLine {
 			err = c.fill()
 		}
-		switch {
-		case err == nil, errors.Is(err, os.ErrDeadlineExceeded): // the buffer is full, or stop was called
-		case err == io.EOF:
-			halfClosed = time.AfterFunc(halfCloseTime, func() { left(errClientGone) })
-		default:
+		if err == io.EOF {
+			pause(halfCloseTime, stopping)
+		}
+		if err != nil && !isClosed(stopping) {
 			left(errClientGone)
 		}
 	}()
 	return func() {
+		close(stopping)
 		if c.conn.SetReadDeadline(time.Unix(1, 0)) != nil {
 			c.conn.Close() // nothing else ends a read
 		}
 		<-stopped
-		if halfClosed != nil {
-			halfClosed.Stop()
-		}
 		c.conn.SetReadDeadline(time.Time{})
 	}
 }
