@@ -464,11 +464,12 @@ func (h *BaseRequestHandler) SendResponse(code int, message string) {
 // Python: send_response_only.
 func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	phrase, _, _ := StatusText(code)
-	version := cmp.Or(h.ProtocolVersion, "HTTP/1.0")
-	if h.RequestVersion == "HTTP/0.9" {
-		version = ""
+	w := &h.out
+	w.begin()
+	w.code, w.bare = code, h.RequestVersion == "HTTP/0.9"
+	if !w.bare {
+		w.statusLine(cmp.Or(h.ProtocolVersion, "HTTP/1.0"), cmp.Or(message, phrase))
 	}
-	h.out.statusLine(version, code, cmp.Or(message, phrase))
 }
 
 // SendHeader adds a header field to the response, even if the response already has a field

@@ -118,16 +118,10 @@ func (w *responseWriter) appendBody(s ...string) {
 	}
 }
 
-// statusLine begins a response. Controls in message become spaces. Without a version,
-// the response has no head.
-func (w *responseWriter) statusLine(version string, code int, message string) {
-	w.begin()
-	w.code, w.bare = code, version == ""
-	if w.bare {
-		return
-	}
+// statusLine adds the status line to the head. Controls in message become spaces.
+func (w *responseWriter) statusLine(version, message string) {
 	w.append(version, " ")
-	line := append(strconv.AppendInt(*w.head, int64(code), 10), ' ')
+	line := append(strconv.AppendInt(*w.head, int64(w.code), 10), ' ')
 	for _, c := range []byte(message) {
 		if isControl(c) {
 			c = ' '
