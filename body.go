@@ -171,7 +171,7 @@ func (b *bodyReader) skipTrailers() error {
 // line reads a line of the chunked coding. The caller checks that it ends in CRLF:
 // an LF alone is not accepted here (RFC 9112 section 7.1).
 func (b *bodyReader) line(limit int) (string, error) {
-	line, err := b.conn.line(0, limit)
+	line, err := b.conn.line(0, limit, errBadChunk)
 	if err != nil {
 		return "", bodyError(err)
 	}
@@ -182,10 +182,7 @@ func (b *bodyReader) line(limit int) (string, error) {
 // bodyError returns the error of [bodyReader.Read] for an error of reading from the
 // connection.
 func bodyError(err error) error {
-	switch err {
-	case errLineLimit:
-		return errBadChunk
-	case io.EOF:
+	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
 	return err

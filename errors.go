@@ -26,7 +26,6 @@ var (
 		"from the reader of Hijack, not from RFile")
 	errBadChunk   = errors.New("httpserver: malformed chunked body")
 	errUnlisted   = errors.New("httpserver: the directory was not read")
-	errLineLimit  = &statusError{code: 414} // of the request line; other lines have errors of their own
 	errClientGone = errors.New("httpserver: the client has gone")
 )
 

@@ -244,6 +244,7 @@ func parseFields(fields Header, block string) (Header, *statusError) {
 }
 
 var (
+	errRequestLine = &statusError{code: 414}
 	errHeaderLine  = &statusError{431, "Line too long", "A header line is longer than 65536 bytes"}
 	errHeaderCount = &statusError{431, "Too many headers", "The request has more than 100 header fields"}
 	errHeaderSize  = &statusError{431, "Header too large",

@@ -122,8 +122,8 @@ func (c *connReader) received(p []byte, n int, err error) (int, error) {
 
 // line returns the line that begins at the offset from in the unread bytes, with its
 // LF. The line is not consumed, and is valid until the next read. If it is longer than
-// limit, the error is errLineLimit.
-func (c *connReader) line(from, limit int) ([]byte, error) {
+// limit, the error is tooLong.
+func (c *connReader) line(from, limit int, tooLong error) ([]byte, error) {
 	for scanned := from; ; {
 		unread := c.buffered()
 		end := scanned + bytes.IndexByte(unread[scanned:], '\n') + 1 // scanned without an LF
@@ -131,7 +131,7 @@ func (c *connReader) line(from, limit int) ([]byte, error) {
 		case end > scanned && end-from <= limit:
 			return unread[from:end], nil
 		case len(unread)-from >= limit:
-			return nil, errLineLimit
+			return nil, tooLong
 		}
 		scanned = len(unread)
 		if err := c.fill(); err != nil {
@@ -147,11 +147,9 @@ func (c *connReader) line(from, limit int) ([]byte, error) {
 func (c *connReader) header(from, limit int) (end int, err error) {
 	end = from
 	for fields := 0; ; fields++ {
-		line, err := c.line(end, maxLine)
+		line, err := c.line(end, maxLine, errHeaderLine)
 		end += len(line)
 		switch {
-		case err == errLineLimit:
-			return 0, errHeaderLine
 		case err != nil:
 			return 0, err
 		case len(trimEnd(line)) == 0:
@@ -245,9 +243,9 @@ func (h *BaseRequestHandler) readRequestLine() bool {
 	if !whole {
 		h.in.beginWait(readingTime)
 	}
-	line, err := h.in.line(0, maxLine)
+	line, err := h.in.line(0, maxLine, errRequestLine)
 	if err != nil {
-		if err != errLineLimit {
+		if err != errRequestLine {
 			h.RequestLine = string(h.in.buffered())
 		}
 		return h.refuse(err)

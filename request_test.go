@@ -79,10 +79,10 @@ func TestLine(t *testing.T) {
 			want        string
 			err         error
 		}{
-			{0, 5, "one\r\n", nil}, {0, 4, "", errLineLimit}, {0, 0, "", errLineLimit}, {0, -1, "", errLineLimit},
-			{5, 4, "two\n", nil}, {5, 3, "", errLineLimit}, {9, 5, "", errLineLimit}, {9, 6, "", io.EOF},
+			{0, 5, "one\r\n", nil}, {0, 4, "", errRequestLine}, {0, 0, "", errRequestLine}, {0, -1, "", errRequestLine},
+			{5, 4, "two\n", nil}, {5, 3, "", errRequestLine}, {9, 5, "", errRequestLine}, {9, 6, "", io.EOF},
 		} {
-			if line, err := in.line(tt.from, tt.limit); string(line) != tt.want || err != tt.err {
+			if line, err := in.line(tt.from, tt.limit, errRequestLine); string(line) != tt.want || err != tt.err {
 				t.Errorf("line(%d, %d) is %q, %v", tt.from, tt.limit, line, err)
 			}
 		}
