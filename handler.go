@@ -522,9 +522,8 @@ func checkField(name, value string) {
 func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
 	if w.headEnded {
-		if h.continueBody("EndHeaders", "\r\n") {
-			h.Self().FlushHeaders()
-		}
+		h.continueBody("EndHeaders", "\r\n")
+		h.Self().FlushHeaders()
 		return
 	}
 	w.badFraming = w.badFraming || w.written > 0 // the body precedes the end of the head
@@ -555,17 +554,15 @@ func (h *BaseRequestHandler) EndHeaders() {
 }
 
 // continueBody adds text to a body of unknown length; FlushHeaders or a Write to WFile sends
-// it. If the body has a length, continueBody returns false and closes the connection after
-// the response.
-func (h *BaseRequestHandler) continueBody(caller string, text ...string) bool {
+// it. If the body has a length, continueBody closes the connection after the response instead.
+func (h *BaseRequestHandler) continueBody(caller string, text ...string) {
 	w := &h.out
 	if w.unframed() || h.Command == "HEAD" && w.length < 0 && !w.chunked {
 		w.appendBody(text...)
-		return true
+		return
 	}
 	h.CloseConnection, w.badFraming = true, true
 	h.Self().LogError("%s called after EndHeaders", caller)
-	return false
 }
 
 // FlushHeaders sends the head, or the part of the head that exists, without waiting for the
