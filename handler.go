@@ -487,7 +487,7 @@ func (h *BaseRequestHandler) SendHeader(name, value string) {
 		h.continueBody("SendHeader", name, ": ", value, "\r\n")
 		return
 	}
-	w.append(name, ": ", value, "\r\n")
+	w.add(name, ": ", value, "\r\n")
 	switch {
 	case equalFold(name, "Content-Length"):
 		n, ok := parseLength(value)
@@ -537,11 +537,11 @@ func (h *BaseRequestHandler) EndHeaders() {
 	switch {
 	case w.code < 200:
 	case h.CloseConnection && w.connection != "close" && h.sendsHTTP11():
-		w.append("Connection: close\r\n")
+		w.add("Connection: close\r\n")
 	case !h.CloseConnection && w.connection != "keep-alive" && !h.line.atLeast(1, 1):
-		w.append("Connection: keep-alive\r\n")
+		w.add("Connection: keep-alive\r\n")
 	}
-	w.append("\r\n")
+	w.add("\r\n")
 	w.endHead()
 	if w.bare {
 		return
@@ -558,7 +558,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 func (h *BaseRequestHandler) continueBody(caller string, text ...string) {
 	w := &h.out
 	if w.unframed() || h.Command == "HEAD" && w.length < 0 && !w.chunked {
-		w.appendBody(text...)
+		w.addBody(text...)
 		return
 	}
 	h.CloseConnection, w.badFraming = true, true

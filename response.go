@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// This file is the writing side of a connection: the head of a response, which
-// is held until its body follows, and whether the head and the body agree.
+// This file is the writing side of a connection. It holds the head of a response until the
+// body follows, and checks that head and body agree.
 
 // smallBody is the size, in bytes, up to which a body is copied behind its head,
 // so that one write sends both.
@@ -24,11 +24,8 @@ const smallBody = 64 << 10
 // holdTime is how long a complete head waits for the body.
 const holdTime = time.Millisecond
 
-// lastLook is the time limit of the last attempt to write. That attempt finds out whether
-// the client has read something just before the timeout.
-const lastLook = time.Millisecond
-
-// bufferSize is the size of the buffers of a connection, in bytes. Most heads fit.
+// bufferSize is the initial size of the buffers of a connection, in bytes. It is enough for
+// most heads.
 const bufferSize = 4 << 10
 
 // maxRecord is the size of a TLS record, in bytes, which crypto/tls sends in one write.
@@ -53,27 +50,27 @@ func freeBuffer(b *[]byte) {
 	}
 }
 
-// A responseWriter is the WFile of a handler. It writes at once what it is given,
-// after a head that was held. After a failed write all others fail.
+// A responseWriter is the WFile of a handler. A Write is sent at once, together with a head
+// that was held. After a failed write all others fail.
 type responseWriter struct {
 	conn    net.Conn
 	timeout *time.Duration // the handler's Timeout
 
-	// The timer calls sendHeld in a goroutine of its own. Until headEnded is set, sendHeld
-	// does not use head, so the handler's goroutine appends to head without mu. Fields that
-	// sendHeld never uses are accessed only by the handler's goroutine.
+	// The timer calls sendHeld in a goroutine of its own, which uses head, err, headEnded, held
+	// and sent. Until headEnded is set, it does not use head, so the handler's goroutine adds to
+	// head without mu. All other fields belong to the handler's goroutine.
 	mu    sync.Mutex  // held while anything is sent, and while headEnded or err change
 	timer *time.Timer // calls sendHeld; nil before the first head was held
 	head  *[]byte     // unsent part of the head, followed by any unsent body; nil if there is none
 	err   error       // returned by all writes after a failed write or a call of fail
 
-	badFraming bool // a second response, head or length, or a body before the end of the head
+	badFraming bool // set for a second response, head or length, and a body before the end of the head
 	response
 }
 
 // A response is the state of one response, interim ones included.
 type response struct {
-	code       int    // of the status line; 0 before that
+	code       int    // status code; 0 before SendResponse
 	length     int64  // Content-Length; -1 without one
 	written    int64  // bytes of the body so far
 	connection string // "close" or "keep-alive" if a Connection field said so
@@ -81,23 +78,26 @@ type response struct {
 	bare       bool   // it is for HTTP/0.9 and has no head
 	noBody     bool   // it must not have a body; what is written is dropped
 	headEnded  bool   // the head is complete
-	held       bool   // the complete head is or was held; it is not held again
+	held       bool   // the complete head is or was held; a head is held once
 	sent       bool   // a part of the response may have been sent
 }
 
 // begin makes w ready for a response, and drops a head that was not sent. It sets badFraming
-// if a final response, or a part of a head, was sent before; for the first response to a
-// request, the caller clears badFraming.
+// if a final response, or a part of a head, was sent before. When the first response to a
+// request begins, the caller then clears badFraming.
 func (w *responseWriter) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.badFraming = w.badFraming || w.sent && (!w.headEnded || w.code >= 200)
+	if w.sent && (!w.headEnded || w.code >= 200) {
+		w.badFraming = true
+	}
 	w.freeHead()
 	w.response = response{length: -1}
 }
 
-// append adds to the head, or to a body that is held behind it.
-func (w *responseWriter) append(s ...string) {
+// add adds to the head, or to a body that is held behind it. A response without a head has
+// nothing to add to.
+func (w *responseWriter) add(s ...string) {
 	if w.bare && !w.headEnded {
 		return
 	}
@@ -109,18 +109,18 @@ func (w *responseWriter) append(s ...string) {
 	}
 }
 
-// appendBody adds to the body of a response whose head is complete. It sends nothing.
-func (w *responseWriter) appendBody(s ...string) {
+// addBody adds to a body of unknown length, which a later call sends.
+func (w *responseWriter) addBody(s ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err == nil && !w.noBody {
-		w.append(s...)
+		w.add(s...)
 	}
 }
 
 // statusLine adds the status line to the head. Controls in message become spaces.
 func (w *responseWriter) statusLine(version, message string) {
-	w.append(version, " ")
+	w.add(version, " ")
 	line := append(strconv.AppendInt(*w.head, int64(w.code), 10), ' ')
 	for _, c := range []byte(message) {
 		if isControl(c) {
@@ -148,8 +148,8 @@ func (w *responseWriter) endHead() {
 	w.headEnded = true
 }
 
-// flushOrHold sends the head, complete or not. Only the first call after endHead, which is
-// the one of EndHeaders, holds a head that a body is to follow.
+// flushOrHold sends the head, complete or not. But the first call after endHead, which
+// EndHeaders makes, holds a head that a body will follow.
 func (w *responseWriter) flushOrHold() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -166,8 +166,8 @@ func (w *responseWriter) flushOrHold() {
 	}
 }
 
-// sendHeld sends a complete head that was not sent. The timer calls it, too, perhaps so late
-// that it finds the head of the next response, which is then sent early.
+// sendHeld sends a complete head that was not sent. The timer also calls it, perhaps so late
+// that it sends the head of the next response, early but complete.
 func (w *responseWriter) sendHeld() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -208,8 +208,9 @@ func (w *responseWriter) sendHead() {
 // large body, which the caller sends next. The caller holds w.mu.
 func (w *responseWriter) sendHeadFirst() {
 	if w.unsent() && w.err == nil {
-		*w.head = slices.Delete(*w.head, 0, sendMore(w.conn, *w.head))
-		w.sent = true // sendHead may find nothing left
+		n := sendMore(w.conn, *w.head)
+		*w.head = slices.Delete(*w.head, 0, n)
+		w.sent = true // send does not set it if nothing is left
 		w.sendHead()
 	}
 }
@@ -284,8 +285,8 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 	return w.Write(*b)
 }
 
-// fill calls read for size bytes that follow the head, and sends both in one write. If
-// read fails, what it did read is sent.
+// fill sends the head and size bytes of the body, which it gets from read, in one write. It
+// calls read once. If read fails, the bytes that it has read are sent. read must not use w.
 func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -301,9 +302,9 @@ func (w *responseWriter) fill(size int, read func(p []byte) (int, error)) (int64
 	return int64(n), cmp.Or(w.err, err)
 }
 
-// copyFrom sends size bytes of src, from offset on, by the ReadFrom of the
-// connection, which lets the system copy a file. If src ends early, n is less than
-// size. An error of src leaves w usable.
+// copyFrom sends size bytes of src, from offset on. It uses the ReadFrom of the connection,
+// which lets the system copy a file. If src ends early, n is less than size. After an error of
+// src, w is still usable.
 func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -331,8 +332,10 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 	return n, w.err
 }
 
-// send writes p to the connection. A write that made some progress within the handler's
-// timeout is continued. Without a timeout, there is one write. The caller holds w.mu.
+// send writes p to the connection, in steps that each have the handler's timeout. A TCP
+// connection says how much it has written when the time is over, so that one step is enough;
+// for other connections, the steps are small. Without a timeout, there is one step. The caller
+// holds w.mu.
 func (w *responseWriter) send(p []byte) (n int, err error) {
 	step := len(p)
 	if *w.timeout > 0 {
@@ -356,12 +359,10 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 	return n, w.err
 }
 
-// try calls write until a call makes some progress or fails, or the handler's timeout has
-// passed. A call that made some progress when its time ended has not failed. The calls share
-// the timeout in equal parts, except for the last one, which does not wait. A call lasts until
-// the end of its part even if the system took some bytes at its beginning, as the system now
-// and then does for a client that reads nothing. If a write can be tried only once, the call
-// has the whole timeout.
+// try calls write until a call makes progress or fails, or the handler's timeout has passed.
+// A call whose time ends has not failed if it made progress. The calls share the timeout in
+// equal parts, and one more, which does not wait, looks whether the client has read something
+// at the very end. If a write can be tried only once, the call has the whole timeout.
 func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
 	tries := writeTries
 	if _, ok := w.conn.(upperConn); ok {
@@ -378,7 +379,7 @@ func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
 		case n > 0:
 			return n, nil
 		case tries == 2:
-			wait = lastLook
+			wait = time.Millisecond
 		}
 	}
 	return 0, err

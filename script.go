@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// This file contains a running script, from its start to the end of its processes, and
-// its standard input, which is a request body that has arrived whole. Both can be used
-// without a handler.
+// This file runs a script, from its wait for a place to the end of its last process, and
+// stores its standard input, which is a request body that has arrived whole. Neither needs
+// a handler.
 
 const (
 	// scriptGrace limits each wait for a script, or for the children that it left, to end.
@@ -28,8 +28,8 @@ const (
 	// has exited.
 	errorsTime = 500 * time.Millisecond
 
-	maxErrorLines = 100     // of standard error that are logged
-	maxErrorLine  = 1 << 10 // bytes
+	maxErrorLines = 100     // how many lines of standard error are logged
+	maxErrorLine  = 1 << 10 // length of a logged line, in bytes
 )
 
 var (
@@ -39,30 +39,32 @@ var (
 	errStoreFull    = errors.New("httpserver: the request bodies in temporary files are larger than MaxStored")
 )
 
-// A script is a process that runs a CGI script, and the leader of a process group. The
+// A script is a running CGI script: a process, and the process group that it leads. The
 // caller sets the first group of fields, calls start, reads output, and calls finish or
-// close. Three goroutines, for which the server waits, call wait, readErrors and conclude.
+// close. The server waits for three goroutines that start begins: wait frees what the process
+// used when it has exited, readErrors reads standard error, and conclude ends the process
+// group if ctx is canceled.
 type script struct {
 	url      string           // of the script, for log lines
-	command  func() *exec.Cmd // makes cmd; not called while the script waits, as environments are large
-	ctx      context.Context  // canceled when the script is to end, with the reason as its cause
+	command  func() *exec.Cmd // makes cmd, whose environment may be large, when the script has a place
+	ctx      context.Context  // canceled when the script must end, with the reason as its cause
 	cancel   context.CancelCauseFunc
 	body     *storedBody
-	slots    chan struct{}     // holds a value for the script from start until the script has exited
+	slots    chan struct{}     // holds a value for each script that has a place, until it has exited
 	logError func(line string) // called by Read and finish for lines of standard error
 
 	cmd            *exec.Cmd
 	stdout, stderr *os.File      // the ends of the pipes that the server reads
 	output         *bufio.Reader // reads from the script, by Read
-	errorLines     chan string   // lines of stderr, with room for all
+	errorLines     chan string   // lines of stderr; has room for all that readErrors sends
 	errorsEnded    chan struct{} // closed after the last line
 	limit          *time.Timer   // cancels ctx; set by start and, for the script's exit, by close
 
-	exited       chan struct{}   // closed when the script has exited
-	err          error           // why the script failed unless it was told to end; set before exited is closed
-	childrenLeft bool            // other processes of the group are left; set before exited is closed, then by groupLeft
-	open         context.Context // canceled by close, and with ctx
-	endOpen      context.CancelFunc
+	exited       chan struct{}   // closed by wait when the process has exited
+	exitErr      error           // of the exit, unless ctx was canceled before; set before exited is closed
+	childrenLeft bool            // other processes of the group are left; changed by conclude once exited is closed
+	response     context.Context // canceled by close, when the response has ended, and with ctx
+	endResponse  context.CancelFunc
 }
 
 // start waits for a place in slots and starts the script. The script and its response must
@@ -74,7 +76,7 @@ func (s *script) start(server *HTTPServer, limit time.Duration) error {
 	hasPlace := false
 	defer func() { // also if command panics
 		if s.exited != nil {
-			return // wait does this
+			return // the process was started, and wait does this
 		}
 		if hasPlace {
 			<-s.slots
@@ -83,7 +85,7 @@ func (s *script) start(server *HTTPServer, limit time.Duration) error {
 		s.body.close()
 	}()
 	select {
-	case s.slots <- struct{}{}: // even when the server stops, as the request came before
+	case s.slots <- struct{}{}: // also if the server stops, as the request came before
 	default:
 		select {
 		case s.slots <- struct{}{}:
@@ -102,13 +104,13 @@ func (s *script) start(server *HTTPServer, limit time.Duration) error {
 
 // startProcess makes the pipes, and starts the process and the goroutines.
 func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err error) {
-	if s.cmd = s.command(); s.cmd.Err != nil { // such as that of nobody
+	if s.cmd = s.command(); s.cmd.Err != nil { // for example, if there is no user nobody
 		return s.cmd.Err
 	}
 	if !server.beginWork() {
 		return ErrServerClosed
 	}
-	defer server.work.Done()    // when the goroutines are counted
+	defer server.work.Done()    // the goroutines are counted by then
 	var outEnd, errEnd *os.File // the script's ends of the pipes; Close of nil does nothing
 	if s.stdout, outEnd, err = os.Pipe(); err == nil {
 		s.stderr, errEnd, err = os.Pipe()
@@ -129,9 +131,9 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 		return err
 	}
 	s.output = bufio.NewReader(s)
-	s.errorLines = make(chan string, maxErrorLines+1) // the last one says that there were more
+	s.errorLines = make(chan string, maxErrorLines+1) // one more, which says that there were more
 	s.errorsEnded, s.exited = make(chan struct{}), make(chan struct{})
-	s.open, s.endOpen = context.WithCancel(s.ctx)
+	s.response, s.endResponse = context.WithCancel(s.ctx)
 	if limit <= 0 {
 		limit = math.MaxInt64
 	}
@@ -144,11 +146,11 @@ func (s *script) startProcess(server *HTTPServer, limit time.Duration) (err erro
 
 // wait waits until the script has exited, and frees its input and its place.
 func (s *script) wait() {
-	if err := s.cmd.Wait(); s.ctx.Err() == nil { // else it was told to end
-		s.err = err
+	if err := s.cmd.Wait(); s.ctx.Err() == nil { // it was not told to end
+		s.exitErr = err
 	}
 	s.childrenLeft = signalGroup(s.cmd.Process, 0) == nil
-	s.body.close() // before the client can send the next one
+	s.body.close() // before the response ends, and the client sends the next body
 	close(s.exited)
 	s.wake()
 	<-s.slots
@@ -162,8 +164,9 @@ func (s *script) conclude(server *HTTPServer) {
 	case <-s.exited:
 	case <-s.ctx.Done():
 	}
-	poll(s.open, s.groupLeft) // to see when the number of the group may belong to another one
-	<-s.open.Done()
+	// Look at the group all the time: once it is empty, another one may get its number.
+	poll(s.response, s.groupLeft)
+	<-s.response.Done()
 	if s.ctx.Err() != nil {
 		s.wake()
 		s.endGroup(server.urgent)
@@ -189,8 +192,8 @@ func (s *script) endGroup(urgent context.Context) {
 	}
 }
 
-// groupLeft reports whether processes of the group are left. It does not look at the group
-// once there were none: its number may belong to another one by now.
+// groupLeft reports whether processes of the group are left. Once there were none, it does
+// not look at the group again, because its number may belong to another one by now.
 func (s *script) groupLeft() bool {
 	if !isClosed(s.exited) {
 		return true
@@ -199,7 +202,7 @@ func (s *script) groupLeft() bool {
 	return s.childrenLeft
 }
 
-// poll calls more, at growing intervals, until that returns false or ctx is done.
+// poll calls more, at growing intervals, until more returns false or ctx is done.
 func poll(ctx context.Context, more func() bool) {
 	for interval := time.Millisecond; more() && ctx.Err() == nil; interval = min(2*interval, 100*time.Millisecond) {
 		pause(interval, ctx.Done())
@@ -213,7 +216,7 @@ func poll(ctx context.Context, more func() bool) {
 func (s *script) Read(p []byte) (int, error) {
 	for {
 		deadline := time.Now().Add(scriptGrace)
-		s.stdout.SetReadDeadline(deadline) // first, so that a wake from now on interrupts the read
+		s.stdout.SetReadDeadline(deadline) // before the checks: a later wake interrupts the read
 		exited := isClosed(s.exited)
 		s.logErrors()
 		if cause := context.Cause(s.ctx); cause != nil {
@@ -225,27 +228,28 @@ func (s *script) Read(p []byte) (int, error) {
 			return n, nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return 0, cmp.Or(context.Cause(s.ctx), err)
-		case exited && time.Now().After(deadline):
+		case exited && !time.Now().Before(deadline):
 			s.cancel(nil)
 			return 0, io.EOF
 		}
 	}
 }
 
-// wake interrupts a Read that waits for output, so that it checks what has changed.
+// wake interrupts a Read that waits for output, so that it checks what has changed. On
+// Windows, where pipes have no deadlines, it does nothing.
 func (s *script) wake() { s.stdout.SetReadDeadline(time.Unix(1, 0)) }
 
 // readErrors splits standard error into lines, and a line of more than maxErrorLine bytes
-// into several. It reads on after the last one that may be logged, so that the script need
-// not wait.
+// into several. It continues after the last line that is logged, because a script that
+// writes to a full pipe would wait.
 func (s *script) readErrors() {
 	defer close(s.errorsEnded)
 	defer s.stderr.Close()
 	r := bufio.NewReaderSize(s.stderr, maxErrorLine)
-	split := false // the last line was the first part of one
+	split := false // the line continues the last one
 	for lines := 0; ; lines++ {
 		line, more, err := r.ReadLine()
-		if split && err == nil && len(line) == 0 { // the parts were full
+		if split && err == nil && len(line) == 0 { // it ended with the last part
 			line, more, err = r.ReadLine()
 		}
 		split = more
@@ -261,15 +265,15 @@ func (s *script) readErrors() {
 	}
 }
 
-// finish ends the response, and waits scriptGrace for the script to exit, and then errorsTime
-// for the end of standard error. It logs what is left of that. It returns why the script has
-// failed, if it has exited without being told to.
+// finish ends the response. It waits scriptGrace for the script to exit and then errorsTime
+// for the end of standard error, and logs the rest of standard error. It returns the error of
+// the exit, unless the script was told to end.
 func (s *script) finish() (err error) {
 	s.close()
 	pause(scriptGrace, s.exited)
 	if isClosed(s.exited) {
 		pause(errorsTime, s.errorsEnded)
-		err = s.err
+		err = s.exitErr
 	}
 	s.logErrors()
 	return err
@@ -286,9 +290,9 @@ func (s *script) logErrors() {
 // exit. If it does, its children may run on.
 func (s *script) close() {
 	s.stdout.Close()
-	if s.open.Err() == nil {
+	if s.response.Err() == nil {
 		s.limit.Reset(2 * scriptGrace)
-		s.endOpen()
+		s.endResponse()
 	}
 }
 
@@ -301,11 +305,12 @@ type storedBody struct {
 	size    int64
 	file    *os.File // nil if the body is empty; it has no name, except on Windows
 	store   *bodyStore
-	maxSize int64 // limit of store.size
+	maxSize int64 // limit of store.size, the MaxStored of a handler
 }
 
-// readFrom reads the body from r. The error is errBodyTooLarge if there are more than limit
-// bytes, errStoreFull, that of r, or one that wraps a *fs.PathError about the file.
+// readFrom reads the body from r. The error is errBodyTooLarge if the body has more than limit
+// bytes, errStoreFull, an error of r, or an error of the file, which wraps a *fs.PathError.
+// After an error, the body is closed.
 func (b *storedBody) readFrom(r io.Reader, limit int64) error {
 	w := bufio.NewWriterSize(b, smallBody) // r may return little at a time
 	_, err := io.Copy(w, io.LimitReader(r, limit+1))
