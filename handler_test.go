@@ -9,6 +9,8 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"runtime/debug"
@@ -615,6 +617,47 @@ func TestPanicInSendError(t *testing.T) {
 	}
 	s.Shutdown(t.Context())
 	if !strings.Contains(log.String(), "panic in a handler: first\n") || strings.Contains(log.String(), "panic in a handler: second") {
+		t.Errorf("log %s", log)
+	}
+}
+
+// copying panics after it has sent a file that has become shorter.
+type copying struct {
+	httpserver.SimpleHandler
+	name string
+}
+
+func (h *copying) CopyFile(dst io.Writer, src io.Reader) error {
+	if err := os.Truncate(h.name, 1<<19); err != nil {
+		return err
+	}
+	panic(h.SimpleHandler.CopyFile(dst, src))
+}
+
+// A file that the system has copied is a part of the response: a 500 does not follow it, even
+// where no head precedes it.
+func TestPanicAfterCopy(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := numbered(1 << 20)
+	name := filepath.Join(dir, "f")
+	if err := os.WriteFile(name, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(name, siteTime, siteTime); err != nil {
+		t.Fatal(err)
+	}
+	s, log := start(t, func() httpserver.Handler {
+		h := &copying{name: name}
+		h.Directory = dir
+		return h
+	}, nil)
+	_, r := send(t, s.Addr(), "GET /f\r\n")
+	if got, _ := io.ReadAll(r); len(got) == 0 || !bytes.HasPrefix(data, got) {
+		t.Errorf("%d bytes end in %.300q", len(got), got[max(0, len(got)-300):])
+	}
+	s.Shutdown(t.Context())
+	if !strings.Contains(log.String(), "panic in a handler") || strings.Contains(log.String(), `" 500 `) {
 		t.Errorf("log %s", log)
 	}
 }

@@ -320,6 +320,7 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 		})
 		n += m
 		w.written += m
+		w.sent = w.sent || m > 0
 		switch {
 		case err != nil && (seekErr != nil || errors.As(err, new(*fs.PathError))): // of src
 			return n, err
