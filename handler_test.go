@@ -363,8 +363,9 @@ func TestBindPanics(t *testing.T) {
 	} {
 		s, log := start(t, c.newHandler, nil)
 		for range 2 {
-			_, r := send(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
+			conn, r := send(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n")
 			io.ReadAll(r)
+			conn.Close() // ends the linger
 		}
 		s.Shutdown(t.Context())
 		if !strings.Contains(log.String(), c.want) {

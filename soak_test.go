@@ -21,7 +21,7 @@ import (
 // This file loads a server with a mixture of requests and faults, and looks for what is
 // left afterwards.
 
-var soak = flag.Duration("soak", 5*time.Second, "how long TestSoak loads the server")
+var soak = flag.Duration("soak", time.Second, "how long TestSoak loads the server")
 
 // soakRequests are requests, each of which closes its connection.
 var soakRequests = []string{
