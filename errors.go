@@ -24,6 +24,7 @@ var (
 	errHijacked   = errors.New("httpserver: the connection was hijacked")
 	errHandedOver = errors.New("httpserver: what follows this response is read " +
 		"from the reader of Hijack, not from RFile")
+	errWithinBody = errors.New("httpserver: a response began within the body of another")
 	errBadChunk   = errors.New("httpserver: malformed chunked body")
 	errUnlisted   = errors.New("httpserver: the directory was not read")
 	errClientGone = errors.New("httpserver: the client has gone")

@@ -837,9 +837,9 @@ func (c *fixtureConn) call(f func(*BaseRequestHandler)) {
 
 // forget makes w ready for another response, whatever was sent.
 func (w *responseWriter) forget() {
-	w.begin()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.freeHead()
 	w.badFraming, w.response = false, response{headEnded: true, sent: true}
 }
 

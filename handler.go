@@ -237,7 +237,7 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 func (h *BaseRequestHandler) ReadRequestLine() bool {
 	h.endRequest()
 	h.forgetRequest()
-	if h.out.failure() == errHijacked || !h.awaitRequest() {
+	if h.broken || h.out.failure() != nil || !h.awaitRequest() {
 		h.CloseConnection = true
 		return false
 	}
@@ -341,6 +341,8 @@ func (h *BaseRequestHandler) closeOpened() {
 func (h *BaseRequestHandler) logIncomplete() {
 	self, out, body := h.Self(), &h.out, h.body.err
 	switch {
+	case out.err == errWithinBody:
+		self.LogError("A response began within the body of another")
 	case out.err != nil:
 		h.logFailure("Response", out.err)
 	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
@@ -460,8 +462,9 @@ func (h *BaseRequestHandler) SendResponse(code int, message string) {
 
 // SendResponseOnly begins a response with the status line alone, as for 100 Continue.
 // An empty message means the reason phrase of the code. A head that was begun before
-// and has not been sent is dropped. A client of HTTP/0.9 gets no head.
-// Python: send_response_only.
+// and has not been sent is dropped. If a response was sent whose body is not complete, the
+// new response is not sent: all writes fail, and the connection closes. A client of HTTP/0.9
+// gets no head. Python: send_response_only.
 func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	phrase, _, _ := StatusText(code)
 	w := &h.out
@@ -533,7 +536,9 @@ func (h *BaseRequestHandler) EndHeaders() {
 		h.CloseConnection = true
 	}
 	h.body.handedOver = w.code == 101 || h.Command == "CONNECT" && w.code/100 == 2
-	h.state.unframed.Store(w.code >= 200 && (w.unframed() || w.bare))
+	if w.failure() == nil { // else the response before this one is not complete
+		h.state.unframed.Store(w.code >= 200 && (w.unframed() || w.bare))
+	}
 	switch {
 	case w.code < 200:
 	case h.CloseConnection && w.connection != "close" && h.sendsHTTP11():

@@ -84,12 +84,16 @@ type response struct {
 
 // begin makes w ready for a response, and drops a head that was not sent. It sets badFraming
 // if a final response, or a part of a head, was sent before. When the first response to a
-// request begins, the caller then clears badFraming.
+// request begins, the caller then clears badFraming. If the body before is not complete, the
+// client would take what follows for a part of it, so all writes fail.
 func (w *responseWriter) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.sent && (!w.headEnded || w.code >= 200) {
 		w.badFraming = true
+		if w.headEnded && w.err == nil && (w.unframed() || w.hasWrongLength()) {
+			w.err = errWithinBody
+		}
 	}
 	w.freeHead()
 	w.response = response{length: -1}
