@@ -663,22 +663,120 @@ func TestPanicAfterCopy(t *testing.T) {
 	}
 }
 
+// within begins a response within the body of another, which has a length for /length.
+type within struct{ httpserver.BaseRequestHandler }
+
+func (h *within) DoGET() {
+	h.SendResponse(200, "")
+	if h.Path == "/length" {
+		h.SendHeader("Content-Length", "100")
+	}
+	h.EndHeaders()
+	io.WriteString(h.WFile, "half")
+	h.SendError(500, "", "")
+}
+
+// What follows an incomplete body is not sent as a part of it.
+func TestResponseWithinBody(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"/", "/length"} {
+		s, log := start(t, httpserver.New[within], nil)
+		response, err := http.Get(s.URL() + target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if !strings.HasPrefix("half", string(body)) || err == nil {
+			t.Errorf("%s: %q, %v", target, body, err)
+		}
+		s.Shutdown(t.Context())
+		if !strings.Contains(log.String(), "A response began within the body of another\n") {
+			t.Errorf("%s: log %s", target, log)
+		}
+	}
+}
+
+// looping handles requests without end.
+type looping struct{ hello }
+
+func (h *looping) Handle() {
+	for range 3 {
+		h.HandleOneRequest()
+	}
+}
+
+// Nothing that follows a refused request is read as a request, whatever Handle does.
+func TestNothingFollowsRefusedRequest(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[looping], nil)
+	got := exchange(t, s.Addr(), "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+getHello)
+	if !strings.HasPrefix(got, "HTTP/1.0 400 ") || strings.Count(got, "HTTP/1.") != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A panic of HandleError or of Stderr ends neither the server nor other connections.
+func TestPanicInHandleError(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[speechless], func(s *httpserver.HTTPServer) {
+		s.HandleError = func(net.Conn, error) { panic("third") }
+	})
+	silent, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) { s.Stderr = panicWriter{} })
+	for range 2 {
+		if got := exchange(t, s.Addr(), getHello); got != "" {
+			t.Errorf("got %q", got)
+		}
+		exchange(t, silent.Addr(), getHello)
+	}
+}
+
+// A panicWriter is the log of a test that is over.
+type panicWriter struct{}
+
+func (panicWriter) Write([]byte) (int, error) { panic("the test is over") }
+
 // exiting ends its goroutine, as t.FailNow does in a handler.
 type exiting struct{ httpserver.BaseRequestHandler }
 
 func (h *exiting) DoGET() { runtime.Goexit() }
 
+// A server that serves one connection after another serves the next one, too.
+func TestGoexitInHTTPServer(t *testing.T) {
+	t.Parallel()
+	s, err := httpserver.NewHTTPServer("127.0.0.1:0", httpserver.New[exiting])
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	go func() { served <- s.ServeForever() }()
+	for range 2 {
+		if got := exchange(t, s.Addr(), getHello); got != "" {
+			t.Errorf("got %q", got)
+		}
+	}
+	s.Close()
+	if err := <-served; err != httpserver.ErrServerClosed {
+		t.Error(err)
+	}
+}
+
 func TestGoexitClosesConnection(t *testing.T) {
 	t.Parallel()
-	for _, hooked := range []bool{false, true} {
-		s, _ := start(t, httpserver.New[exiting], func(s *httpserver.HTTPServer) {
-			if hooked {
-				s.ProcessRequest = func(conn net.Conn) {
-					s.FinishRequest(conn)
-					s.ShutdownRequest(conn) // is not reached
-				}
+	for _, set := range []func(*httpserver.HTTPServer){
+		nil,
+		func(s *httpserver.HTTPServer) {
+			s.ProcessRequest = func(conn net.Conn) {
+				s.FinishRequest(conn)
+				s.ShutdownRequest(conn) // is not reached
 			}
-		})
+		},
+		func(s *httpserver.HTTPServer) { s.ProcessRequest = func(net.Conn) { runtime.Goexit() } },
+		func(s *httpserver.HTTPServer) {
+			s.VerifyRequest = func(net.Conn) bool { runtime.Goexit(); return true }
+		},
+	} {
+		s, _ := start(t, httpserver.New[exiting], set)
 		if got := exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n"); got != "" {
 			t.Errorf("got %q", got)
 		}

@@ -150,7 +150,8 @@ type HTTPServer struct {
 	// the server calls both with conn.
 	ProcessRequest func(conn net.Conn)
 
-	// HandleError is called when a handler panics; nil means PrintError.
+	// HandleError is called when a handler or a hook panics; nil means PrintError. A panic of
+	// HandleError, or of Stderr, is ignored.
 	HandleError func(conn net.Conn, err error)
 
 	// Called in the goroutine of ServeForever or HandleRequest:
@@ -357,13 +358,17 @@ func (s *HTTPServer) serveNext(limit time.Duration, threading bool) error {
 		return err
 	}
 	state := s.register(conn, nil, true) // not in the goroutine: Shutdown may return before that runs
-	switch {
-	case state == nil:
+	if state == nil {
 		conn.Close()
-	case threading:
-		go s.serveConn(conn, state)
-	default:
+		return nil
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served) // also if the handler calls runtime.Goexit
 		s.serveConn(conn, state)
+	}()
+	if !threading {
+		<-served
 	}
 	return nil
 }
@@ -460,18 +465,23 @@ func isTemporary(err error) bool {
 func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	defer s.catch(conn, state, nil)
 	defer s.unregister(state, false)
+	processed := false
+	defer func() { // also if a hook panics, or it or the handler calls runtime.Goexit
+		if !processed {
+			state.shutdown(conn)
+		}
+	}()
 	switch {
 	case s.VerifyRequest != nil && !s.VerifyRequest(conn):
 		state.linger = lingerTime
-		state.shutdown(conn)
 	case s.ProcessRequest != nil:
 		addr := conn.RemoteAddr() // without s.mu, as it may wait for the client
 		s.mu.Lock()
 		state.addr, state.unclaimed = addr, true
 		s.mu.Unlock()
 		s.ProcessRequest(conn)
+		processed = true
 	default:
-		defer state.shutdown(conn) // also if the handler calls runtime.Goexit
 		s.finish(conn, state)
 	}
 }
@@ -527,12 +537,13 @@ func (s *HTTPServer) newHandler(conn net.Conn, state *connState) Handler {
 }
 
 // catch recovers from a panic of the handler h or, if h is nil, of Finish or a hook. It
-// ends the connection and calls HandleError. It must be deferred.
+// ends the connection and calls HandleError, whose own panic is ignored. It must be deferred.
 func (s *HTTPServer) catch(conn net.Conn, state *connState, h Handler) {
 	v := recover()
 	if v == nil {
 		return
 	}
+	defer func() { _ = recover() }() // of HandleError or of Stderr
 	err := &PanicError{Value: v, Stack: debug.Stack()}
 	if h != nil {
 		sendInternalError(h)
@@ -753,7 +764,7 @@ type connState struct {
 	// and so reads it without mu.
 	addr      net.Addr // of the client; nil if the connection cannot be wrapped
 	users     int      // calls that are using it: serveConn, FinishRequest, ShutdownRequest
-	unclaimed bool     // ProcessRequest was called, and has not called FinishRequest or ShutdownRequest yet
+	unclaimed bool     // ProcessRequest was called and has to call FinishRequest or ShutdownRequest, or to close conn
 	hijacked  bool     // the connection belongs to its handler
 }
 
@@ -810,12 +821,14 @@ func equal(a, b any) (same bool) {
 	return a == b
 }
 
-// unregister removes a user of a connection, and the connection with the last one. If
-// keepHijacked is set, a hijacked one stays, as ShutdownRequest has to find it.
-func (s *HTTPServer) unregister(state *connState, keepHijacked bool) {
+// unregister removes a user of a connection, and the connection with the last one. After
+// FinishRequest, the connection of a ProcessRequest and a hijacked one stay, as ShutdownRequest
+// has to find them.
+func (s *HTTPServer) unregister(state *connState, finished bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state.users--; state.users > 0 || keepHijacked && state.hijacked || state.unclaimed && !state.isAbandoned() {
+	state.unclaimed = state.unclaimed || finished && s.ProcessRequest != nil && !state.hijacked
+	if state.users--; state.users > 0 || finished && state.hijacked || state.unclaimed && !state.isAbandoned() {
 		return
 	}
 	s.remove(state)
@@ -830,7 +843,7 @@ func (s *HTTPServer) remove(state *connState) {
 }
 
 // removeClosed removes the connections that ProcessRequest has closed, later than it
-// returned, instead of passing them to FinishRequest. The caller holds s.mu.
+// returned, instead of passing them to FinishRequest or ShutdownRequest. The caller holds s.mu.
 func (s *HTTPServer) removeClosed() {
 	if s.ProcessRequest == nil {
 		return
@@ -843,7 +856,7 @@ func (s *HTTPServer) removeClosed() {
 }
 
 // isAbandoned reports whether ProcessRequest has closed the connection instead of passing it
-// to FinishRequest. The caller holds server.mu.
+// to FinishRequest or ShutdownRequest. The caller holds server.mu.
 func (c *connState) isAbandoned() bool {
 	if !c.unclaimed {
 		return false

@@ -471,23 +471,32 @@ func TestHooks(t *testing.T) {
 
 func TestProcessRequestWraps(t *testing.T) {
 	t.Parallel()
-	served := make(chan *wrapped, 1)
-	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
-		s.ProcessRequest = func(conn net.Conn) {
-			w := &wrapped{Conn: conn}
-			s.FinishRequest(w)
-			s.ShutdownRequest(w)
-			served <- w
+	for _, inGoroutine := range []bool{false, true} {
+		served := make(chan *wrapped, 1)
+		s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
+			process := func(conn net.Conn) {
+				w := &wrapped{Conn: conn}
+				s.FinishRequest(w)
+				s.ShutdownRequest(w)
+				served <- w
+			}
+			s.ProcessRequest = process
+			if inGoroutine {
+				s.ProcessRequest = func(conn net.Conn) { go process(conn) }
+			}
+		})
+		_, r := send(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n") // the client's side stays open
+		got, _ := io.ReadAll(r)
+		w := <-served
+		if int64(len(got)) != w.written.Load() {
+			t.Errorf("got %q", got)
 		}
-	})
-	_, r := send(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n") // the client's side stays open
-	got, _ := io.ReadAll(r)
-	w := <-served
-	if int64(len(got)) != w.written.Load() {
-		t.Errorf("got %q", got)
-	}
-	if w.halved.Load() {
-		t.Error("the connection lingered with nothing unread")
+		if w.halved.Load() {
+			t.Error("the connection lingered with nothing unread")
+		}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
