@@ -20,7 +20,8 @@ import (
 // A handler serves files and, if --cgi is set, runs CGI scripts.
 type handler struct {
 	httpserver.CGIHandler
-	options *options
+	options     *options
+	needsOrigin bool // the response needs the allowOrigin of --cors
 }
 
 // newHandler returns the function that makes a handler for each connection.
@@ -190,22 +191,26 @@ var corsFields = []string{
 	"Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age",
 }
 
-// SendResponse begins a response. If --cors is set, all pages may read it, even if
-// it is an error.
+// SendResponse begins a response.
 func (h *handler) SendResponse(code int, message string) {
+	h.needsOrigin = h.options.cors
 	h.CGIHandler.SendResponse(code, message)
-	if h.options.cors {
-		h.CGIHandler.SendHeader(allowOrigin, "*")
-		h.CGIHandler.SendHeader("Access-Control-Expose-Headers", "Accept-Ranges, Content-Range, ETag")
-	}
 }
 
-// SendHeader adds a field. If --cors is set, it ignores the allowed origin that a
-// script sends, because browsers reject a response that has two.
+// SendHeader adds a field. A script may decide itself which pages may read its response.
 func (h *handler) SendHeader(name, value string) {
-	if !h.options.cors || !strings.EqualFold(name, allowOrigin) {
-		h.CGIHandler.SendHeader(name, value)
+	h.needsOrigin = h.needsOrigin && !strings.EqualFold(name, allowOrigin)
+	h.CGIHandler.SendHeader(name, value)
+}
+
+// EndHeaders ends the head. If --cors is set, all pages may read the response, even if it is
+// an error.
+func (h *handler) EndHeaders() {
+	if h.needsOrigin {
+		h.SendHeader(allowOrigin, "*")
+		h.SendHeader("Access-Control-Expose-Headers", "Accept-Ranges, Content-Range, ETag")
 	}
+	h.CGIHandler.EndHeaders()
 }
 
 // DoOPTIONS answers the preflight requests of browsers if --cors is set. A browser
