@@ -97,8 +97,8 @@ type CGIHandler struct {
 	// answered with 503. 0 means 4 GiB.
 	MaxStored int64
 
-	// Slots limits the number of scripts that run at once to its capacity; others wait.
-	// The handlers of a server share one, such as make(chan struct{}, 64). nil means no
+	// Slots limits the number of scripts that run at once to its capacity; others wait, for
+	// as long as it takes. The handlers of a server share one, such as make(chan struct{}, 64). nil means no
 	// limit.
 	Slots chan struct{}
 

@@ -41,7 +41,8 @@ type TB interface {
 // are passed to Logf unless Stderr is set.
 //
 // Nothing waits forever: Close ends every answer. The methods may be called from any
-// goroutine.
+// goroutine, apart from ServeForever and HandleRequest: a Fixture serves without a call of
+// these.
 type Fixture struct {
 	ThreadingHTTPServer
 
@@ -393,8 +394,8 @@ type Request struct {
 // The answer is chosen when the head of the request has been read. Then the body is read,
 // after a 100 Continue if the client waits for one, and the request is recorded. Then the
 // steps are performed; if the body is malformed, a 400 is sent instead. After the last step
-// the connection is used for the next request, unless the client asked to close it. Bytes
-// that were sent by Send or Drip, such as "Connection: close", do not change that.
+// the connection is used for the next request, unless the client asked to close it. Send and
+// Drip never close it, even if they send "Connection: close".
 type Answer struct {
 	steps []step
 	body  *int64 // how much of the body is read; nil means all

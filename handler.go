@@ -114,7 +114,7 @@ type BaseRequestHandler struct {
 
 	// The connection:
 	Server        *HTTPServer // the server that accepted it
-	Connection    net.Conn    // call FlushHeaders before writing to it directly
+	Connection    net.Conn    // see CopyFile for what to do before writing to it
 	ClientAddress net.Addr    // with the port; AddressString has the host alone
 	RFile         io.Reader   // body of the request, decoded, then io.EOF
 	WFile         io.Writer   // writes to the client at once, after a head that is held
@@ -197,7 +197,9 @@ func baseOf(h Handler) (b *BaseRequestHandler) {
 }
 
 // Setup is called once, before the first request. The base does nothing; an override can
-// set fields, or wrap RFile and WFile. Python: StreamRequestHandler.setup.
+// set fields, or wrap RFile and WFile. A head does not pass through a wrapped WFile, and what
+// that still holds when the method for the request returns is missing in the response.
+// Python: StreamRequestHandler.setup.
 func (h *BaseRequestHandler) Setup() {}
 
 // Finish is called once, after the last request, even if the handler has panicked. It
@@ -481,8 +483,9 @@ func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 // panics if name or value contains CR, LF or NUL.
 //
 // After EndHeaders, further calls of SendHeader and EndHeaders write to the body of a
-// response without a length, as multipart/x-mixed-replace requires. If the response has a
-// length, such a call is logged as an error and closes the connection. Python: send_header.
+// response with neither a length nor chunks, as multipart/x-mixed-replace requires. In other
+// responses, such a call is logged as an error and closes the connection.
+// Python: send_header.
 func (h *BaseRequestHandler) SendHeader(name, value string) {
 	checkField(name, value)
 	w := &h.out
@@ -514,7 +517,8 @@ func checkField(name, value string) {
 }
 
 // EndHeaders ends the head. It is called after the last SendHeader and before the body is
-// written. A body that has neither a length nor chunks ends when the connection closes.
+// written. A body that has neither a length nor chunks ends when the connection closes. After
+// "Transfer-Encoding: chunked", the handler writes the chunks itself; they are not checked.
 // EndHeaders adds "Connection: close" to a response of HTTP/1.1 if it is known by then that
 // the connection closes, and "Connection: keep-alive" if a client of HTTP/1.0 can send
 // another request.

@@ -108,12 +108,15 @@ import (
 
 // An HTTPServer accepts connections and serves them one after another. A server made
 // by [NewHTTPServer] is ready to use; a literal needs Listener and NewHandler. Fields
-// are set before the server serves and not changed afterwards.
+// are set before the server serves and not changed afterwards. One goroutine at a time calls
+// ServeForever or HandleRequest.
 //
 // Python: HTTPServer, a socketserver.TCPServer.
 type HTTPServer struct {
-	// Listener is where connections come from. Any net.Listener will do, such as
-	// the result of tls.NewListener. NewHTTPServer sets it.
+	// Listener is where connections come from. Any net.Listener will do, such as the result
+	// of tls.NewListener. NewHTTPServer sets it. A connection that wraps another one should
+	// have a method NetConn that returns it, as a tls.Conn has: the server resets a connection,
+	// so that a response that was cut off does not look complete, by SetLinger of the lowest.
 	Listener net.Listener
 
 	// NewHandler returns a new handler for each connection. It is never called
@@ -486,10 +489,10 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	}
 }
 
-// FinishRequest makes a handler, which serves conn. It leaves conn open, with two
-// exceptions: it resets conn if the client would mistake a close for the end of an incomplete
-// response, and it closes conn if the handler calls runtime.Goexit. If the handler panics,
-// FinishRequest calls HandleError.
+// FinishRequest makes a handler, which serves conn. It leaves conn open, with two exceptions.
+// If a response is incomplete and only the end of the connection would end it, FinishRequest
+// resets conn, so that the client notices. If the handler calls runtime.Goexit, FinishRequest
+// closes conn. If the handler panics, FinishRequest calls HandleError.
 func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	s.prepare()
 	state := s.find(conn)
@@ -610,7 +613,8 @@ func (s *HTTPServer) writeLog(line []byte) {
 // the connections that wait in the queue, as far as MaxConnections allows. Shutdown waits
 // for requests to be answered; their responses say that the connection closes. It waits a
 // quarter of a second for a request on an idle connection, and a second for the rest of a
-// request that has begun to arrive. Then it ends the scripts that still run.
+// request that has begun to arrive. Then it ends the scripts that still run although their
+// responses have ended.
 //
 // If ctx is done first, Shutdown returns an error that wraps ctx.Err() and names
 // connections that are still open; these continue until Close is called. Shutdown does

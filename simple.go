@@ -203,6 +203,7 @@ var (
 // body follows is held as EndHeaders says. Python: send_head.
 func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	self := h.files()
+	h.CloseConnection = h.CloseConnection || !h.body.skippable() // nobody will read the body
 	name := self.TranslatePath(h.Path)
 	b, err := h.open(name)
 	if err == errIsDirectory {
@@ -499,8 +500,9 @@ func (h *SimpleHandler) GuessType(name string) string {
 	return cmp.Or(contentTypes[lower], h.DefaultContentType, "application/octet-stream")
 }
 
-// CopyFile copies src, the body of a response, to dst, which is WFile. An override
-// that writes to Connection itself must call FlushHeaders first. Python: copyfile.
+// CopyFile copies src, the body of a response, to dst, which is WFile. An override that
+// writes to Connection instead must call FlushHeaders first. What it writes is not counted, so
+// that the body is logged as too short, and the connection closes. Python: copyfile.
 func (h *SimpleHandler) CopyFile(dst io.Writer, src io.Reader) error {
 	_, err := io.Copy(dst, src)
 	return err
