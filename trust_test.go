@@ -186,13 +186,13 @@ func TestExchangedFiles(t *testing.T) {
 			})
 			ctx, stop := context.WithCancel(t.Context())
 			var exchanging sync.WaitGroup
-			for _, name := range []string{"folder", "file", "either"} {
-				exchanging.Go(func() {
-					for ctx.Err() == nil {
+			exchanging.Go(func() {
+				for ctx.Err() == nil {
+					for _, name := range []string{"folder", "file", "either"} {
 						exchangeFiles(t, filepath.Join(site, name))
 					}
-				})
-			}
+				}
+			})
 			defer exchanging.Wait()
 			defer stop()
 			seen := make(map[byte]int)
@@ -203,7 +203,7 @@ func TestExchangedFiles(t *testing.T) {
 			seenAll := func() bool {
 				return !strings.ContainsFunc(letters, func(letter rune) bool { return seen[byte(letter)] == 0 })
 			}
-			for i := 0; i < 100 || !seenAll(); i++ {
+			for i := 0; i < 50 || !seenAll(); i++ {
 				for _, target := range []string{"/folder/small", "/folder/large", "/folder/", "/file", "/either", "/either/"} {
 					checkLetters(t, s, target, confined, seen)
 				}
