@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -46,9 +47,15 @@ func chownFiles(script *exec.Cmd, files ...*os.File) {
 	}
 }
 
+// foundNobody is the result of nobody; nil before the first success.
+var foundNobody atomic.Pointer[syscall.Credential]
+
 // nobody returns the user nobody, without supplementary groups. If the system has no file
 // descriptors to look the user up, the error wraps EAGAIN.
 func nobody() (*syscall.Credential, error) {
+	if found := foundNobody.Load(); found != nil {
+		return found, nil
+	}
 	nobody, err := user.Lookup("nobody")
 	if err != nil && !errors.As(err, new(user.UnknownUserError)) { // package user may hide the error of the system
 		err = fmt.Errorf("%w (%w)", err, syscall.EAGAIN)
@@ -61,7 +68,8 @@ func nobody() (*syscall.Credential, error) {
 	if err1 != nil || err2 != nil || uid == 0 {
 		return nil, fmt.Errorf("cannot run scripts as nobody: its user and group ids are %q and %q", nobody.Uid, nobody.Gid)
 	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	foundNobody.Store(&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)})
+	return foundNobody.Load(), nil
 }
 
 // signalGroup sends a signal to the process group of a script; signal 0 only tests
