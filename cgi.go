@@ -97,9 +97,9 @@ type CGIHandler struct {
 	// answered with 503. 0 means 4 GiB.
 	MaxStored int64
 
-	// Slots limits the number of scripts that run at once to its capacity; others wait, for
-	// as long as it takes. The handlers of a server share one, such as make(chan struct{}, 64). nil means no
-	// limit.
+	// Slots limits the number of scripts that run at once to its capacity. Others wait until
+	// there is a place, the client leaves, or the server stops. The handlers of a server share
+	// one, such as make(chan struct{}, 64). nil means no limit.
 	Slots chan struct{}
 
 	// StatusFirst makes RunCGI send "200 Script output follows" as soon as the script runs,
@@ -329,8 +329,10 @@ func (h *CGIHandler) findScript() (url, file, info string) {
 		name, _, _ := strings.Cut(info[1:], "/")
 		url, info = url+"/"+name, info[1+len(name):]
 		file = h.absolute(url)
-		stat, err := h.stat(file)
-		if err != nil || !stat.IsDir() || info == "" || parts == maxParts {
+		if info == "" || parts == maxParts {
+			return url, file, info
+		}
+		if stat, err := h.stat(file); err != nil || !stat.IsDir() {
 			return url, file, info
 		}
 	}
@@ -609,6 +611,8 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 		return sh, errors.New(refused.message)
 	case len(fields) == 0:
 		return sh, errors.New("no header field")
+	case len(fields) > maxFields:
+		return sh, errors.New("too many header fields")
 	}
 	status, hasStatus := fields.Lookup("Status")
 	if !hasStatus {
@@ -622,7 +626,7 @@ func parseScriptHeader(block string) (sh scriptHeader, err error) {
 	sh = scriptHeader{code: code, message: message, length: -1}
 	for _, f := range fields {
 		if err := sh.addField(f, hasStatus); err != nil {
-			return sh, err
+			return scriptHeader{}, err // without Location
 		}
 	}
 	if sh.code == 205 { // which must have an empty body (RFC 9110 section 15.3.6)

@@ -24,13 +24,13 @@ var (
 	errHijacked   = errors.New("httpserver: the connection was hijacked")
 	errHandedOver = errors.New("httpserver: what follows this response is read " +
 		"from the reader of Hijack, not from RFile")
-	errWithinBody = errors.New("httpserver: a response began within the body of another")
+	errWithin     = errors.New("httpserver: a response began within another")
 	errBadChunk   = errors.New("httpserver: malformed chunked body")
 	errUnlisted   = errors.New("httpserver: the directory was not read")
 	errClientGone = errors.New("httpserver: the client has gone")
 )
 
-// A PanicError is passed to HTTPServer.HandleError when a handler panics.
+// A PanicError is passed to HTTPServer.HandleError when a handler or a hook panics.
 type PanicError struct {
 	Value any    // the argument of panic
 	Stack []byte // the stack trace of the goroutine, in the format of debug.Stack

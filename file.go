@@ -44,14 +44,16 @@ type fileBody struct {
 	modified time.Time   // modification time of the file
 	inode    inode       // of the file
 	opened   time.Time   // a time just before size, modified and inode were read
-	combined bool        // the client combines the piece with others, of this response or an earlier one; see check
+	combined bool        // the client combines the piece with others, of this response or an earlier one
 
 	handler *SimpleHandler // the handler that opened the file
 	name    string         // the name by which the handler opened the file
 
 	start, tailStart, next, end int64 // offsets in the file, set by setRange; Read continues at next
 
-	tail []byte       // set by Read, which may need several calls for the tail; or generated content, which has no other part
+	// tail is generated content, all of it, or the tail if Read has read it, which may return it
+	// in several calls.
+	tail []byte
 	hash maphash.Hash // of the bytes before the tail, if the file is recent
 }
 

@@ -114,7 +114,7 @@ type BaseRequestHandler struct {
 
 	// The connection:
 	Server        *HTTPServer // the server that accepted it
-	Connection    net.Conn    // see CopyFile for what to do before writing to it
+	Connection    net.Conn    // call FlushHeaders before writing to it; see SimpleHandler.CopyFile
 	ClientAddress net.Addr    // with the port; AddressString has the host alone
 	RFile         io.Reader   // body of the request, decoded, then io.EOF
 	WFile         io.Writer   // writes to the client at once, after a head that is held
@@ -197,8 +197,8 @@ func baseOf(h Handler) (b *BaseRequestHandler) {
 }
 
 // Setup is called once, before the first request. The base does nothing; an override can
-// set fields, or wrap RFile and WFile. A head does not pass through a wrapped WFile, and what
-// that still holds when the method for the request returns is missing in the response.
+// set fields, or wrap RFile and WFile. Heads do not pass through a wrapped WFile. One that
+// buffers must be flushed before the method for the request returns.
 // Python: StreamRequestHandler.setup.
 func (h *BaseRequestHandler) Setup() {}
 
@@ -239,13 +239,13 @@ func (h *BaseRequestHandler) HandleOneRequest() {
 func (h *BaseRequestHandler) ReadRequestLine() bool {
 	h.endRequest()
 	h.forgetRequest()
+	h.out.begin()
+	h.out.badFraming = false
 	if h.broken || h.out.failure() != nil || !h.awaitRequest() {
 		h.CloseConnection = true
 		return false
 	}
 	h.begun = true
-	h.out.begin()
-	h.out.badFraming = false
 	h.body.reset(&h.in, 0)
 	h.truncated, h.expects = false, false
 	return h.readRequestLine()
@@ -343,8 +343,8 @@ func (h *BaseRequestHandler) closeOpened() {
 func (h *BaseRequestHandler) logIncomplete() {
 	self, out, body := h.Self(), &h.out, h.body.err
 	switch {
-	case out.err == errWithinBody:
-		self.LogError("A response began within the body of another")
+	case out.err == errWithin:
+		self.LogError("A response began within another")
 	case out.err != nil:
 		h.logFailure("Response", out.err)
 	case body != nil && body != io.EOF && !errors.Is(body, net.ErrClosed):
@@ -464,9 +464,9 @@ func (h *BaseRequestHandler) SendResponse(code int, message string) {
 
 // SendResponseOnly begins a response with the status line alone, as for 100 Continue.
 // An empty message means the reason phrase of the code. A head that was begun before
-// and has not been sent is dropped. If a response was sent whose body is not complete, the
-// new response is not sent: all writes fail, and the connection closes. A client of HTTP/0.9
-// gets no head. Python: send_response_only.
+// and has not been sent is dropped. If the client would take the new response for a part of
+// one that was sent before and is not complete, all writes fail, and the connection closes.
+// (Chunks are not checked.) A client of HTTP/0.9 gets no head. Python: send_response_only.
 func (h *BaseRequestHandler) SendResponseOnly(code int, message string) {
 	phrase, _, _ := StatusText(code)
 	w := &h.out
@@ -530,7 +530,9 @@ func (h *BaseRequestHandler) EndHeaders() {
 	w := &h.out
 	if w.headEnded {
 		h.continueBody("EndHeaders", "\r\n")
-		h.Self().FlushHeaders()
+		if !w.badFraming {
+			h.Self().FlushHeaders()
+		}
 		return
 	}
 	w.badFraming = w.badFraming || w.written > 0 // the body precedes the end of the head
@@ -540,7 +542,7 @@ func (h *BaseRequestHandler) EndHeaders() {
 		h.CloseConnection = true
 	}
 	h.body.handedOver = w.code == 101 || h.Command == "CONNECT" && w.code/100 == 2
-	if w.failure() == nil { // else the response before this one is not complete
+	if w.failure() == nil { // else nothing more is sent
 		h.state.unframed.Store(w.code >= 200 && (w.unframed() || w.bare))
 	}
 	switch {

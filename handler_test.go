@@ -663,36 +663,38 @@ func TestPanicAfterCopy(t *testing.T) {
 	}
 }
 
-// within begins a response within the body of another, which has a length for /length.
+// within begins a response within another, whose length is that of the path. It handles two
+// requests, whatever happens.
 type within struct{ httpserver.BaseRequestHandler }
 
 func (h *within) DoGET() {
 	h.SendResponse(200, "")
-	if h.Path == "/length" {
-		h.SendHeader("Content-Length", "100")
+	if length := strings.TrimPrefix(h.Path, "/"); length != "" {
+		h.SendHeader("Content-Length", length)
 	}
 	h.EndHeaders()
-	io.WriteString(h.WFile, "half")
+	io.WriteString(h.WFile, "body")
 	h.SendError(500, "", "")
 }
 
-// What follows an incomplete body is not sent as a part of it.
-func TestResponseWithinBody(t *testing.T) {
+func (h *within) Handle() {
+	h.HandleOneRequest()
+	h.HandleOneRequest()
+}
+
+// What follows an incomplete response is not sent as a part of it.
+func TestResponseWithinAnother(t *testing.T) {
 	t.Parallel()
-	for _, target := range []string{"/", "/length"} {
+	for _, request := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /100 HTTP/1.1\r\nHost: x\r\n\r\n", "GET /4\r\n"} {
 		s, log := start(t, httpserver.New[within], nil)
-		response, err := http.Get(s.URL() + target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if !strings.HasPrefix("half", string(body)) || err == nil {
-			t.Errorf("%s: %q, %v", target, body, err)
+		_, r := send(t, s.Addr(), request+getHello)
+		got, err := io.ReadAll(r) // nothing of what was sent before, if it is reset
+		if strings.Contains(string(got), "Error") || err == nil && !strings.HasSuffix(string(got), "body") || err == nil && strings.HasPrefix(request, "GET / ") {
+			t.Errorf("%q: %q, %v", request, got, err)
 		}
 		s.Shutdown(t.Context())
-		if !strings.Contains(log.String(), "A response began within the body of another\n") {
-			t.Errorf("%s: log %s", target, log)
+		if !strings.Contains(log.String(), "A response began within another\n") || strings.Count(log.String(), `" 200 `) != 1 {
+			t.Errorf("%q: log %s", request, log)
 		}
 	}
 }
@@ -724,10 +726,23 @@ func TestPanicInHandleError(t *testing.T) {
 	})
 	silent, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) { s.Stderr = panicWriter{} })
 	for range 2 {
-		if got := exchange(t, s.Addr(), getHello); got != "" {
-			t.Errorf("got %q", got)
+		for _, addr := range []net.Addr{s.Addr(), silent.Addr()} {
+			if got := exchange(t, addr, getHello); got != "" {
+				t.Errorf("got %q", got)
+			}
 		}
-		exchange(t, silent.Addr(), getHello)
+	}
+}
+
+// HandleError is called before the connection is closed, also for a panic of a hook.
+func TestHandleErrorBeforeClose(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, httpserver.New[hello], func(s *httpserver.HTTPServer) {
+		s.VerifyRequest = func(net.Conn) bool { panic("of a test") }
+		s.HandleError = func(conn net.Conn, err error) { io.WriteString(conn, "sorry") }
+	})
+	if got := exchange(t, s.Addr(), ""); got != "sorry" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -226,8 +226,8 @@ var (
 const hostMarks = "-._~%!$&'()*+,;="
 
 // parseFields parses the header lines of block, up to an empty line or the end,
-// and appends the fields to fields. A line ends in LF or CRLF. The limits of a header were
-// checked when the block was read.
+// and appends the fields to fields. A line ends in LF or CRLF. The caller checks the limits
+// of a header.
 func parseFields(fields Header, block string) (Header, *statusError) {
 	for line := range strings.SplitSeq(block, "\n") {
 		line = strings.TrimSuffix(line, "\r")

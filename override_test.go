@@ -248,14 +248,18 @@ func TestReadWithoutHijack(t *testing.T) {
 func TestProcessRequestCloses(t *testing.T) {
 	t.Parallel()
 	for name, newHandler := range map[string]func() httpserver.Handler{"answered": httpserver.New[hello], "hijacked": httpserver.New[hijacker]} {
-		for _, wrap := range []bool{false, true} {
+		for _, how := range []string{"", "wrapped", "in a goroutine", "wrapped in a goroutine"} {
 			s, _ := start(t, newHandler, func(s *httpserver.HTTPServer) {
-				s.ProcessRequest = func(conn net.Conn) {
-					if wrap {
+				process := func(conn net.Conn) {
+					if strings.Contains(how, "wrapped") {
 						conn = &wrapped{Conn: conn}
 					}
 					s.FinishRequest(conn)
 					conn.Close()
+				}
+				s.ProcessRequest = process
+				if strings.Contains(how, "goroutine") {
+					s.ProcessRequest = func(conn net.Conn) { go process(conn) }
 				}
 			})
 			for range 3 {
@@ -265,7 +269,7 @@ func TestProcessRequestCloses(t *testing.T) {
 				t.Error(err)
 			}
 			if n := httpserver.Connections(&s.HTTPServer); n > 0 {
-				t.Errorf("%s, wrapped=%v: the server knows %d connections", name, wrap, n)
+				t.Errorf("%s %s: the server knows %d connections", name, how, n)
 			}
 		}
 	}

@@ -62,22 +62,22 @@ func (c *connReader) beginWait(grace time.Duration) {
 }
 
 // beginDeadline sets the deadline for reads: the end of the handler's Timeout or, during a
-// wait, of its grace. A read of TLS may have to write, as for the handshake.
+// wait, of its grace. A read of TLS may have to write, as for the handshake, within Timeout.
 func (c *connReader) beginDeadline() {
 	timeout := *c.timeout
 	if timeout <= 0 {
 		return
+	}
+	now := time.Now()
+	if _, ok := c.conn.(upperConn); ok {
+		c.conn.SetWriteDeadline(now.Add(timeout))
 	}
 	c.state.mu.Lock()
 	defer c.state.mu.Unlock()
 	if c.state.grace > 0 && c.state.closing() {
 		timeout = min(timeout, c.state.grace)
 	}
-	deadline := time.Now().Add(timeout)
-	c.conn.SetReadDeadline(deadline)
-	if _, ok := c.conn.(upperConn); ok {
-		c.conn.SetWriteDeadline(deadline)
-	}
+	c.conn.SetReadDeadline(now.Add(timeout))
 }
 
 // fill reads more from the connection. It returns either an error or some bytes.
@@ -187,7 +187,7 @@ func (c *connReader) read(p []byte) (int, error) {
 // awaitRequest waits for the first byte of a request. It skips empty lines before the
 // request (RFC 9112 section 2.2), which do not extend the deadline.
 func (h *BaseRequestHandler) awaitRequest() bool {
-	h.in.beginWait(idleTime)
+	waits := false
 	defer h.state.endWait()
 	for blank := 0; ; {
 		unread := h.in.buffered()
@@ -201,6 +201,10 @@ func (h *BaseRequestHandler) awaitRequest() bool {
 			return true
 		}
 		h.in.release()
+		if !waits {
+			waits = true
+			h.in.beginWait(idleTime)
+		}
 		if err := h.in.fill(); err != nil {
 			h.noRequest(err)
 			return false
@@ -415,7 +419,7 @@ func (c *connReader) watch(left context.CancelCauseFunc) (stop func()) {
 		if err == io.EOF {
 			pause(halfCloseTime, stopping)
 		}
-		if err != nil && !isClosed(stopping) {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !isClosed(stopping) {
 			left(errClientGone)
 		}
 	}()

@@ -57,8 +57,8 @@ type responseWriter struct {
 	timeout *time.Duration // the handler's Timeout
 
 	// The timer calls sendHeld in a goroutine of its own, which uses head, err, headEnded, held
-	// and sent. Until headEnded is set, it does not use head, so the handler's goroutine adds to
-	// head without mu. All other fields belong to the handler's goroutine.
+	// and sent, and reads conn and timeout. Until headEnded is set, it does not use head, so the
+	// handler's goroutine adds to head without mu. All other fields belong to that goroutine.
 	mu    sync.Mutex  // held while anything is sent, and while headEnded or err change
 	timer *time.Timer // calls sendHeld; nil before the first head was held
 	head  *[]byte     // unsent part of the head, followed by any unsent body; nil if there is none
@@ -84,15 +84,15 @@ type response struct {
 
 // begin makes w ready for a response, and drops a head that was not sent. It sets badFraming
 // if a final response, or a part of a head, was sent before. When the first response to a
-// request begins, the caller then clears badFraming. If the body before is not complete, the
-// client would take what follows for a part of it, so all writes fail.
+// request begins, the caller then clears badFraming. If the client would take what follows for
+// a part of the response before, all writes fail.
 func (w *responseWriter) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.sent && (!w.headEnded || w.code >= 200) {
 		w.badFraming = true
-		if w.headEnded && w.err == nil && (w.unframed() || w.hasWrongLength()) {
-			w.err = errWithinBody
+		if w.err == nil && w.headEnded && (w.bare || w.unframed() || w.hasWrongLength()) {
+			w.err = errWithin
 		}
 	}
 	w.freeHead()
@@ -152,7 +152,7 @@ func (w *responseWriter) endHead() {
 	w.headEnded = true
 }
 
-// flushOrHold sends the head, complete or not. But the first call after endHead, which
+// flushOrHold sends the head, complete or not, except that the first call after endHead, which
 // EndHeaders makes, holds a head that a body will follow.
 func (w *responseWriter) flushOrHold() {
 	w.mu.Lock()
@@ -337,7 +337,7 @@ func (w *responseWriter) copyFrom(src io.ReadSeeker, offset, size int64) (n int6
 	return n, w.err
 }
 
-// send writes p to the connection, in steps that each have the handler's timeout. A TCP
+// send writes p to the connection, in steps that each have the handler's timeout. On Unix, a TCP
 // connection says how much it has written when the time is over, so that one step is enough;
 // for other connections, the steps are small. Without a timeout, there is one step. The caller
 // holds w.mu.
@@ -366,8 +366,8 @@ func (w *responseWriter) send(p []byte) (n int, err error) {
 
 // try calls write until a call makes progress or fails, or the handler's timeout has passed.
 // A call whose time ends has not failed if it made progress. The calls share the timeout in
-// equal parts, and one more, which does not wait, looks whether the client has read something
-// at the very end. If a write can be tried only once, the call has the whole timeout.
+// equal parts. A last call, of a millisecond, finds out whether the client has read something at
+// the very end. If a write can be tried only once, the call has the whole timeout.
 func (w *responseWriter) try(write func() (int64, error)) (n int64, err error) {
 	tries := writeTries
 	if _, ok := w.conn.(upperConn); ok {

@@ -40,9 +40,9 @@ var (
 )
 
 // A script is a running CGI script: a process, and the process group that it leads. The
-// caller sets the first group of fields, calls start, reads output, and calls finish or
-// close. The server waits for three goroutines that start begins: wait frees what the process
-// used when it has exited, readErrors reads standard error, and conclude ends the process
+// caller sets the first group of fields, calls start, reads output, and calls finish, or close
+// if it panics. The server waits for three goroutines that start begins: when the process has
+// exited, wait frees what it used; readErrors reads standard error; conclude ends the process
 // group if ctx is canceled.
 type script struct {
 	url      string           // of the script, for log lines
@@ -62,8 +62,8 @@ type script struct {
 
 	exited       chan struct{}   // closed by wait when the process has exited
 	exitErr      error           // of the exit, unless ctx was canceled before; set before exited is closed
-	childrenLeft bool            // other processes of the group are left; changed by conclude once exited is closed
-	response     context.Context // canceled by close, when the response has ended, and with ctx
+	childrenLeft bool            // other processes of the group are left; set by wait, then by groupLeft
+	response     context.Context // canceled with ctx, and by close, when the response has ended
 	endResponse  context.CancelFunc
 }
 
@@ -150,7 +150,7 @@ func (s *script) wait() {
 		s.exitErr = err
 	}
 	s.childrenLeft = signalGroup(s.cmd.Process, 0) == nil
-	s.body.close() // before the response ends, and the client sends the next body
+	s.body.close() // before finish returns, and the client can send the next body
 	close(s.exited)
 	s.wake()
 	<-s.slots

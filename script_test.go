@@ -206,6 +206,33 @@ func TestScriptHalfClosed(t *testing.T) {
 	}
 }
 
+// An idleConn limits each Read, as a listener of a program may.
+type idleConn struct{ net.Conn }
+
+func (c idleConn) Read(p []byte) (int, error) {
+	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	return c.Conn.Read(p)
+}
+
+// A script may run for longer than a read of the connection.
+func TestScriptOnIdleConn(t *testing.T) {
+	t.Parallel()
+	site := makeScripts(t)
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(httpserver.CGIHandler)
+		h.Directory, h.RunAsServer = site, true
+		return h
+	}, func(s *httpserver.HTTPServer) {
+		s.ProcessRequest = func(conn net.Conn) {
+			s.FinishRequest(idleConn{conn})
+			s.ShutdownRequest(conn)
+		}
+	})
+	if answer := ask(t, s.Addr(), "GET /cgi-bin/pause HTTP/1.0\r\n\r\n"); !strings.HasSuffix(answer, "late") {
+		t.Errorf("got %q", answer)
+	}
+}
+
 // A response that was cut off does not look complete: if neither a length nor chunks tell,
 // the connection is reset.
 func TestScriptCutOff(t *testing.T) {

@@ -5,6 +5,16 @@ import (
 	"testing"
 )
 
+// What follows a Location decides whether the header is good, and there is no redirect if it is
+// not.
+func TestBadScriptHeader(t *testing.T) {
+	for _, end := range []string{"Content-Length: y\n", "Location:\n", strings.Repeat("A: b\n", maxFields)} {
+		if sh, err := parseScriptHeader("Location: /x\n" + end + "\n"); err == nil || sh.location != "" {
+			t.Errorf("%.40q: location %q, %v", end, sh.location, err)
+		}
+	}
+}
+
 // FuzzScriptHeader parses headers of scripts. The fields contain no line ends, and the
 // code is one that a response may have.
 func FuzzScriptHeader(f *testing.F) {

@@ -115,8 +115,8 @@ import (
 type HTTPServer struct {
 	// Listener is where connections come from. Any net.Listener will do, such as the result
 	// of tls.NewListener. NewHTTPServer sets it. A connection that wraps another one should
-	// have a method NetConn that returns it, as a tls.Conn has: the server resets a connection,
-	// so that a response that was cut off does not look complete, by SetLinger of the lowest.
+	// have a method NetConn that returns it, as a tls.Conn has. The server calls SetLinger(0)
+	// of the lowest one to reset it, so that a response that was cut off does not look complete.
 	Listener net.Listener
 
 	// NewHandler returns a new handler for each connection. It is never called
@@ -147,14 +147,14 @@ type HTTPServer struct {
 	// ThreadingHTTPServer calls them for several connections at once.
 	VerifyRequest func(conn net.Conn) bool
 
-	// ProcessRequest must call FinishRequest and then ShutdownRequest, or close conn. It
-	// may leave that to another goroutine, such as one of a pool. Both methods take conn or
-	// a connection that wraps conn and has the same RemoteAddr. If ProcessRequest is nil,
-	// the server calls both with conn.
+	// ProcessRequest must call FinishRequest and then ShutdownRequest, or close conn, whose
+	// SetReadDeadline must fail from then on. It may leave that to another goroutine, such as
+	// one of a pool. Both methods take conn or a connection that wraps conn and has the same
+	// RemoteAddr. If ProcessRequest is nil, the server calls both with conn.
 	ProcessRequest func(conn net.Conn)
 
 	// HandleError is called when a handler or a hook panics; nil means PrintError. A panic of
-	// HandleError, or of Stderr, is ignored.
+	// HandleError is ignored, as is one of Stderr during PrintError.
 	HandleError func(conn net.Conn, err error)
 
 	// Called in the goroutine of ServeForever or HandleRequest:
@@ -345,8 +345,8 @@ func (s *HTTPServer) handleRequest(threading bool) error {
 	return nil
 }
 
-// serveNext accepts a connection and serves it, in a goroutine of its own if threading
-// is set. If limit is not 0 and passes first, the error is os.ErrDeadlineExceeded.
+// serveNext accepts a connection and serves it in a goroutine, for which it waits unless
+// threading is set. If limit is not 0 and passes first, the error is os.ErrDeadlineExceeded.
 func (s *HTTPServer) serveNext(limit time.Duration, threading bool) error {
 	if s.Listener == nil || s.NewHandler == nil {
 		return errors.New("httpserver: the server needs Listener and NewHandler")
@@ -365,14 +365,16 @@ func (s *HTTPServer) serveNext(limit time.Duration, threading bool) error {
 		conn.Close()
 		return nil
 	}
+	if threading {
+		go s.serveConn(conn, state)
+		return nil
+	}
 	served := make(chan struct{})
-	go func() {
-		defer close(served) // also if the handler calls runtime.Goexit
+	go func() { // which a handler may end by runtime.Goexit
+		defer close(served)
 		s.serveConn(conn, state)
 	}()
-	if !threading {
-		<-served
-	}
+	<-served
 	return nil
 }
 
@@ -469,11 +471,12 @@ func (s *HTTPServer) serveConn(conn net.Conn, state *connState) {
 	defer s.catch(conn, state, nil)
 	defer s.unregister(state, false)
 	processed := false
-	defer func() { // also if a hook panics, or it or the handler calls runtime.Goexit
+	defer func() { // also if a hook panics, or if a hook or the handler calls runtime.Goexit
 		if !processed {
 			state.shutdown(conn)
 		}
 	}()
+	defer s.catch(conn, state, nil) // before the connection is closed
 	switch {
 	case s.VerifyRequest != nil && !s.VerifyRequest(conn):
 		state.linger = lingerTime
@@ -502,15 +505,15 @@ func (s *HTTPServer) FinishRequest(conn net.Conn) {
 	if state == nil {
 		return
 	}
-	exited := true // the handler called runtime.Goexit
+	ended := true // the handler called runtime.Goexit, or the response is not complete
 	defer func() {
-		if exited || state.unframed.Load() {
+		if ended {
 			state.shutdown(conn) // ShutdownRequest may not be called, or not find state
 		}
-		s.unregister(state, true)
+		s.unregister(state, !ended || state.hijacked)
 	}()
 	s.finish(conn, state)
-	exited = false
+	ended = state.unframed.Load()
 }
 
 func (s *HTTPServer) finish(conn net.Conn, state *connState) {
@@ -831,7 +834,7 @@ func equal(a, b any) (same bool) {
 func (s *HTTPServer) unregister(state *connState, finished bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state.unclaimed = state.unclaimed || finished && s.ProcessRequest != nil && !state.hijacked
+	state.unclaimed = state.unclaimed || finished && s.ProcessRequest != nil
 	if state.users--; state.users > 0 || finished && state.hijacked || state.unclaimed && !state.isAbandoned() {
 		return
 	}

@@ -203,7 +203,7 @@ var (
 // body follows is held as EndHeaders says. Python: send_head.
 func (h *SimpleHandler) SendHead() (body io.ReadCloser, ok bool) {
 	self := h.files()
-	h.CloseConnection = h.CloseConnection || !h.body.skippable() // nobody will read the body
+	h.CloseConnection = h.CloseConnection || !h.body.skippable() // which may be left unread
 	name := self.TranslatePath(h.Path)
 	b, err := h.open(name)
 	if err == errIsDirectory {

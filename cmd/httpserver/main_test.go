@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
-		if signal.Ignored(sig) { // as by nohup: so would the command
+		if signal.Ignored(sig) { // as nohup does; the command would inherit that
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
