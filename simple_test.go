@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -735,5 +736,43 @@ func TestCopyFileFails(t *testing.T) {
 	}
 	if want := `Sending /hello.txt: no\x0away`; !strings.Contains(log.String(), want) {
 		t.Errorf("log %q", log)
+	}
+}
+
+// A meetingFS reads a directory when another one is read as well.
+type meetingFS struct {
+	fs.FS
+	meet *sync.WaitGroup
+}
+
+func (f meetingFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	f.meet.Done()
+	f.meet.Wait()
+	return fs.ReadDir(f.FS, name)
+}
+
+// Handlers with an FS of their own do not share what is read of a directory.
+func TestListingOfEachFS(t *testing.T) {
+	t.Parallel()
+	var meet sync.WaitGroup
+	meet.Add(2)
+	names := []string{"a", "b"}
+	s, _ := start(t, func() httpserver.Handler {
+		h := new(httpserver.SimpleHandler)
+		h.FS = meetingFS{fstest.MapFS{names[0]: {}}, &meet}
+		names = names[1:]
+		return h
+	}, nil)
+	var pages [2]string
+	var clients sync.WaitGroup
+	for i := range pages {
+		clients.Go(func() { pages[i] = exchange(t, s.Addr(), "GET / HTTP/1.0\r\n\r\n") })
+	}
+	clients.Wait()
+	for _, name := range []string{"a", "b"} {
+		link := `<a href="` + name + `">`
+		if n := strings.Count(pages[0], link) + strings.Count(pages[1], link); n != 1 {
+			t.Errorf("%s is listed %d times:\n%s\n%s", name, n, pages[0], pages[1])
+		}
 	}
 }
