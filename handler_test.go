@@ -688,9 +688,12 @@ func TestResponseWithinAnother(t *testing.T) {
 	for _, request := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /100 HTTP/1.1\r\nHost: x\r\n\r\n", "GET /4\r\n"} {
 		s, log := start(t, httpserver.New[within], nil)
 		_, r := send(t, s.Addr(), request+getHello)
-		got, err := io.ReadAll(r) // nothing of what was sent before, if it is reset
-		if strings.Contains(string(got), "Error") || err == nil && !strings.HasSuffix(string(got), "body") || err == nil && strings.HasPrefix(request, "GET / ") {
+		got, err := io.ReadAll(r) // a reset may have destroyed what was sent before
+		if strings.Contains(string(got), "Error") || err == nil && !strings.HasSuffix(string(got), "body") {
 			t.Errorf("%q: %q, %v", request, got, err)
+		}
+		if err == nil && strings.HasPrefix(request, "GET / ") && runtime.GOOS != "windows" { // Wine shows an end
+			t.Errorf("%q: no reset", request)
 		}
 		s.Shutdown(t.Context())
 		if !strings.Contains(log.String(), "A response began within another\n") || strings.Count(log.String(), `" 200 `) != 1 {
