@@ -123,38 +123,34 @@ func TestCGIMax(t *testing.T) {
 
 // A script that ignores SIGTERM does not outlive the server.
 func TestCGIEndsWithServer(t *testing.T) {
-	needSignals(t)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(sig.String(), func(t *testing.T) {
-			t.Parallel()
-			p := startServer(t, "--cgi", "-q")
-			fifo := filepath.Join(p.Dir, "fifo")
-			sh(t, "mkfifo", "-m", "666", fifo)
-			end, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-			if err != nil {
+	eachSignal(t, func(t *testing.T, sig os.Signal) {
+		p := startServer(t, "--cgi", "-q")
+		fifo := filepath.Join(p.Dir, "fifo")
+		sh(t, "mkfifo", "-m", "666", fifo)
+		end, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { end.Close() })
+		p.addScript(t, "stubborn", "trap '' TERM; exec 3>../fifo; echo begun; while :; do sleep 0.1; done")
+		r := bufio.NewReader(p.dial(t, "GET /cgi-bin/stubborn HTTP/1.0\r\n\r\n"))
+		for line := ""; line != "begun\n"; {
+			if line, err = r.ReadString('\n'); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { end.Close() })
-			p.addScript(t, "stubborn", "trap '' TERM; exec 3>../fifo; echo begun; while :; do sleep 0.1; done")
-			r := bufio.NewReader(p.dial(t, "GET /cgi-bin/stubborn HTTP/1.0\r\n\r\n"))
-			for line := ""; line != "begun\n"; {
-				if line, err = r.ReadString('\n'); err != nil {
-					t.Fatal(err)
-				}
-			}
-			silent := p.dial(t, "")
-			p.signal(t, sig)
-			if sig != os.Interrupt {
-				wantClosed(t, silent) // when the first signal was received
-				p.signal(t, sig)      // at once
-			}
-			p.wait(t)
-			end.SetReadDeadline(time.Now().Add(testLimit))
-			if _, err := io.ReadAll(end); err != nil { // until no process has the FIFO open
-				t.Errorf("the script is still running: %v", err)
-			}
-		})
-	}
+		}
+		silent := p.dial(t, "")
+		p.signal(t, sig)
+		if sig != os.Interrupt {
+			wantClosed(t, silent) // when the first signal was received
+			p.signal(t, sig)      // at once
+		}
+		p.wait(t)
+		end.SetReadDeadline(time.Now().Add(testLimit))
+		if _, err := io.ReadAll(end); err != nil { // until no process has the FIFO open
+			t.Errorf("the script is still running: %v", err)
+		}
+	})
 }
 
 // TestCGIGit clones and pushes through git http-backend, with a small pack and with

@@ -255,6 +255,18 @@ func needSignals(t *testing.T) {
 	}
 }
 
+// eachSignal runs a subtest for each signal that ends the command.
+func eachSignal(t *testing.T, test func(t *testing.T, sig os.Signal)) {
+	t.Helper()
+	needSignals(t)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			test(t, sig)
+		})
+	}
+}
+
 func needIPv6(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("tcp", "[::1]:0")
@@ -661,27 +673,23 @@ func TestTerminateTwice(t *testing.T) {
 
 // A signal ends the command while it waits for its certificate.
 func TestSignalAtStart(t *testing.T) {
-	needSignals(t)
 	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-		t.Run(sig.String(), func(t *testing.T) {
-			t.Parallel()
-			p := prepare(t, "--tls-cert", "fifo", "-b", "127.0.0.1", "0")
-			fifo := filepath.Join(p.Dir, "fifo")
-			sh(t, "mkfifo", fifo)
-			p.begin(t)
-			w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // waits until the command opens it
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer w.Close()
-			p.signal(t, sig)
-			p.wantExit(t, -1, "", "")
-			if got, want := p.ProcessState.String(), "signal: "+sig.String(); got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
-		})
-	}
+	eachSignal(t, func(t *testing.T, sig os.Signal) {
+		p := prepare(t, "--tls-cert", "fifo", "-b", "127.0.0.1", "0")
+		fifo := filepath.Join(p.Dir, "fifo")
+		sh(t, "mkfifo", fifo)
+		p.begin(t)
+		w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // waits until the command opens it
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		p.signal(t, sig)
+		p.wantExit(t, -1, "", "")
+		if got, want := p.ProcessState.String(), "signal: "+sig.String(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
 }
 
 // The message for a link-local address without a zone says what is missing.

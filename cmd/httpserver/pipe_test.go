@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -30,31 +29,27 @@ func fullPipe(t *testing.T) *os.File {
 // The command serves though nobody reads what it prints, and signals end it though
 // nobody reads what it logs.
 func TestNobodyReads(t *testing.T) {
-	needSignals(t)
 	t.Parallel()
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(sig.String(), func(t *testing.T) {
-			t.Parallel()
-			socket, addr := socketFile(t, "tcp", "127.0.0.1:0")
-			p := prepare(t, "-q")
-			p.Args = append([]string{"sh", "-c", listenPID + ` exec "$0" "$@"`}, p.Args...)
-			p.Path, p.ExtraFiles, p.addr = "/bin/sh", []*os.File{socket}, addr.String()
-			p.Stdout = fullPipe(t)
-			p.Stderr = p.Stdout
-			if err := p.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { p.Cancel() })
-			p.wantBody(t, "/hello.txt", hello)
-			for range 3 {
-				p.dial(t, "POST /"+strings.Repeat("x", 30_000)+" HTTP/1.0\r\n\r\n") // which is logged with -q, too
-			}
-			p.signal(t, sig)
-			if err := p.Wait(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	eachSignal(t, func(t *testing.T, sig os.Signal) {
+		socket, addr := socketFile(t, "tcp", "127.0.0.1:0")
+		p := prepare(t, "-q")
+		p.Args = append([]string{"sh", "-c", listenPID + ` exec "$0" "$@"`}, p.Args...)
+		p.Path, p.ExtraFiles, p.addr = "/bin/sh", []*os.File{socket}, addr.String()
+		p.Stdout = fullPipe(t)
+		p.Stderr = p.Stdout
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.Cancel() })
+		p.wantBody(t, "/hello.txt", hello)
+		for range 3 {
+			p.dial(t, "POST /"+strings.Repeat("x", 30_000)+" HTTP/1.0\r\n\r\n") // which is logged with -q, too
+		}
+		p.signal(t, sig)
+		if err := p.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A line for a pipe that is read late is not lost.
