@@ -154,8 +154,11 @@ func combines(fields Header) bool {
 // onlyValue returns the value of a field and reports whether exactly one field has
 // that name. It is used for fields that are ignored if they occur twice.
 func onlyValue(fields Header, name string) (value string, ok bool) {
-	value, ok = fields.Lookup(name)
-	return value, ok && len(fields.Values(name)) == 1
+	values := fields.Values(name)
+	if len(values) != 1 {
+		return "", false
+	}
+	return values[0], true
 }
 
 // unmodified evaluates If-Modified-Since or If-Unmodified-Since (RFC 9110 sections 13.1.3
