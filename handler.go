@@ -677,8 +677,7 @@ func (h *BaseRequestHandler) Hijack() (net.Conn, *bufio.Reader) {
 	rest := bytes.Clone(h.in.buffered())
 	h.in.consume(len(rest))
 	if h.out.failure() != errHijacked {
-		h.out.flushOrHold() // sends a part of a head
-		h.out.sendHeld()
+		h.out.flush()
 		h.out.fail(errHijacked)
 		h.CloseConnection = true
 		h.body.reset(&h.in, 0)

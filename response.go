@@ -184,6 +184,13 @@ func (w *responseWriter) sendHeld() {
 // holds w.mu.
 func (w *responseWriter) unsent() bool { return w.headEnded && w.head != nil }
 
+// flush sends the head, complete or not, and does not hold it.
+func (w *responseWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sendHead()
+}
+
 // unframed reports whether only the end of the connection can end the body.
 func (w *responseWriter) unframed() bool {
 	return w.length < 0 && !w.chunked && !w.noBody
