@@ -527,21 +527,31 @@ func listingPath(path string) string {
 
 // listingSummary returns the number and total size of the entries.
 func listingSummary(entries []listingEntry) string {
-	count, size := make(map[string]int), int64(0)
+	var files, folders, others, size int64
 	for i := range entries {
-		count[entries[i].kind()]++
-		size += min(max(entries[i].size, 0), math.MaxInt64-size)
-	}
-	var items []string
-	for _, kind := range [...]struct{ json, page string }{{"file", "file"}, {"directory", "folder"}, {"other", "other"}} {
-		switch n := count[kind.json]; {
-		case n == 1:
-			items = append(items, "1 "+kind.page)
-		case n > 1:
-			items = append(items, fmt.Sprint(n, " ", kind.page, "s"))
+		switch entries[i].kind() {
+		case "directory":
+			folders++
+		case "file":
+			files++
+			size += min(entries[i].size, math.MaxInt64-size)
+		default:
+			others++
 		}
 	}
-	if count["file"] > 0 {
+	var items []string
+	count := func(n int64, what string) {
+		if n > 1 {
+			what += "s"
+		}
+		if n > 0 {
+			items = append(items, fmt.Sprint(n, " ", what))
+		}
+	}
+	count(files, "file")
+	count(folders, "folder")
+	count(others, "other")
+	if files > 0 {
 		items = append(items, string(appendSize(nil, size)))
 	}
 	return cmp.Or(strings.Join(items, ", "), "This folder is empty.")
